@@ -1,0 +1,48 @@
+"""Installs tfp_lgc; see BUILD.md."""
+
+import pathlib
+import re
+
+import setuptools
+
+_HERE = pathlib.Path(__file__).parent
+_VERSION = re.search(r"^__version__ = '([^']+)'",
+                     (_HERE / 'tfp_lgc/__init__.py').read_text(),
+                     re.MULTILINE).group(1)
+
+setuptools.setup(
+    name='tfp_lgc',
+    version=_VERSION,
+    description='Latent Gaussian Compression of labelled image data sets with '
+                'TensorFlow Probability',
+    long_description=(_HERE / 'README.md').read_text(),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    python_requires='>=3.10,<3.13',
+    packages=setuptools.find_packages(include=['tfp_lgc', 'tfp_lgc.*']),
+    package_data={'tfp_lgc': ['py.typed']},
+    install_requires=[
+        'absl-py',
+        # tensorflow-datasets needs it and does not name it.
+        'importlib_resources',
+        'numpy',
+        'pillow',
+        'scikit-learn',
+        # TensorFlow 2.21 no longer brings it; --tensorboard writes with it.
+        'tensorboard',
+        'tensorflow>=2.18,<2.22',
+        'tensorflow-datasets',
+        'tensorflow-probability[tf]>=0.25,<0.26',
+        'tf_keras>=2.18,<2.22',
+    ],
+    extras_require={
+        'test': ['mypy', 'pytest', 'ruff', 'scipy'],
+    },
+    entry_points={
+        'console_scripts': [
+            'lgc-compress = tfp_lgc.commands.compress:main',
+            'lgc-sample = tfp_lgc.commands.sample:main',
+            'lgc-evaluate = tfp_lgc.commands.evaluate:main',
+        ],
+    },
+)

@@ -1,0 +1,55 @@
+"""Latent Gaussian Compression: a labelled image data set in a few kilobytes.
+
+```python
+import tfp_lgc
+artifact = tfp_lgc.compress('digits', model='vae')
+artifact.save('out')
+images = tfp_lgc.sample('out', n=100)   # .images, .labels, .class_names
+```
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+__version__ = '0.1.0'
+
+# Where each public name lives. They are imported at first use: TensorFlow
+# takes seconds to import and `--help` must not wait for it.
+_HOME = {
+    'Artifact': 'artifact',
+    'Config': 'config',
+    'Images': 'data',
+    'as_dataset': 'pipeline',
+    'compress': 'pipeline',
+    'evaluate': 'pipeline',
+    'load': 'artifact',
+    'sample': 'pipeline',
+}
+
+__all__ = [
+    'Artifact',
+    'Config',
+    'Images',
+    '__version__',
+    'as_dataset',
+    'compress',
+    'evaluate',
+    'load',
+    'sample',
+]
+
+if TYPE_CHECKING:
+  from tfp_lgc.artifact import Artifact, load
+  from tfp_lgc.config import Config
+  from tfp_lgc.data import Images
+  from tfp_lgc.pipeline import as_dataset, compress, evaluate, sample
+
+
+def __getattr__(name):
+  if name in _HOME:
+    return getattr(importlib.import_module(f'tfp_lgc.{_HOME[name]}'), name)
+  raise AttributeError(f"module 'tfp_lgc' has no attribute {name!r}")
+
+
+def __dir__():
+  return __all__

@@ -1,0 +1,305 @@
+"""The compressed data set: decoder and mixture as quantized tensors.
+
+What is packed is what samples: the compact file and the SavedModel hold the
+same numbers, those that came back from quantization.
+"""
+
+import dataclasses
+import functools
+import io
+import json
+import os
+import pathlib
+import shutil
+import tarfile
+import tempfile
+from typing import Any, Iterable, Optional, Union
+
+import numpy as np
+import tensorflow as tf
+
+from tfp_lgc import config as config_lib
+from tfp_lgc import container, networks
+from tfp_lgc.autoencoder import Autoencoder
+from tfp_lgc.codec import dequantize, quantize, Quantized
+from tfp_lgc.config import CodecConfig, Config, ModelConfig
+from tfp_lgc.errors import ArtifactError, ConfigError, LgcError
+from tfp_lgc.heads import HEADS
+from tfp_lgc.mixture import Components, Mixture, stack
+from tfp_lgc.sampler import Sampler
+
+__all__ = ['Artifact', 'check_output', 'load', 'write_metrics']
+
+LGC_NAME = 'artifact.lgc'
+SAVED_MODEL_NAME = 'saved_model'
+METRICS_NAME = 'metrics.jsonl'
+# Bits of biases and log-weights: few numbers that everything depends on.
+VECTOR_BITS = 12
+
+_HEADER_KEYS = ('image_shape', 'class_names', 'class_counts', 'num_components')
+
+Path = Union[str, os.PathLike]
+
+
+@dataclasses.dataclass(frozen=True)
+class Artifact:
+  """A compressed data set.
+
+  ```python
+  artifact = tfp_lgc.load('out/artifact.lgc')
+  artifact.mixture.distribution(3).sample(5)   # latents of class 3
+  ```
+
+  Attributes:
+    model: settings that the decoder is rebuilt from.
+    image_shape: `(H, W, C)`.
+    class_names: one string a class.
+    class_counts: training images of each class.
+    num_components: of each class' mixture.
+    tensors: name -> quantized tensor, see `pack`.
+  """
+  model: ModelConfig
+  image_shape: tuple[int, int, int]
+  class_names: tuple[str, ...]
+  class_counts: tuple[int, ...]
+  num_components: tuple[int, ...]
+  tensors: dict[str, Quantized]
+
+  @classmethod
+  def pack(cls, model: Autoencoder, mixture: Mixture, class_names,
+           class_counts, config: Config) -> 'Artifact':
+    """Quantizes a trained model and its mixture.
+
+    Tensors: `decoder/LAYER/kernel` and `decoder/LAYER/bias`;
+    `mixture/log_weights` `[T]`, T the components of all classes in turn;
+    `mixture/loc` `[T, d]`; `mixture/scale_tril` `[T, d (d + 1) / 2]`, the lower
+    triangle by rows, its diagonal as logarithms, which keeps it positive.
+    """
+    codec: CodecConfig = config.codec
+    tensors = {}
+    for variable in model.decoder.weights:
+      value = variable.numpy()
+      bits = codec.decoder_bits if value.ndim > 1 else VECTOR_BITS
+      tensors[_tensor_name(variable)] = quantize(value, bits)
+    used = np.isfinite(mixture.logits)  # [C, K]
+    scale_tril = mixture.scale_tril[used].copy()  # [T, d, d]
+    rows, columns = np.tril_indices(config.model.latent_size)
+    triangle = scale_tril[:, rows, columns]
+    triangle[:, rows == columns] = np.log(triangle[:, rows == columns])
+    tensors['mixture/log_weights'] = quantize(mixture.logits[used], VECTOR_BITS)
+    tensors['mixture/loc'] = quantize(mixture.loc[used], codec.mixture_bits)
+    tensors['mixture/scale_tril'] = quantize(triangle, codec.mixture_bits)
+    return cls(config.model, model.head.event_shape, tuple(class_names),
+               tuple(int(count) for count in class_counts),
+               mixture.num_components, tensors)
+
+  @functools.cached_property
+  def mixture(self) -> Mixture:
+    """p(z | y) of every class."""
+    size = self.model.latent_size
+    rows, columns = np.tril_indices(size)
+    triangle = dequantize(self.tensors['mixture/scale_tril']).copy()
+    triangle[:, rows == columns] = np.exp(triangle[:, rows == columns])
+    scale_tril = np.zeros([len(triangle), size, size], np.float32)
+    scale_tril[:, rows, columns] = triangle
+    log_weights = dequantize(self.tensors['mixture/log_weights'])
+    loc = dequantize(self.tensors['mixture/loc'])
+    ends = np.cumsum(self.num_components)[:-1]
+    return stack([Components(*parts) for parts in zip(
+        np.split(log_weights, ends), np.split(loc, ends),
+        np.split(scale_tril, ends))])
+
+  @functools.cached_property
+  def sampler(self) -> Sampler:
+    """Decoder and mixture as TensorFlow functions."""
+    head = HEADS[self.model.head](self.image_shape, self.model.min_stddev)
+    with tf.Graph().as_default():  # Takes no memory: compare before building.
+      expected = {_tensor_name(variable): tuple(variable.shape)
+                  for variable in networks.decoder(self.model, head).weights}
+    got = {name: tensor.values.shape for name, tensor in self.tensors.items()
+           if name.startswith('decoder/')}
+    if got != expected:
+      raise ArtifactError(f'the decoder has tensors {got}; must be {expected}')
+    decoder = networks.decoder(self.model, head)
+    for variable in decoder.weights:
+      variable.assign(dequantize(self.tensors[_tensor_name(variable)]))
+    with np.errstate(divide='ignore'):
+      log_prior = np.log(np.array(self.class_counts) / sum(self.class_counts))
+    return Sampler(decoder, head, self.mixture, log_prior)
+
+  def to_bytes(self) -> bytes:
+    """The content of artifact.lgc."""
+    header = {'model': dataclasses.asdict(self.model)}
+    header.update({key: getattr(self, key) for key in _HEADER_KEYS})
+    return container.dumps(header, self.tensors)
+
+  @property
+  def num_bytes(self) -> int:
+    """Size of artifact.lgc."""
+    return len(self.to_bytes())
+
+  @classmethod
+  def from_bytes(cls, content: bytes, name: str = 'artifact') -> 'Artifact':
+    """The inverse of `to_bytes`; `name` is for errors.
+
+    Raises:
+      ArtifactError: for bytes that `to_bytes` did not make.
+    """
+    header, tensors = container.loads(content, name)
+    try:
+      artifact = cls(
+          model=config_lib.replace(Config(), **header['model']).model,
+          tensors=tensors,
+          **{key: tuple(header[key]) for key in _HEADER_KEYS})
+      artifact._check()
+    except (KeyError, TypeError, ConfigError, ArtifactError) as error:
+      raise ArtifactError(f'{name}: the header does not describe an artifact: '
+                          f'{error}') from error
+    return artifact
+
+  def _check(self) -> None:
+    """Refuses a header whose parts do not fit each other."""
+    def counts(values, low):
+      return all(type(value) is int and low <= value < 2**53
+                 for value in values)
+
+    num_classes, total = len(self.class_names), sum(self.num_components)
+    size = self.model.latent_size
+    if not (len(self.image_shape) == 3 and counts(self.image_shape, 1)
+            and np.prod(np.array(self.image_shape, float)) <= 2**28
+            and self.image_shape[2] in (1, 3)):
+      raise ArtifactError(f'image_shape = {self.image_shape}')
+    if not (num_classes and counts(self.class_counts, 0)
+            and counts(self.num_components, 1) and sum(self.class_counts)
+            and len(self.class_counts) == len(self.num_components)
+            == num_classes
+            and all(isinstance(name, str) for name in self.class_names)):
+      raise ArtifactError('class_names, class_counts and num_components do not '
+                          'fit')
+    expected = {'mixture/log_weights': (total,), 'mixture/loc': (total, size),
+                'mixture/scale_tril': (total, size * (size + 1) // 2)}
+    for name, shape in expected.items():
+      if name not in self.tensors or self.tensors[name].values.shape != shape:
+        raise ArtifactError(f'{name} is missing or not of shape {shape}')
+
+  def save(self, directory: Path, metrics: Iterable[dict[str, Any]] = (),
+           overwrite: bool = False) -> None:
+    """Writes artifact.lgc, saved_model/1/ and metrics.jsonl.
+
+    All is made under a temporary name inside `directory` and then renamed,
+    artifact.lgc last: where that stands, all stands, however a run ended.
+
+    Args:
+      directory: made if it does not exist.
+      metrics: rows of metrics.jsonl.
+      overwrite: whether an artifact that stands there may be replaced.
+
+    Raises:
+      ConfigError: if one stands there and may not be replaced.
+      OSError: if the disk is full or not to be written to.
+    """
+    directory = pathlib.Path(directory)
+    check_output(directory, overwrite)
+    directory.mkdir(parents=True, exist_ok=True)
+    staging = pathlib.Path(tempfile.mkdtemp(prefix='.staging-', dir=directory))
+    try:
+      _write(staging / LGC_NAME, self.to_bytes())
+      self.sampler.save(str(staging / SAVED_MODEL_NAME / '1'))
+      extra = staging / SAVED_MODEL_NAME / '1' / 'assets.extra'
+      extra.mkdir()
+      shutil.copy(staging / LGC_NAME, extra / LGC_NAME)
+      _write(staging / METRICS_NAME, _lines(metrics))
+      old = staging / 'old'
+      old.mkdir()
+      names = LGC_NAME, METRICS_NAME, SAVED_MODEL_NAME
+      for name in names:
+        if (directory / name).exists():
+          os.rename(directory / name, old / name)
+      for name in reversed(names):
+        os.rename(staging / name, directory / name)
+    finally:
+      shutil.rmtree(staging, ignore_errors=True)
+
+
+def _tensor_name(variable) -> str:
+  return f'decoder/{variable.name.split(":")[0]}'
+
+
+def check_output(directory: Path, overwrite: bool) -> None:
+  """Refuses a directory that cannot take an artifact, before any work."""
+  directory = pathlib.Path(directory)
+  if directory.exists() and not directory.is_dir():
+    raise ConfigError(f'output = {str(directory)!r}: is not a directory')
+  holds = [name for name in (LGC_NAME, SAVED_MODEL_NAME)
+           if (directory / name).exists()]
+  if holds and not overwrite:
+    raise ConfigError(f'output = {str(directory)!r}: holds another artifact '
+                      f'({holds[0]}); name another directory, or --overwrite '
+                      'to replace it')
+
+
+def _write(path: pathlib.Path, content: bytes) -> None:
+  with open(path, 'wb') as file:
+    file.write(content)
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _lines(rows: Iterable[dict[str, Any]]) -> bytes:
+  return ''.join(json.dumps(row) + '\n' for row in rows).encode()
+
+
+def write_metrics(directory: Path, rows: Iterable[dict[str, Any]]) -> None:
+  """Replaces metrics.jsonl in one step."""
+  path = pathlib.Path(directory) / METRICS_NAME
+  temporary = path.with_name(f'.{METRICS_NAME}-{os.getpid()}')
+  _write(temporary, _lines(rows))
+  os.replace(temporary, path)
+
+
+def saved_model_num_bytes(directory: Path) -> int:
+  """Size of an artifact's SavedModel as .tar.gz."""
+  buffer = io.BytesIO()
+  with tarfile.open(fileobj=buffer, mode='w:gz') as tar:
+    tar.add(pathlib.Path(directory) / SAVED_MODEL_NAME, SAVED_MODEL_NAME)
+  return len(buffer.getvalue())
+
+
+def _find(path: pathlib.Path) -> Optional[pathlib.Path]:
+  """The compact file that `path` is or holds."""
+  if not path.is_dir():
+    return path if path.exists() else None
+  versions = sorted((int(child.name), child) for child in path.iterdir()
+                    if child.name.isdecimal())
+  folders = [path, path / 'assets.extra']
+  folders += [child / 'assets.extra' for _, child in versions[::-1]]
+  return next((folder / LGC_NAME for folder in folders
+               if (folder / LGC_NAME).is_file()), None)
+
+
+def load(path: Path) -> Artifact:
+  """Opens an artifact; nothing in it is executed.
+
+  A SavedModel carries the compact file among its extra assets, and that is
+  what is read: its graph, which is a program, is left alone.
+
+  ```python
+  artifact = tfp_lgc.load('out')
+  ```
+
+  Args:
+    path: artifact.lgc, a SavedModel (`saved_model` or `saved_model/1`), or the
+      directory that holds both.
+
+  Raises:
+    ArtifactError: if there is none, or it is damaged or of a newer format.
+  """
+  found = _find(pathlib.Path(path))
+  if found is None:
+    raise ArtifactError(f'artifact = {str(path)!r}: there is no {LGC_NAME} and '
+                        'no SavedModel of one')
+  try:
+    return Artifact.from_bytes(found.read_bytes(), str(found))
+  except OSError as error:
+    raise LgcError(f'artifact = {str(found)!r}: cannot be read: '
+                   f'{error.strerror}') from error

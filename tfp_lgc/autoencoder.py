@@ -1,0 +1,146 @@
+"""The one autoencoder class; the named models are settings of it."""
+
+from typing import Callable, Optional
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+import tf_keras as tfk
+
+from tfp_lgc import networks
+from tfp_lgc.config import ModelConfig
+from tfp_lgc.data import Split
+from tfp_lgc.heads import HEADS
+
+__all__ = ['Autoencoder', 'to_unit']
+
+tfd = tfp.distributions
+
+# The floor of a posterior's scale: a log-density without bound helps nobody.
+MIN_POSTERIOR_STDDEV = 1e-4
+# What the seed is mixed with, so that training and encoding draw other noise.
+TRAIN_SALT, ENCODE_SALT = 1, 2
+
+
+def to_unit(images: tf.Tensor) -> tf.Tensor:
+  """uint8 pixels as float32 in 0..1."""
+  return tf.cast(images, tf.float32) / 255.0
+
+
+class Autoencoder(tfk.Model):
+  """Encoder, decoder, likelihood head and penalties.
+
+  Minimizes the mean over the batch of `-log p(x | z)`, z a draw from the
+  posterior q(z | x), plus the weighted penalties. Every term is a Keras metric
+  under its own name.
+
+  ```python
+  model = Autoencoder(ModelConfig(), (28, 28, 1), posterior='gaussian',
+                      penalties={'kl': (1.0, losses.kl_standard_normal)})
+  model.compile(tfk.optimizers.Adam())
+  model.fit(split.batches(128, seed=0), steps_per_epoch=468)
+  ```
+
+  Attributes:
+    encoder: images `[B, H, W, C]` in 0..1 -> posterior parameters.
+    decoder: latents `[B, latent_size]` -> head parameters.
+    head: the likelihood p(x | z).
+  """
+
+  def __init__(self, config: ModelConfig, image_shape,
+               posterior: str,
+               penalties: Optional[dict[str, tuple[float, Callable]]] = None,
+               seed: int = 0):
+    """Builds the networks.
+
+    Args:
+      config: sizes, trunk and head.
+      image_shape: `(H, W, C)`.
+      posterior: 'point' (z is the encoder's output) or 'gaussian' (a
+        `tfd.MultivariateNormalDiag`).
+      penalties: name -> (weight, callable), see losses.py.
+      seed: of initial weights and of posterior draws.
+    """
+    super().__init__(name=config.model)
+    if posterior not in ('point', 'gaussian'):
+      raise ValueError(f"posterior = {posterior!r}; must be 'point' or "
+                       "'gaussian'")
+    self.head = HEADS[config.head](image_shape, config.min_stddev)
+    self._posterior = posterior
+    self._penalties = penalties or {}
+    self._seed = seed
+    num_params = config.latent_size * (2 if posterior == 'gaussian' else 1)
+    self.encoder = networks.encoder(config, image_shape, num_params, seed)
+    self.decoder = networks.decoder(config, self.head, seed)
+    self._means = {name: tfk.metrics.Mean(name)
+                   for name in ('loss', 'nll', *self._penalties)}
+
+  @property
+  def metrics(self):
+    return list(self._means.values())
+
+  def encode(self, x: tf.Tensor) -> tfd.Distribution:
+    """q(z | x) of images `[B, H, W, C]` in 0..1; event shape
+    `[latent_size]`."""
+    params = self.encoder(x)
+    if self._posterior == 'point':
+      return tfd.VectorDeterministic(params)
+    loc, raw_scale = tf.split(params, 2, axis=-1)
+    scale = MIN_POSTERIOR_STDDEV + tf.math.softplus(raw_scale)
+    return tfd.MultivariateNormalDiag(loc, scale)
+
+  def decode(self, z: tf.Tensor) -> tfd.Distribution:
+    """p(x | z) of latents `[B, latent_size]`; event shape `[H, W, C]`."""
+    return self.head(self.decoder(z))
+
+  def call(self, x: tf.Tensor) -> tf.Tensor:
+    """Reconstructions `[B, H, W, C]` in 0..1, from the posterior mean."""
+    return self.head.point_image(self.decoder(self.encode(x).mean()))
+
+  def losses_of(self, images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor,
+                ) -> dict[str, tf.Tensor]:
+    """Each term of the loss, and their weighted sum `loss`; nats an image.
+
+    Args:
+      images: uint8 `[B, H, W, C]`.
+      labels: int32 `[B]`.
+      seed: int32 `[2]`, of the posterior draw.
+    """
+    x = to_unit(images)
+    posterior = self.encode(x)
+    z = posterior.sample(seed=seed)
+    terms = {'nll': -tf.reduce_mean(self.decode(z).log_prob(x))}
+    terms['loss'] = terms['nll']
+    for name, (weight, penalty) in self._penalties.items():
+      terms[name] = penalty(posterior, z, labels)
+      terms['loss'] += weight * terms[name]
+    return terms
+
+  def train_step(self, batch):
+    images, labels = batch
+    seed = tf.random.fold_in([self._seed, TRAIN_SALT],
+                             tf.cast(self.optimizer.iterations, tf.int32))
+    with tf.GradientTape() as tape:
+      terms = self.losses_of(images, labels, seed)
+    self.optimizer.minimize(terms['loss'], self.trainable_variables,
+                            tape=tape)
+    for name, mean in self._means.items():
+      mean.update_state(terms[name])
+    return {name: mean.result() for name, mean in self._means.items()}
+
+  def encode_all(self, split: Split, batch_size: int = 1000):
+    """One posterior draw an image, in the order of the split.
+
+    Returns:
+      latents: float32 `[N, latent_size]`.
+      labels: int32 `[N]`.
+    """
+    @tf.function(reduce_retracing=True)
+    def draw(images, i):
+      seed = tf.random.fold_in([self._seed, ENCODE_SALT], i)
+      return self.encode(to_unit(images)).sample(seed=seed)
+
+    latents, labels = [], []
+    for i, (images, batch_labels) in enumerate(split.batches(batch_size)):
+      latents.append(draw(images, tf.constant(i)))
+      labels.append(batch_labels)
+    return tf.concat(latents, 0).numpy(), tf.concat(labels, 0).numpy()

@@ -1,0 +1,1 @@
+"""The commands: flags in, one call of the library, a table and JSON out."""

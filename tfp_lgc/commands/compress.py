@@ -1,0 +1,130 @@
+"""lgc-compress, bin/compress: a data set in, an artifact out."""
+
+import dataclasses
+import json
+import os
+from typing import Any, Mapping, Optional, Sequence
+
+from tfp_lgc import flags
+from tfp_lgc.commands.run import print_table, run, say, start_tensorflow
+from tfp_lgc.config import (
+  CodecConfig,
+  Config,
+  DataConfig,
+  EvaluateConfig,
+  MixtureConfig,
+  ModelConfig,
+  setting,
+  TrainConfig,
+)
+
+USAGE = """\
+Compresses a labelled image data set into a small artifact: a decoder and a
+Gaussian mixture per class, from which lgc-sample draws labelled images."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+  """The run."""
+  output: str = setting('lgc_artifact', 'Directory to write to.')
+  overwrite: bool = setting(
+      False, 'Replace an artifact that stands in --output.')
+  evaluate: bool = setting(
+      True, 'Train a judge on samples and one on the real images, and test '
+      'both on the test split.')
+  tensorboard: bool = setting(
+      False, 'Log losses, reconstructions and samples to OUTPUT/tensorboard.')
+  seed: int = setting(
+      0, 'Same seed, same machine, same bytes.', low=0, high=2**31 - 1)
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+  return run(_compress, argv)
+
+
+def _compress(argv: Sequence[str]) -> None:
+  *sections, options = flags.parse(
+      USAGE, [DataConfig, ModelConfig, TrainConfig, MixtureConfig, CodecConfig,
+              EvaluateConfig, Run], argv)
+  config = dataclasses.replace(Config(*sections), seed=options.seed)
+  start_tensorflow()
+  from tfp_lgc import artifact as artifact_lib
+  from tfp_lgc import pipeline, progress, sources
+  artifact_lib.check_output(options.output, options.overwrite)
+  source = sources.load(config.data)
+  log = progress.Progress(say)
+  log.record(event='config', **dataclasses.asdict(config))
+  sizes = pipeline.raw_sizes(source)
+  tensorboard = _tensorboard(options, source)
+  artifact = pipeline.compress(source, config, progress=log,
+                               callbacks=tensorboard)
+  with log.stage('save'):
+    artifact.save(options.output, log.records, options.overwrite)
+  for callback in tensorboard:
+    callback.samples(pipeline.sample(artifact, 16).images)
+  accuracies = {}
+  if options.evaluate and (reason := pipeline.cannot_judge(source)):
+    say(f'no evaluation: {reason}')
+  elif options.evaluate:
+    result = pipeline.evaluate(artifact, source, seed=config.seed,
+                               config=config.evaluate, progress=log)
+    accuracies = {name: value['mean'] for name, value in result.items()}
+  summary = _summary(config, artifact, options.output, sizes.result(), log,
+                     accuracies)
+  artifact_lib.write_metrics(options.output, [
+      *log.records, {'event': 'summary', **summary}])
+  print_table(_table(summary, options.output))
+  print(json.dumps(summary))
+
+
+def _tensorboard(options: Run, source) -> list:
+  if not options.tensorboard:
+    return []
+  from tfp_lgc import tensorboard
+  return [tensorboard.Log(os.path.join(options.output, 'tensorboard'),
+                          source.train)]
+
+
+def _summary(config: Config, artifact, output: str, sizes: tuple[int, int], log,
+             accuracies: Mapping[str, float]) -> dict[str, Any]:
+  """The one JSON object of a run. All sizes are bytes."""
+  from tfp_lgc import artifact as artifact_lib
+  raw_num_bytes, gzip_num_bytes = sizes
+  num_bytes = os.path.getsize(os.path.join(output, artifact_lib.LGC_NAME))
+  remaining = 100 * num_bytes / raw_num_bytes
+  summary = {
+      'model': config.model.model,
+      'dataset': config.data.dataset,
+      'num_bytes': num_bytes,
+      'saved_model_num_bytes': artifact_lib.saved_model_num_bytes(output),
+      'raw_num_bytes': raw_num_bytes,
+      'gzip_num_bytes': gzip_num_bytes,
+      'reduction_percent': round(100 - remaining, 4),
+      'compression_ratio': round(raw_num_bytes / num_bytes, 2),
+      'num_components': dict(zip(artifact.class_names,
+                                 artifact.num_components)),
+      'seconds': log.seconds,
+      'seed': config.seed,
+  }
+  if accuracies:
+    # The LGC paper's "compression ratio": percent by percent that remain.
+    index = 100 * accuracies['tstr_accuracy'] / remaining
+    summary.update(published_index=round(index, 2), **accuracies)
+  return summary
+
+
+def _table(summary: Mapping[str, Any], output: str) -> list[tuple[str, str]]:
+  components = summary['num_components'].values()
+  rows = [
+      ('raw images and labels', f'{summary["raw_num_bytes"]:,} bytes'),
+      ('gzip -9', f'{summary["gzip_num_bytes"]:,} bytes'),
+      ('artifact.lgc', f'{summary["num_bytes"]:,} bytes, '
+       f'1/{summary["compression_ratio"]:,.0f} of raw'),
+      ('SavedModel, .tar.gz', f'{summary["saved_model_num_bytes"]:,} bytes'),
+      ('components per class', f'{min(components)} to {max(components)}'),
+  ]
+  if 'tstr_accuracy' in summary:
+    rows += [('judge trained on samples', f'{summary["tstr_accuracy"]:.2%}'),
+             ('judge trained on real', f'{summary["real_accuracy"]:.2%}')]
+  total = sum(summary['seconds'].values())
+  return [*rows, ('written to', output), ('seconds', f'{total:.1f}')]

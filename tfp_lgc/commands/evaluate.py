@@ -1,0 +1,49 @@
+"""lgc-evaluate, bin/evaluate: what an artifact is worth to a classifier."""
+
+import dataclasses
+import json
+from typing import Optional, Sequence
+
+from tfp_lgc import flags
+from tfp_lgc.commands.run import print_table, run, say, start_tensorflow
+from tfp_lgc.config import DataConfig, EvaluateConfig, setting
+
+USAGE = """\
+Trains a judge only on samples of an artifact and one on the real train split,
+for the same number of steps, and tests both on the real test split."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Runs:
+  """The runs."""
+  artifact: str = setting(
+      'lgc_artifact', 'artifact.lgc, a SavedModel, or the directory of both.')
+  runs: int = setting(3, 'Judges of each kind, each with another seed.', low=1,
+                      high=1000)
+  seed: int = setting(0, 'Of the first run.', low=0, high=2**30)
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+  return run(_evaluate, argv)
+
+
+def _evaluate(argv: Sequence[str]) -> None:
+  options, data_config, config = flags.parse(
+      USAGE, [Runs, DataConfig, EvaluateConfig], argv)
+  start_tensorflow()
+  from tfp_lgc import artifact as artifact_lib
+  from tfp_lgc import pipeline, progress
+  artifact = artifact_lib.load(options.artifact)
+  log = progress.Progress(say)
+  result = pipeline.evaluate(
+      artifact, data_config.dataset, runs=options.runs, seed=options.seed,
+      config=config, progress=log, data_config=data_config)
+  print_table([
+      (what, f'{result[key]["mean"]:.2%} (stddev {result[key]["stddev"]:.2%}, '
+       f'{options.runs} runs)') for what, key in (
+           ('judge trained on samples', 'tstr_accuracy'),
+           ('judge trained on real', 'real_accuracy'))])
+  print(json.dumps({
+      'artifact': options.artifact, 'dataset': data_config.dataset,
+      'num_bytes': artifact.num_bytes, **result, 'seed': options.seed,
+      'judge_steps': config.judge_steps, 'seconds': log.seconds}))

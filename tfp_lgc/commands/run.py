@@ -1,0 +1,77 @@
+"""What all commands share: how they end, and how they start TensorFlow."""
+
+import os
+import sys
+import tempfile
+from typing import Callable, Optional, Sequence
+
+from tfp_lgc import errors, flags
+
+__all__ = ['print_table', 'run', 'say', 'start_tensorflow']
+
+
+def run(body: Callable[[Sequence[str]], None],
+        argv: Optional[Sequence[str]]) -> int:
+  """Runs a command; the exit status is 2, after one line, for a user's error.
+
+  Args:
+    body: takes the command's name and arguments.
+    argv: the same; None for those of the process.
+  """
+  argv = list(sys.argv if argv is None else argv)
+  name = argv[0] = os.path.basename(argv[0])
+  try:
+    body(argv)
+    return 0
+  except flags.HelpRequested as request:
+    print(request)
+    return 0
+  except KeyboardInterrupt:
+    print(f'{name}: interrupted', file=sys.stderr)
+    return 130
+  except OSError as error:
+    what = ': '.join(str(part) for part in (error.filename, error.strerror)
+                     if part) or str(error)
+    print(f'{name}: error: {what}', file=sys.stderr)
+  except (errors.LgcError, FloatingPointError) as error:
+    line = ' '.join(str(error).split())
+    print(f'{name}: error: {line}', file=sys.stderr)
+  return 2
+
+
+def say(line: str) -> None:
+  """Progress goes to stderr: stdout is for results."""
+  print(line, file=sys.stderr, flush=True)
+
+
+def start_tensorflow() -> None:
+  """Imports TensorFlow without its notes on this machine's hardware.
+
+  They are written before its log level counts, so they are caught at the file
+  descriptor, and shown if the import fails.
+  """
+  os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+  sys.stderr.flush()
+  stderr = os.dup(2)
+  with tempfile.TemporaryFile() as notes:
+    os.dup2(notes.fileno(), 2)
+    try:
+      import tensorflow as tf
+      import tensorflow_probability  # noqa: F401
+      import tf_keras  # noqa: F401
+      tf.config.list_logical_devices()
+    except BaseException:
+      notes.seek(0)
+      os.write(stderr, notes.read())
+      raise
+    finally:
+      os.dup2(stderr, 2)
+      os.close(stderr)
+  tf.get_logger().setLevel('ERROR')
+
+
+def print_table(rows: Sequence[tuple[str, str]]) -> None:
+  """Two columns for people."""
+  width = max(len(name) for name, _ in rows)
+  for name, value in rows:
+    print(f'{name:<{width}}  {value}')

@@ -1,0 +1,45 @@
+"""lgc-sample, bin/sample: an artifact in, labelled images out."""
+
+import dataclasses
+from typing import Optional, Sequence
+
+from tfp_lgc import flags
+from tfp_lgc.commands.run import run, start_tensorflow
+from tfp_lgc.config import setting
+from tfp_lgc.errors import ConfigError
+
+USAGE = 'Draws labelled images from an artifact.'
+
+
+@dataclasses.dataclass(frozen=True)
+class Samples:
+  """The samples."""
+  artifact: str = setting(
+      'lgc_artifact', 'artifact.lgc, a SavedModel, or the directory of both.')
+  n: int = setting(100, 'How many images, at least 1.')
+  label: str = setting(
+      '', 'Name of the class to draw from; empty for all classes, as frequent '
+      'as in the training data.')
+  seed: int = setting(0, 'Same seed, same images.', low=0, high=2**31 - 1)
+  output: str = setting(
+      'samples.npz', 'x.npz (arrays x_train, y_train), x.png (one contact '
+      'sheet), or a directory (CLASS/*.png).')
+  overwrite: bool = setting(False, 'Replace what stands at --output.')
+
+
+def main(argv: Optional[Sequence[str]] = None) -> int:
+  return run(_sample, argv)
+
+
+def _sample(argv: Sequence[str]) -> None:
+  [options] = flags.parse(USAGE, [Samples], argv)
+  if options.n < 1:
+    raise ConfigError(f'n = {options.n}: must be at least 1')
+  from tfp_lgc import writers
+  writers.check_output(options.output, options.overwrite)
+  start_tensorflow()
+  from tfp_lgc import pipeline
+  images = pipeline.sample(options.artifact, options.n, options.label or None,
+                           options.seed)
+  writers.write(images, options.output)
+  print(f'{len(images):,} images written to {options.output}')

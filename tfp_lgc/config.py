@@ -1,0 +1,216 @@
+"""Every setting of a run: its name, default, allowed values and help text.
+
+The command line flags and the Python keywords are both derived from these
+dataclasses, so that a setting is described exactly once. Standard library
+only: `bin/compress --help` must not wait for TensorFlow.
+"""
+
+import dataclasses
+import difflib
+import json
+from typing import Any, Optional
+
+from tfp_lgc.errors import ConfigError
+
+__all__ = [
+    'CodecConfig',
+    'Config',
+    'DataConfig',
+    'EvaluateConfig',
+    'MixtureConfig',
+    'ModelConfig',
+    'TrainConfig',
+    'check',
+    'replace',
+    'setting',
+    'settings',
+]
+
+MODELS = ('ae', 'vae')
+TRUNKS = ('dense', 'conv')
+HEADS = ('bernoulli', 'normal_unit', 'normal_diag')
+
+
+def setting(default, help, choices=None, low=None, high=None):
+  """A dataclass field with what is allowed: `choices`, or `low` to `high`."""
+  metadata = {'help': help, 'choices': choices, 'low': low, 'high': high}
+  return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclasses.dataclass(frozen=True)
+class DataConfig:
+  """Which images."""
+  dataset: str = setting(
+      'digits', "What to compress: digits (embedded), a TFDS name (mnist), or "
+      'a path: x.npz, a folder of IDX files, a folder of images by class. A '
+      'path needs a slash or the ending .npz.')
+  data_dir: str = setting(
+      '', 'Where TFDS keeps prepared data sets; empty for its own default.')
+  test_fraction: float = setting(
+      0.2, 'Share of the images held out as the test split where the data set '
+      'brings none.', low=0.01, high=0.9)
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelConfig:
+  """The autoencoder."""
+  model: str = setting('vae', 'Autoencoder.', choices=MODELS)
+  trunk: str = setting(
+      'dense', 'Layers of encoder and decoder.', choices=TRUNKS)
+  head: str = setting(
+      'bernoulli', 'Likelihood p(x | z): the distribution over an image whose '
+      'parameters the decoder returns.', choices=HEADS)
+  latent_size: int = setting(
+      12, 'Dimensions of the latent space.', low=1, high=1024)
+  hidden_size: int = setting(
+      128, 'Units of the hidden layers of the dense trunk.', low=1, high=65536)
+  num_filters: int = setting(
+      24, 'Filters of the conv trunk at its smallest resolution.', low=2,
+      high=4096)
+  beta: float = setting(
+      0.25, 'Weight of the KL divergence from the posterior q(z | x) to the '
+      'prior N(0, I) in the loss of a vae; 1 is the ELBO.', low=0.0, high=1e6)
+  min_stddev: float = setting(
+      0.05, 'Floor of the learned pixel scale (pixels are in 0..1) of '
+      'normal_diag.', low=1e-6, high=10.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainConfig:
+  """How the autoencoder is trained."""
+  epochs: int = setting(
+      0, 'Passes over the training split; 0: as many as make 8,000 steps.',
+      low=0, high=1_000_000)
+  batch_size: int = setting(128, 'Images per step.', low=1, high=65536)
+  learning_rate: float = setting(
+      2e-3, 'Of Adam, at the start of a cosine decay to zero.', low=1e-8,
+      high=10.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class MixtureConfig:
+  """The Gaussian mixture per class in latent space."""
+  num_components_max: int = setting(
+      10, 'BIC chooses the number of components of each class from 1 to this.',
+      low=1, high=1000)
+  num_restarts: int = setting(
+      2, 'EM runs per number of components; the most likely fit is kept.',
+      low=1, high=100)
+  max_iterations: int = setting(
+      200, 'EM iterations at the most.', low=1, high=100_000)
+  tolerance: float = setting(
+      1e-3, 'EM ends when the mean log-likelihood (nats per image) gains less '
+      'than this in an iteration.', low=0.0, high=1.0)
+  covariance_floor: float = setting(
+      1e-3, 'Added to the diagonal of every covariance, in units of the mean '
+      'variance of the latents.', low=1e-9, high=1.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class CodecConfig:
+  """How numbers become bytes."""
+  decoder_bits: int = setting(
+      6, 'Bits of a decoder weight.', low=2, high=16)
+  mixture_bits: int = setting(
+      8, 'Bits of a mixture parameter.', low=2, high=16)
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluateConfig:
+  """How a judge is trained (TSTR: train on synthetic, test on real)."""
+  judge_steps: int = setting(
+      2000, 'Training steps of the judge, the same on samples and on real '
+      'images.', low=1, high=10_000_000)
+  judge_batch_size: int = setting(
+      128, 'Images per step of the judge.', low=1, high=65536)
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+  """All settings of `bin/compress`.
+
+  ```python
+  config = replace(Config(), model='ae', latent_size=8, seed=1)
+  assert Config.from_json(config.to_json()) == config
+  ```
+  """
+  data: DataConfig = dataclasses.field(default_factory=DataConfig)
+  model: ModelConfig = dataclasses.field(default_factory=ModelConfig)
+  train: TrainConfig = dataclasses.field(default_factory=TrainConfig)
+  mixture: MixtureConfig = dataclasses.field(default_factory=MixtureConfig)
+  codec: CodecConfig = dataclasses.field(default_factory=CodecConfig)
+  evaluate: EvaluateConfig = dataclasses.field(default_factory=EvaluateConfig)
+  seed: int = setting(
+      0, 'Same seed, same machine, same bytes.', low=0, high=2**31 - 1)
+
+  def to_json(self) -> str:
+    return json.dumps(dataclasses.asdict(self))
+
+  @classmethod
+  def from_json(cls, text: str) -> 'Config':
+    flat = {}
+    for name, value in json.loads(text).items():
+      flat.update(value if isinstance(value, dict) else {name: value})
+    return replace(cls(), **flat)
+
+
+def settings(config) -> dict[str, tuple[Optional[str], dataclasses.Field]]:
+  """Setting name -> (name of its section or None, its dataclass field)."""
+  result: dict[str, tuple[Optional[str], dataclasses.Field]] = {}
+  for field in dataclasses.fields(config):
+    value = getattr(config, field.name)
+    if dataclasses.is_dataclass(value):
+      for inner in dataclasses.fields(value):
+        result[inner.name] = (field.name, inner)
+    else:
+      result[field.name] = (None, field)
+  return result
+
+
+def check(field: dataclasses.Field, value: Any) -> Any:
+  """`value` as the type of `field`, or `ConfigError` if it is not allowed."""
+  choices, low = field.metadata['choices'], field.metadata['low']
+  high = field.metadata['high']
+  kind: Any = type(field.default)
+  number = isinstance(value, (int, float)) and not isinstance(value, bool)
+  if kind in (int, float) and not (number and kind(value) == value):
+    raise ConfigError(f'{field.name} = {value!r}: must be of type '
+                      f'{kind.__name__}')
+  if kind in (str, bool) and not isinstance(value, kind):
+    raise ConfigError(f'{field.name} = {value!r}: must be of type '
+                      f'{kind.__name__}')
+  if choices and value not in choices:
+    near = difflib.get_close_matches(value, choices, n=1)
+    hint = f' (did you mean {near[0]}?)' if near else ''
+    raise ConfigError(f'{field.name} = {value!r} is unknown; choose from '
+                      f'{", ".join(choices)}{hint}')
+  # `not (low <= value)` also refuses nan.
+  if low is not None and not low <= value <= high:
+    raise ConfigError(f'{field.name} = {value!r}: must be from {low} to {high}')
+  return kind(value)
+
+
+def replace(config: Config, **overrides) -> Config:
+  """A copy of `config` with the named settings changed, whatever section.
+
+  Args:
+    config: where the other settings come from.
+    **overrides: flat setting names, e.g. `latent_size=8, seed=1`.
+
+  Raises:
+    ConfigError: for an unknown name or a value that is not allowed.
+  """
+  known = settings(config)
+  top: dict[str, Any] = {}
+  by_section: dict[str, dict[str, Any]] = {}
+  for name, value in overrides.items():
+    if name not in known:
+      near = difflib.get_close_matches(name, known, n=1)
+      hint = f'; did you mean {near[0]}?' if near else ''
+      raise ConfigError(f'there is no setting {name!r}{hint}')
+    section, field = known[name]
+    values = by_section.setdefault(section, {}) if section else top
+    values[name] = check(field, value)
+  for section, values in by_section.items():
+    top[section] = dataclasses.replace(getattr(config, section), **values)
+  return dataclasses.replace(config, **top)

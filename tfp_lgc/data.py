@@ -1,0 +1,273 @@
+"""Labelled images: in memory (`Images`) and as streams (`Split`, `Source`)."""
+
+import dataclasses
+import zlib
+from typing import Optional
+
+import numpy as np
+import tensorflow as tf
+
+from tfp_lgc.errors import DataError
+
+__all__ = ['Images', 'Source', 'Split', 'from_arrays', 'gzip_num_bytes']
+
+# A split of at most this many raw bytes is kept in memory once read.
+CACHE_NUM_BYTES = 2**30
+# A split up to this many raw bytes is shuffled as a whole, a larger one
+# through a buffer of this size.
+SHUFFLE_NUM_BYTES = 2**28
+MAX_CLASSES = 65536
+UNLABELED = ('all',)
+
+
+@dataclasses.dataclass(frozen=True)
+class Images:
+  """Labelled images in memory.
+
+  Attributes:
+    images: uint8 `[N, H, W, C]`, `C` is 1 (gray) or 3 (RGB).
+    labels: int32 `[N]`, positions in `class_names`.
+    class_names: one string a class.
+  """
+  images: np.ndarray
+  labels: np.ndarray
+  class_names: tuple[str, ...]
+
+  def __post_init__(self):
+    if self.images.dtype != np.uint8 or self.images.ndim != 4:
+      raise DataError(f'images: got {self.images.dtype} {self.images.shape}; '
+                      'must be uint8 [N, H, W, C]')
+    if len(self.labels) != len(self.images):
+      raise DataError(f'labels: got {len(self.labels)} for '
+                      f'{len(self.images)} images; must be one an image')
+
+  def __len__(self):
+    return len(self.images)
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+  """A stream of labelled images that can be read again and again.
+
+  Attributes:
+    examples: a `tf.data.Dataset` of `(uint8 [H, W, C], int32 [])`, finite.
+    num_examples: how many it has.
+    image_shape: `(H, W, C)`.
+  """
+  examples: tf.data.Dataset
+  num_examples: int
+  image_shape: tuple[int, int, int]
+
+  def batches(self, batch_size: int, seed: Optional[int] = None,
+              ) -> tf.data.Dataset:
+    """`(uint8 [B, H, W, C], int32 [B])`; one pass in order, or, with a seed,
+    endless passes, each in another order."""
+    examples = self.examples
+    if seed is not None:
+      size = int(np.prod(self.image_shape))
+      buffer = min(self.num_examples, max(1000, SHUFFLE_NUM_BYTES // size))
+      examples = examples.shuffle(buffer, seed=seed).repeat()
+    return examples.batch(batch_size).prefetch(tf.data.AUTOTUNE)
+
+  def to_memory(self, class_names: tuple[str, ...]) -> Images:
+    """Reads the whole split."""
+    batches = list(self.batches(1000).as_numpy_iterator())
+    return Images(np.concatenate([images for images, _ in batches]),
+                  np.concatenate([labels for _, labels in batches]),
+                  class_names)
+
+  def num_raw_bytes(self, num_classes: int) -> int:
+    """uint8 pixels and the smallest integers that hold the labels."""
+    pixels = int(np.prod(self.image_shape))
+    return self.num_examples * (pixels + label_dtype(num_classes).itemsize)
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+  """A data set: its two splits and what the labels mean.
+
+  Attributes:
+    name: for people, as given to `--dataset`.
+    train: what is compressed.
+    test: what judges are tested on; None if there is no such split.
+    class_names: one string a class; a single one where nothing is labeled.
+  """
+  name: str
+  train: Split
+  test: Optional[Split]
+  class_names: tuple[str, ...]
+
+  def __post_init__(self):
+    if not self.train.num_examples:
+      raise DataError(f'{self.name}: the train split has no image')
+    if len(self.class_names) > MAX_CLASSES:
+      raise DataError(f'{self.name}: got {len(self.class_names)} classes; at '
+                      f'most {MAX_CLASSES} are allowed')
+    if self.test and self.test.image_shape != self.train.image_shape:
+      raise DataError(f'{self.name}: train images are '
+                      f'{self.train.image_shape}, test images '
+                      f'{self.test.image_shape}; must be the same')
+
+
+def label_dtype(num_classes: int) -> np.dtype:
+  return np.min_scalar_type(max(num_classes - 1, 0))
+
+
+def gzip_num_bytes(split: Split, num_classes: int) -> int:
+  """Size of the split's uint8 images, then its labels, by `gzip -9`."""
+  gzip = zlib.compressobj(9, wbits=31)
+  num_bytes, labels = 0, []
+  for batch, batch_labels in split.batches(1000).as_numpy_iterator():
+    num_bytes += len(gzip.compress(batch.tobytes()))
+    labels.append(batch_labels.astype(label_dtype(num_classes)))
+  return (num_bytes + len(gzip.compress(np.concatenate(labels).tobytes()))
+          + len(gzip.flush()))
+
+
+def check_images(images, name: str) -> np.ndarray:
+  """`images` as uint8 `[N, H, W, C]`, if that loses nothing.
+
+  Args:
+    images: `[N, H, W]` or `[N, H, W, C]`, C 1 or 3, of any type that holds
+      whole numbers from 0 to 255.
+    name: what to call them in an error.
+
+  Raises:
+    DataError: for anything else.
+  """
+  images = np.asarray(images)
+  if images.ndim == 3:
+    images = images[..., np.newaxis]
+  if (images.ndim != 4 or images.shape[-1] not in (1, 3)
+      or 0 in images.shape[1:]):
+    raise DataError(f'{name}: got shape {images.shape}; must be [N, H, W], '
+                    '[N, H, W, 1] or [N, H, W, 3], all images of one size')
+  if images.dtype == np.uint8:
+    return images
+  if images.dtype.kind not in 'iuf':
+    raise DataError(f'{name}: got type {images.dtype}; must be uint8')
+  if not len(images):
+    return images.astype(np.uint8)
+  if not np.isfinite(images).all():
+    raise DataError(f'{name}: holds nan or infinite pixels; must be whole '
+                    'numbers from 0 to 255')
+  low, high = images.min(), images.max()
+  if low < 0 or high > 255 or (images != np.floor(images)).any():
+    raise DataError(
+        f'{name}: got {images.dtype} pixels from {low:g} to {high:g}; must be '
+        "whole numbers from 0 to 255 (from 0..1: np.round(255 * x).astype("
+        "'uint8'))")
+  return images.astype(np.uint8)
+
+
+def encode_labels(labels, num_images: int, name: str,
+                  class_names: Optional[tuple[str, ...]] = None,
+                  ) -> tuple[np.ndarray, tuple[str, ...]]:
+  """Labels of any kind as positions in a tuple of class names.
+
+  Args:
+    labels: `[N]` strings or whole numbers, in any order, with any gaps; None
+      for images without labels.
+    num_images: N.
+    name: what to call them in an error.
+    class_names: the known classes; None to take those that occur, sorted.
+
+  Returns:
+    labels: int32 `[N]`.
+    class_names: the classes, numbers written as decimals.
+  """
+  if labels is None:
+    labels = np.full(num_images, UNLABELED[0])
+  labels = np.asarray(labels)
+  if labels.ndim == 2 and labels.shape[1] == 1:
+    labels = labels[:, 0]
+  if labels.ndim != 1 or len(labels) != num_images:
+    raise DataError(f'{name}: got shape {labels.shape} for {num_images} '
+                    'images; must be one label an image')
+  if labels.dtype.kind == 'f' and (labels != np.floor(labels)).any():
+    raise DataError(f'{name}: got {labels.dtype} labels that are not whole '
+                    'numbers; must be whole numbers or strings')
+  if labels.dtype.kind in 'fb':
+    labels = labels.astype(np.int64)
+  if labels.dtype.kind == 'S':
+    labels = np.char.decode(labels, 'utf-8')
+  if labels.dtype.kind not in 'iuUOT':
+    raise DataError(f'{name}: got type {labels.dtype}; must be whole numbers '
+                    'or strings')
+  if labels.dtype.kind == 'O':
+    labels = labels.astype(str)
+  values, positions = np.unique(labels, return_inverse=True)
+  names = tuple(str(value) for value in values)
+  if class_names is None:
+    return positions.astype(np.int32), names
+  known = {known_name: i for i, known_name in enumerate(class_names)}
+  unknown = [value for value in names if value not in known]
+  if unknown:
+    raise DataError(f'{name}: class {unknown[0]!r} does not occur in the train '
+                    'split')
+  table = np.array([known[value] for value in names], np.int32)
+  return table[positions], class_names
+
+
+def hold_out(labels: np.ndarray, fraction: float,
+             ) -> tuple[np.ndarray, np.ndarray]:
+  """Positions of a train and a test part, stratified by label.
+
+  The draw does not depend on a run's seed: an artifact of one run must not be
+  tested on images that another run would have held out.
+
+  Args:
+    labels: int `[N]`.
+    fraction: of each class, rounded down, that goes into the test part.
+
+  Returns:
+    train, test: int arrays, sorted, each position in exactly one.
+  """
+  rng = np.random.default_rng(0)
+  order = rng.permutation(len(labels))
+  is_test = np.zeros(len(labels), bool)
+  for label in np.unique(labels):
+    members = order[labels[order] == label]
+    is_test[members[:int(fraction * len(members))]] = True
+  return np.flatnonzero(~is_test), np.flatnonzero(is_test)
+
+
+def array_split(images: np.ndarray, labels: np.ndarray) -> Split:
+  """A `Split` of arrays that passed `check_images` and `encode_labels`."""
+  examples = tf.data.Dataset.from_tensor_slices(
+      (images, labels.astype(np.int32)))
+  return Split(examples, len(images), images.shape[1:])
+
+
+def from_arrays(train, test=None, test_fraction: float = 0.0,
+                name: str = 'arrays') -> Source:
+  """A `Source` of NumPy arrays.
+
+  ```python
+  source = from_arrays((images, labels), test=(test_images, test_labels))
+  ```
+
+  Args:
+    train: `(images, labels)`, see `check_images` and `encode_labels`; labels
+      may be None.
+    test: the same, or None.
+    test_fraction: what to hold out of `train` where `test` is None.
+    name: for people.
+
+  Raises:
+    DataError: for arrays of another form.
+  """
+  images = check_images(train[0], f'{name}: x_train')
+  labels, class_names = encode_labels(train[1], len(images), f'{name}: y_train')
+  if test is not None and len(test[0]):
+    test_images = check_images(test[0], f'{name}: x_test')
+    test_labels, _ = encode_labels(test[1], len(test_images),
+                                   f'{name}: y_test', class_names)
+    test_split = array_split(test_images, test_labels)
+  else:
+    train_part, test_part = hold_out(labels, test_fraction)
+    test_split = None
+    if len(test_part):
+      test_split = array_split(images[test_part], labels[test_part])
+    images, labels = images[train_part], labels[train_part]
+  return Source(name, array_split(images, labels), test_split, class_names)

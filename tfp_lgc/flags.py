@@ -1,0 +1,90 @@
+"""absl flags made from dataclasses of settings.
+
+Each command has flags of its own, not absl's global ones, so that `--help`
+shows only what the command takes, and so that a test can run several commands
+in one process. `--flagfile=FILE` works as everywhere in absl.
+"""
+
+import dataclasses
+import textwrap
+from typing import Any, Callable, Sequence
+
+from absl import flags
+
+from tfp_lgc.config import check
+from tfp_lgc.errors import ConfigError
+
+__all__ = ['HelpRequested', 'parse']
+
+_DEFINE: dict[Any, Callable] = {
+    str: flags.DEFINE_string, int: flags.DEFINE_integer,
+    float: flags.DEFINE_float, bool: flags.DEFINE_bool}
+
+
+class HelpRequested(Exception):
+  """The user asked for `--help`; the message is the answer."""
+
+
+def parse(usage: str, groups: Sequence[type], argv: Sequence[str]) -> list[Any]:
+  """Settings of a command line.
+
+  ```python
+  data, output = flags.parse('Compresses.', [DataConfig, Output],
+                             ['compress', '--dataset=mnist'])
+  ```
+
+  Args:
+    usage: what the command does, for `--help`.
+    groups: dataclasses whose fields were made by `config.setting`.
+    argv: the command's name and its arguments.
+
+  Returns:
+    One instance of each group.
+
+  Raises:
+    HelpRequested: for --help.
+    ConfigError: for a flag or value that is not allowed.
+  """
+  values = flags.FlagValues()
+  flags.DEFINE_bool('help', False, 'Show this.', flag_values=values,
+                    short_name='h')
+  for group in groups:
+    for field in dataclasses.fields(group):
+      _DEFINE[type(field.default)](
+          field.name, field.default, field.metadata['help'],
+          flag_values=values)
+  try:
+    rest = values(list(argv))[1:]
+  except flags.Error as error:
+    raise ConfigError(str(error)) from error
+  if values.help:
+    raise HelpRequested(_help(usage, argv[0], groups))
+  if rest:
+    raise ConfigError(f'unexpected argument {rest[0]!r}; flags are written '
+                      '--name=value')
+  return [group(**{field.name: check(field, values[field.name].value)
+                   for field in dataclasses.fields(group)})
+          for group in groups]
+
+
+def _help(usage: str, command: str, groups: Sequence[type]) -> str:
+  lines = [usage, '', f'usage: {command} [--flag=value ...] [--flagfile=FILE]']
+  for group in groups:
+    lines += ['', (group.__doc__ or '').splitlines()[0]]
+    for field in dataclasses.fields(group):
+      lines += _help_of(field)
+  return '\n'.join(lines)
+
+
+def _help_of(field: dataclasses.Field) -> list[str]:
+  default, choices = field.default, field.metadata['choices']
+  if isinstance(default, bool):
+    shown = f'  --[no]{field.name}'
+  else:
+    shown = f'  --{field.name}=' + (
+        '|'.join(choices) if choices else type(default).__name__.upper())
+  text = field.metadata['help']
+  if default != '':
+    text += f' (default: {str(default).lower()})'
+  return [shown, *textwrap.wrap(text, 76, initial_indent='      ',
+                                subsequent_indent='      ')]

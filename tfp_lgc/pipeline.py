@@ -1,0 +1,289 @@
+"""The main job, end to end: compress, sample, evaluate."""
+
+import operator
+import os
+from concurrent import futures
+from typing import Any, Optional, Sequence, Union
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as tfk
+
+from tfp_lgc import config as config_lib
+from tfp_lgc import data, sources, train, tstr
+from tfp_lgc.artifact import Artifact, load
+from tfp_lgc.config import Config, EvaluateConfig
+from tfp_lgc.data import Images, Source, Split
+from tfp_lgc.errors import LgcError
+from tfp_lgc.mixture import fit_per_class
+from tfp_lgc.progress import Progress
+from tfp_lgc.sampler import BLOCK_SIZE
+
+__all__ = ['as_dataset', 'compress', 'evaluate', 'raw_sizes', 'sample']
+
+# Blocks that one call draws: bounds the memory of a sample of any size.
+BLOCKS_PER_CALL = 32
+
+AnyArtifact = Union[Artifact, str, os.PathLike]
+
+
+def compress(dataset, config: Optional[Config] = None, *,
+             progress: Optional[Progress] = None,
+             callbacks: Sequence[tfk.callbacks.Callback] = (),
+             **overrides) -> Artifact:
+  """Compresses a labelled image data set.
+
+  ```python
+  artifact = tfp_lgc.compress((images, labels), model='vae', latent_size=8)
+  artifact = tfp_lgc.compress('mnist', data_dir='/data/tfds', trunk='conv')
+  artifact.save('out')
+  ```
+
+  Args:
+    dataset: what `--dataset` takes, or `(images, labels)`: whole numbers from
+      0 to 255, `[N, H, W]` or `[N, H, W, C]`, C 1 or 3, and `[N]` numbers or
+      strings or None; or a `Source`.
+    config: all settings.
+    progress: hears how far the job is; its `records` get the training losses
+      and the BIC curves.
+    callbacks: for Keras' `fit`.
+    **overrides: settings by name, as the flags of `bin/compress`.
+
+  Returns:
+    The artifact, in memory.
+
+  Raises:
+    ConfigError: for a setting that does not exist or is not allowed.
+    DataError: for a data set that is missing, damaged or of another form.
+    FloatingPointError: if training diverges.
+  """
+  config = config_lib.replace(config or Config(), **overrides)
+  progress = progress or Progress()
+  source = open_source(dataset, config)
+  num_classes = len(source.class_names)
+  rounds, steps = train.schedule(config.train, source.train.num_examples)
+  with progress.stage('train', rounds * steps):
+    model = train.fit(config, source.train,
+                      [_TrainProgress(progress, steps), *callbacks])
+  with progress.stage('encode'):
+    latents, labels = model.encode_all(source.train)
+  with progress.stage('mixture', num_classes):
+    mixture, curves = fit_per_class(
+        latents, labels, num_classes, config.mixture, config.seed,
+        lambda label: progress.step(label + 1))
+  for name, curve in zip(source.class_names, curves):
+    progress.record(event='bic', class_name=name, bic=curve)
+  with progress.stage('pack'):
+    counts = np.bincount(labels, minlength=num_classes)
+    return Artifact.pack(model, mixture, source.class_names, counts, config)
+
+
+def open_source(dataset, config: Config) -> Source:
+  """A `Source` of whatever `compress` takes."""
+  if isinstance(dataset, Source):
+    return dataset
+  if isinstance(dataset, (str, os.PathLike)):
+    config = config_lib.replace(config, dataset=os.fspath(dataset))
+    return sources.load(config.data)
+  return data.from_arrays(dataset)
+
+
+class _TrainProgress(tfk.callbacks.Callback):
+  """Tells a `Progress` of each round of training."""
+
+  def __init__(self, progress: Progress, steps: int):
+    super().__init__()
+    self._progress, self._steps = progress, steps
+
+  def on_epoch_end(self, epoch, logs=None):
+    terms = {name: round(float(value), 4) for name, value in logs.items()}
+    step = (epoch + 1) * self._steps
+    self._progress.record(event='train', step=step, **terms)
+    self._progress.step(step, f'loss {terms["loss"]:.4g}')
+
+
+def _seed_tensor(seed: int) -> np.ndarray:
+  """The int32 `[2]` that the SavedModel's signatures take for `seed`."""
+  if not 0 <= operator.index(seed) < 2**31:
+    raise LgcError(f'seed = {seed}: must be from 0 to {2**31 - 1}')
+  return np.array([0, seed], np.int32)
+
+
+def _opened(artifact: AnyArtifact) -> Artifact:
+  return artifact if isinstance(artifact, Artifact) else load(artifact)
+
+
+def sample(artifact: AnyArtifact, n: int, labels=None, seed: int = 0) -> Images:
+  """Draws labelled images.
+
+  The same artifact and seed give the same images, from an `Artifact`, either
+  of its files, and the SavedModel's `sample` with seed `[0, seed]`; the first
+  of them do not depend on n.
+
+  ```python
+  images = tfp_lgc.sample('out', n=1000, seed=1)
+  threes = tfp_lgc.sample('out', n=16, labels='3')
+  ```
+
+  Args:
+    artifact: an `Artifact`, or the path of one, see `load`.
+    n: how many, at least 1.
+    labels: None for classes as frequent as in the training data; a class name;
+      or n labels, class names or positions in `class_names`.
+    seed: from 0 to 2^31 - 1.
+
+  Raises:
+    LgcError: for n, labels or seed that are not allowed.
+    ArtifactError: if the artifact cannot be opened.
+  """
+  if operator.index(n) < 1:
+    raise LgcError(f'n = {n}: must be at least 1')
+  artifact, seed_tensor = _opened(artifact), _seed_tensor(seed)
+  positions = None if labels is None else _positions(artifact, labels, n)
+  parts = []
+  for first in range(0, -(-n // BLOCK_SIZE), BLOCKS_PER_CALL):
+    if positions is None:
+      count = min(BLOCKS_PER_CALL, -(-n // BLOCK_SIZE) - first)
+      drawn = artifact.sampler.sample_blocks(first, count, seed_tensor)
+    else:
+      stop = (first + BLOCKS_PER_CALL) * BLOCK_SIZE
+      drawn = artifact.sampler.sample_class_blocks(
+          positions[first * BLOCK_SIZE:stop], seed_tensor, first)
+    parts.append((drawn['image'].numpy(), drawn['label'].numpy()))
+  return Images(np.concatenate([image for image, _ in parts])[:n],
+                np.concatenate([label for _, label in parts])[:n],
+                artifact.class_names)
+
+
+def _positions(artifact: Artifact, labels, n: int) -> np.ndarray:
+  """Labels as int32 `[n]` positions in `class_names`."""
+  labels = np.broadcast_to(labels, [n]) if np.ndim(labels) == 0 else (
+      np.asarray(labels))
+  if labels.shape != (n,):
+    raise LgcError(f'labels: got shape {labels.shape}; must be one label or '
+                   f'n = {n} of them')
+  if labels.dtype.kind in 'iu':
+    positions = labels.astype(np.int64)
+  else:
+    known = {name: i for i, name in enumerate(artifact.class_names)}
+    positions = np.array([known.get(str(label), -1) for label in labels])
+  counts = np.array(artifact.class_counts)
+  bad = (positions < 0) | (positions >= len(counts))
+  bad[~bad] = counts[positions[~bad]] == 0
+  if bad.any():
+    names = [name for name, count in zip(artifact.class_names, counts)
+             if count]
+    listed = ', '.join(names[:20]) + (', ...' if len(names) > 20 else '')
+    raise LgcError(f'labels: {str(labels[bad][0])!r} is no class of the '
+                   f'artifact; choose from {listed}')
+  return positions.astype(np.int32)
+
+
+def as_dataset(artifact: AnyArtifact, seed: int = 0) -> tf.data.Dataset:
+  """An endless stream of `(uint8 [H, W, C], int32 [])`.
+
+  Its first n elements are those of `sample(artifact, n, seed=seed)`.
+
+  ```python
+  dataset = tfp_lgc.as_dataset('out').batch(128)
+  ```
+
+  Args:
+    artifact: an `Artifact`, or the path of one.
+    seed: from 0 to 2^31 - 1.
+  """
+  sampler, seed_tensor = _opened(artifact).sampler, _seed_tensor(seed)
+
+  def block(position):
+    drawn = sampler.sample_blocks(position, 1, seed_tensor)
+    return drawn['image'], drawn['label']
+
+  positions = tf.data.Dataset.range(2**31 - 1, output_type=tf.int32)
+  return positions.map(block, tf.data.AUTOTUNE).unbatch()
+
+
+def evaluate(artifact: AnyArtifact, dataset, *, runs: int = 1, seed: int = 0,
+             config: Optional[EvaluateConfig] = None,
+             progress: Optional[Progress] = None,
+             data_config: Optional[config_lib.DataConfig] = None,
+             ) -> dict[str, Any]:
+  """Accuracy on real test images of judges trained on samples alone (TSTR),
+  beside judges trained on the real train split with as many steps.
+
+  ```python
+  result = tfp_lgc.evaluate('out', 'digits', runs=3)
+  result['tstr_accuracy']['mean']
+  ```
+
+  Args:
+    artifact: an `Artifact`, or the path of one.
+    dataset: as for `compress`; arrays must be a `Source` with a test split.
+    runs: judges of each kind, each with a seed of its own; the samples of each
+      run are drawn anew, as many as there are real images.
+    seed: of the first run.
+    config: of the judge.
+    progress: hears how far the job is.
+    data_config: where the data set is.
+
+  Returns:
+    `tstr_accuracy` and `real_accuracy`, each a dict of mean, stddev and runs
+    (from 0 to 1).
+
+  Raises:
+    LgcError: if the two do not fit, or there is no test split, or one class.
+  """
+  artifact = _opened(artifact)
+  settings = config_lib.Config(data=data_config or config_lib.DataConfig())
+  source = open_source(dataset, settings)
+  test = judging_split(artifact, source)
+  config, progress = config or EvaluateConfig(), progress or Progress()
+  results: dict[str, list[float]] = {'tstr_accuracy': [], 'real_accuracy': []}
+  with progress.stage('evaluate', 2 * runs):
+    for run in range(seed, seed + runs):
+      drawn = sample(artifact, source.train.num_examples, seed=run)
+      synthetic = data.array_split(drawn.images, drawn.labels)
+      for name, split in (('tstr_accuracy', synthetic),
+                          ('real_accuracy', source.train)):
+        value = tstr.accuracy(split, test, len(artifact.class_names), config,
+                              run)
+        results[name].append(round(value, 4))
+        done = sum(len(values) for values in results.values())
+        progress.step(done, f'{name} {value:.4f}')
+  return {name: {**tstr.summarize(values), 'runs': values}
+          for name, values in results.items()}
+
+
+def cannot_judge(source: Source) -> str:
+  """Why no judge can be trained, or an empty string."""
+  if len(source.class_names) < 2:
+    return 'there is only one class'
+  return '' if source.test else 'there is no test split'
+
+
+def judging_split(artifact: Artifact, source: Source) -> Split:
+  """The test split, unless it is of other images than the artifact's."""
+  reason = cannot_judge(source)
+  if reason or source.test is None:
+    raise LgcError(f'dataset = {source.name!r}: {reason}; nothing to judge by')
+  for name, got, wanted in (
+      ('images of shape', source.train.image_shape, artifact.image_shape),
+      ('the classes', source.class_names, artifact.class_names)):
+    if tuple(got) != tuple(wanted):
+      raise LgcError(f'dataset = {source.name!r}: has {name} {got}, the '
+                     f'artifact {wanted}; give the data set it was made from')
+  return source.test
+
+
+def raw_sizes(source: Source) -> futures.Future:
+  """Raw and gzip bytes of the train split, computed beside other work.
+
+  Returns:
+    A future of `(raw_num_bytes, gzip_num_bytes)`.
+  """
+  split: Split = source.train
+  num_classes = len(source.class_names)
+  executor = futures.ThreadPoolExecutor(1)
+  future = executor.submit(lambda: (split.num_raw_bytes(num_classes),
+                                    data.gzip_num_bytes(split, num_classes)))
+  executor.shutdown(wait=False)
+  return future

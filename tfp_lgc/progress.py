@@ -1,0 +1,55 @@
+"""What a long job says while it runs, and how long each stage took."""
+
+import contextlib
+import time
+from typing import Any, Callable, Optional
+
+__all__ = ['Progress']
+
+
+class Progress:
+  """Collects seconds by stage and records, and speaks through a function.
+
+  ```python
+  progress = Progress(say=lambda line: print(line, file=sys.stderr))
+  with progress.stage('train', total=40):
+    progress.step(1, 'loss 93.1')
+  progress.seconds   # {'train': 12.3}
+  ```
+
+  Attributes:
+    seconds: stage -> wall seconds.
+    records: rows for metrics.jsonl.
+  """
+
+  def __init__(self, say: Optional[Callable[[str], None]] = None,
+               interval: float = 5.0):
+    """Says nothing without `say`; steps at most every `interval` seconds."""
+    self.seconds: dict[str, float] = {}
+    self.records: list[dict[str, Any]] = []
+    self._say = say or (lambda line: None)
+    self._interval = interval
+    self._name, self._total, self._start, self._said = '', 0, 0.0, 0.0
+
+  @contextlib.contextmanager
+  def stage(self, name: str, total: int = 0):
+    """Times what is inside; `total` is its number of steps, if known."""
+    self._name, self._total = name, total
+    self._start = self._said = time.perf_counter()
+    self._say(f'{name} ...')
+    yield
+    self.seconds[name] = round(time.perf_counter() - self._start, 2)
+    self._say(f'{name}: done in {self.seconds[name]:.1f} s')
+
+  def step(self, done: int, text: str = '') -> None:
+    """Says how far the stage is and how long it still takes."""
+    now = time.perf_counter()
+    if now - self._said < self._interval:
+      return
+    self._said = now
+    left = (now - self._start) * (self._total / max(done, 1) - 1)
+    self._say(f'{self._name} {done}/{self._total} {text} '
+              f'({max(left, 0.0):.0f} s left)')
+
+  def record(self, **row) -> None:
+    self.records.append(row)

@@ -1,0 +1,188 @@
+"""Drawing labelled images: the one graph that every form of an artifact runs.
+
+Written with plain stateless TensorFlow operations, so that the SavedModel
+made of it opens without TFP and its graph stays small.
+
+Images are drawn in blocks of `BLOCK_SIZE`. A block depends on the seed and its
+position alone and is always computed whole. So `sample(n)` are the first n
+images of `sample(m)` to the last bit, in whichever portions they are drawn.
+"""
+
+import math
+
+import tensorflow as tf
+import tf_keras as tfk
+
+from tfp_lgc.heads import Head
+from tfp_lgc.mixture import Mixture
+
+__all__ = ['BLOCK_SIZE', 'Sampler']
+
+BLOCK_SIZE = 256
+
+_N = tf.TensorSpec([], tf.int32, 'n')
+_SEED = tf.TensorSpec([2], tf.int32, 'seed')
+_LABEL = tf.TensorSpec([None], tf.int32, 'label')
+_FIRST = tf.TensorSpec([], tf.int32, 'first')
+_COUNT = tf.TensorSpec([], tf.int32, 'count')
+
+
+class Sampler(tf.Module):
+  """Decoder and mixture, ready to draw.
+
+  ```python
+  drawn = Sampler(decoder, head, mixture, log_prior).sample(16, [0, 1])
+  drawn['image']   # uint8 [16, H, W, C]
+  ```
+  """
+
+  def __init__(self, decoder: tfk.Model, head: Head, mixture: Mixture,
+               log_prior):
+    """Holds the parameters as variables.
+
+    Args:
+      decoder: latents `[B, d]` -> head parameters.
+      head: of the decoder.
+      mixture: of C classes.
+      log_prior: `[C]`, log-probability of each class.
+    """
+    super().__init__(name='sampler')
+    # Not the Keras model itself: its metadata would outweigh its weights.
+    self.weights = list(decoder.weights)
+    self.logits = tf.Variable(mixture.logits, trainable=False, name='logits')
+    self.loc = tf.Variable(mixture.loc, trainable=False, name='loc')
+    self.scale_tril = tf.Variable(mixture.scale_tril, trainable=False,
+                                  name='scale_tril')
+    self.log_prior = tf.Variable(tf.cast(log_prior, tf.float32),
+                                 trainable=False, name='log_prior')
+    self._decode = lambda z: head.point_image(decoder(z, training=False))
+
+  def _images(self, z: tf.Tensor) -> tf.Tensor:
+    """uint8 `[B, H, W, C]` of latents `[B, d]`."""
+    return tf.cast(tf.round(255.0 * self._decode(z)), tf.uint8)
+
+  def _latents(self, labels: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
+    """z ~ p(z | y) of labels `[B]`: a component, then one affine map."""
+    logits = tf.gather(self.logits, labels)  # [B, K]
+    # Gumbel-max; the -inf of padding stays -inf.
+    uniform = tf.random.stateless_uniform(
+        tf.shape(logits), seeds[0], minval=1e-30, alg='philox')
+    component = tf.argmax(logits - tf.math.log(-tf.math.log(uniform)), axis=-1,
+                          output_type=tf.int32)
+    index = tf.stack([labels, component], axis=-1)
+    loc = tf.gather_nd(self.loc, index)  # [B, d]
+    noise = tf.random.stateless_normal(tf.shape(loc), seeds[1], alg='philox')
+    scale_tril = tf.gather_nd(self.scale_tril, index)  # [B, d, d]
+    return loc + tf.linalg.matvec(scale_tril, noise)
+
+  def _block(self, position: tf.Tensor, seed: tf.Tensor, labels=None):
+    """Labels, latents and images of one block."""
+    seeds = tf.random.split(tf.random.fold_in(seed, position, 'philox'), 3,
+                            'philox')
+    if labels is None:
+      labels = tf.random.stateless_categorical(
+          self.log_prior[tf.newaxis], BLOCK_SIZE, seeds[2], tf.int32,
+          'philox')[0]
+    z = self._latents(labels, seeds)
+    return {'image': self._images(z), 'label': labels, 'latent': z}
+
+  def _blocks(self, positions: tf.Tensor, seed: tf.Tensor, labels=None):
+    """The blocks at `positions` `[P]`, one after the other."""
+    signature = {'image': tf.uint8, 'label': tf.int32, 'latent': tf.float32}
+    if labels is None:
+      drawn = tf.map_fn(lambda position: self._block(position, seed), positions,
+                        fn_output_signature=signature, parallel_iterations=1)
+    else:
+      drawn = tf.map_fn(lambda pair: self._block(pair[0], seed, pair[1]),
+                        (positions, labels), fn_output_signature=signature,
+                        parallel_iterations=1)
+    return {name: tf.reshape(part, tf.concat([[-1], tf.shape(part)[2:]], 0))
+            for name, part in drawn.items()}
+
+  @tf.function(input_signature=[_FIRST, _COUNT, _SEED])
+  def sample_blocks(self, first, count, seed):
+    """`count` whole blocks from position `first` on."""
+    return self._blocks(tf.range(first, first + count), seed)
+
+  @tf.function(input_signature=[_N, _SEED])
+  def sample(self, n, seed):
+    """n labelled images, classes as frequent as in the training data.
+
+    Args:
+      n: int32 scalar.
+      seed: int32 `[2]`.
+
+    Returns:
+      A dict of image (uint8 `[n, H, W, C]`), label (int32 `[n]`) and latent
+      (float32 `[n, d]`).
+    """
+    drawn = self._blocks(tf.range(_num_blocks(n)), seed)
+    return {name: part[:n] for name, part in drawn.items()}
+
+  @tf.function(input_signature=[_LABEL, _SEED, _FIRST])
+  def sample_class_blocks(self, label, seed, first):
+    """As `sample_class`, as if `first` blocks stood before."""
+    n = tf.shape(label)[0]
+    count = _num_blocks(n)
+    padded = tf.pad(label, [[0, count * BLOCK_SIZE - n]])
+    drawn = self._blocks(tf.range(first, first + count), seed,
+                         tf.reshape(padded, [count, BLOCK_SIZE]))
+    return {name: part[:n] for name, part in drawn.items()}
+
+  @tf.function(input_signature=[_LABEL, _SEED])
+  def sample_class(self, label, seed):
+    """One image for each of the labels `[n]`; otherwise as `sample`."""
+    return self.sample_class_blocks(label, seed, 0)
+
+  @tf.function
+  def decode(self, latent):
+    """Images, uint8 `[n, H, W, C]`, of latents, float32 `[n, d]`."""
+    return {'image': self._images(latent)}
+
+  @tf.function
+  def latent_log_prob(self, latent):
+    """What the mixture thinks of latents.
+
+    Args:
+      latent: float32 `[n, d]`.
+
+    Returns:
+      A dict of log_prob (float32 `[n, C]`, log p(z, y) in nats) and
+      class_log_posterior (float32 `[n, C]`, log p(y | z)).
+    """
+    size = tf.shape(self.loc)[-1]
+    difference = latent[:, tf.newaxis, tf.newaxis] - self.loc  # [n, C, K, d]
+    inverse = tf.linalg.triangular_solve(
+        self.scale_tril, tf.eye(size, batch_shape=tf.shape(self.logits)))
+    squares = tf.reduce_sum(
+        tf.square(tf.einsum('ckij,nckj->ncki', inverse, difference)), axis=-1)
+    log_det = tf.reduce_sum(
+        tf.math.log(tf.linalg.diag_part(self.scale_tril)), axis=-1)
+    log_density = (-0.5 * squares - log_det
+                   - 0.5 * math.log(2 * math.pi) * tf.cast(size, tf.float32))
+    log_prob = self.log_prior + tf.reduce_logsumexp(
+        tf.nn.log_softmax(self.logits) + log_density, axis=-1)
+    return {'log_prob': log_prob,
+            'class_log_posterior': tf.nn.log_softmax(log_prob)}
+
+  def save(self, path: str) -> None:
+    """Writes a SavedModel with the signatures `sample`, `sample_class`,
+    `decode`, `latent_log_prob` and `serving_default` (= sample)."""
+    latent = tf.TensorSpec([None, self.loc.shape[-1]], tf.float32, 'latent')
+    sample = self.sample.get_concrete_function()
+    signatures = {
+        'serving_default': sample,
+        'sample': sample,
+        'sample_class': self.sample_class.get_concrete_function(),
+        'decode': self.decode.get_concrete_function(latent),
+        'latent_log_prob': self.latent_log_prob.get_concrete_function(latent),
+    }
+    # A plain holder of the variables: the module's other functions stay out.
+    holder = tf.Module(name='artifact')
+    holder.parameters = [self.weights, self.logits, self.loc, self.scale_tril,
+                         self.log_prior]
+    tf.saved_model.save(holder, path, signatures)
+
+
+def _num_blocks(n: tf.Tensor) -> tf.Tensor:
+  return (n + BLOCK_SIZE - 1) // BLOCK_SIZE

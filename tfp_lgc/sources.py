@@ -1,0 +1,282 @@
+"""Where data sets come from: SOURCES, and `load`, which picks one by name."""
+
+import functools
+import gzip
+import os
+import pathlib
+import zipfile
+import zlib
+from typing import Optional
+
+import numpy as np
+import tensorflow as tf
+
+from tfp_lgc import data
+from tfp_lgc.config import DataConfig
+from tfp_lgc.data import Source, Split
+from tfp_lgc.errors import DataError
+
+__all__ = ['SOURCES', 'load']
+
+IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.webp')
+# TensorFlow's own code for the item type of an IDX file, high byte first.
+IDX_UINT8 = b'\0\0\x08'
+
+
+def digits(config: DataConfig) -> Source:
+  """The 1,797 handwritten 8 x 8 digits that scikit-learn brings.
+
+  E. Alpaydin, C. Kaynak, Optical Recognition of Handwritten Digits, 1998,
+  https://archive.ics.uci.edu/dataset/80. Gray levels 0..16 become 0..255.
+  """
+  from sklearn import datasets  # pylint: disable=g-import-not-at-top
+  bunch = datasets.load_digits()
+  images = np.round(bunch.images * (255 / 16)).astype(np.uint8)
+  return data.from_arrays((images, bunch.target), test_fraction=0.2,
+                          name=config.dataset)
+
+
+def npz(config: DataConfig) -> Source:
+  """An .npz file of x_train, y_train and, if it has one, x_test, y_test."""
+  path = _existing(config.dataset)
+  try:
+    with np.load(path, allow_pickle=False) as file:
+      arrays = {name: file[name] for name in file.files}
+  except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError,
+          AttributeError) as error:
+    raise DataError(f'{path}: cannot be read as .npz: {error}') from error
+  if 'x_train' not in arrays:
+    raise DataError(f'{path}: has {", ".join(arrays) or "no array"}; must have '
+                    'x_train, y_train (and x_test, y_test)')
+  test = None
+  if 'x_test' in arrays:
+    test = arrays['x_test'], arrays.get('y_test')
+  return data.from_arrays((arrays['x_train'], arrays.get('y_train')), test,
+                          config.test_fraction, config.dataset)
+
+
+def idx(config: DataConfig) -> Source:
+  """A folder of IDX files, gzipped or not, named as those of MNIST.
+
+  Y. LeCun, C. Cortes, C. J. C. Burges, The MNIST database: train-images-*,
+  train-labels-*, t10k-images-*, t10k-labels-*.
+  """
+  folder = _existing(config.dataset)
+
+  def read(split, kind) -> Optional[np.ndarray]:
+    paths = sorted(folder.glob(f'{split}-{kind}*idx*-ubyte*'))
+    return _read_idx(paths[0]) if paths else None
+
+  images = read('train', 'images')
+  if images is None:
+    raise DataError(f'{folder}: has no train-images-idx3-ubyte[.gz]')
+  test_images = read('t10k', 'images')
+  test = None
+  if test_images is not None:
+    test = test_images, read('t10k', 'labels')
+  return data.from_arrays((images, read('train', 'labels')), test,
+                          config.test_fraction, config.dataset)
+
+
+def _read_idx(path: pathlib.Path) -> np.ndarray:
+  opened = gzip.open if path.suffix == '.gz' else open
+  try:
+    with opened(path, 'rb') as file:
+      content = file.read()
+  except (OSError, EOFError, zlib.error) as error:
+    raise DataError(f'{path}: cannot be read: {error}') from error
+  if content[:3] != IDX_UINT8 or len(content) < 4:
+    raise DataError(f'{path}: is not an IDX file of unsigned bytes')
+  rank = content[3]
+  shape = np.frombuffer(content[4:4 + 4 * rank].ljust(4 * rank, b'\0'), '>u4')
+  body = content[4 + 4 * rank:]
+  if int(np.prod(shape, dtype=np.float64)) != len(body):
+    raise DataError(f'{path}: announces {tuple(shape.tolist())} bytes, holds '
+                    f'{len(body)}')
+  return np.frombuffer(body, np.uint8).reshape(shape)
+
+
+def folder(config: DataConfig) -> Source:
+  """A folder of images by class: train/CLASS/*.png and test/CLASS/*.png.
+
+  Without train/ the classes stand in the folder itself; without test/ a part
+  is held out; images that lie in no class folder make one class.
+  """
+  root = _existing(config.dataset)
+  train = _class_files(root / 'train' if (root / 'train').is_dir() else root)
+  test = _class_files(root / 'test') if (root / 'test').is_dir() else []
+  if not train:
+    raise DataError(f'{root}: has no train/CLASS/*.png (or .jpg), no '
+                    'CLASS/*.png and no IDX files')
+  num_channels = _num_channels([path for path, _ in train + test])
+  labels, class_names = data.encode_labels([name for _, name in train],
+                                           len(train), str(root))
+  paths = [path for path, _ in train]
+  shape = _decode(paths[0], num_channels).shape
+  split = functools.partial(_file_split, shape=shape)
+  if test:
+    test_labels, _ = data.encode_labels([name for _, name in test], len(test),
+                                        str(root / 'test'), class_names)
+    test_split = split([path for path, _ in test], test_labels)
+    return Source(config.dataset, split(paths, labels), test_split, class_names)
+  kept, held_out = data.hold_out(labels, config.test_fraction)
+  return Source(
+      config.dataset, split([paths[i] for i in kept], labels[kept]),
+      split([paths[i] for i in held_out], labels[held_out])
+      if len(held_out) else None, class_names)
+
+
+def _class_files(root: pathlib.Path) -> list[tuple[pathlib.Path, str]]:
+  """(image file, class name), sorted; one class where nothing is in folders."""
+  files = [path for path in sorted(root.glob('*/*'))
+           if path.suffix.lower() in IMAGE_SUFFIXES]
+  if files:
+    return [(path, path.parent.name) for path in files]
+  return [(path, data.UNLABELED[0]) for path in sorted(root.glob('*'))
+          if path.suffix.lower() in IMAGE_SUFFIXES]
+
+
+def _num_channels(paths: list[pathlib.Path]) -> int:
+  """3 if one image has color, else 1; refuses what 8 bits cannot hold."""
+  from PIL import Image  # pylint: disable=g-import-not-at-top
+  modes: dict[str, pathlib.Path] = {}
+  for path in paths:
+    try:
+      with Image.open(path) as image:
+        modes.setdefault(image.mode, path)
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
+      raise DataError(f'{path}: cannot be read as an image: {error}') from error
+  for mode, path in modes.items():
+    if mode not in ('1', 'L', 'P', 'RGB', 'RGBA', 'LA', 'CMYK', 'YCbCr'):
+      raise DataError(f'{path}: has pixels of kind {mode}; must be 8-bit gray '
+                      'or RGB')
+  return 1 if set(modes) <= {'1', 'L', 'LA'} else 3
+
+
+def _decode(path, num_channels: int) -> np.ndarray:
+  """uint8 `[H, W, num_channels]`."""
+  from PIL import Image  # pylint: disable=g-import-not-at-top
+  try:
+    with Image.open(path) as image:
+      pixels = np.asarray(image.convert('L' if num_channels == 1 else 'RGB'))
+  except (OSError, ValueError, SyntaxError) as error:
+    raise DataError(f'{path}: cannot be read as an image: {error}') from error
+  return pixels.reshape(pixels.shape[:2] + (num_channels,))
+
+
+def _file_split(paths, labels: np.ndarray, shape) -> Split:
+  """A stream of image files, which are all decoded once right away: a damaged
+  file must be named now and not after an hour of training."""
+  order = np.random.default_rng(0).permutation(len(paths))
+
+  def decoded():
+    for i in order:
+      pixels = _decode(paths[i], shape[-1])
+      if pixels.shape != shape:
+        raise DataError(
+            f'{paths[i]}: is {pixels.shape[0]} x {pixels.shape[1]}, another '
+            f'image {shape[0]} x {shape[1]}; all images must be of one size')
+      yield pixels, labels[i]
+
+  if len(paths) * int(np.prod(shape)) <= data.CACHE_NUM_BYTES:
+    return data.array_split(np.stack([pixels for pixels, _ in decoded()]),
+                            labels[order])
+  for _ in decoded():
+    pass
+  examples = tf.data.Dataset.from_generator(
+      decoded, output_signature=(tf.TensorSpec(shape, tf.uint8),
+                                 tf.TensorSpec([], tf.int32)))
+  return Split(examples, len(paths), shape)
+
+
+def tfds(config: DataConfig) -> Source:
+  """Any TFDS data set of images of one size, prepared first if need be."""
+  import tensorflow_datasets  # pylint: disable=g-import-not-at-top
+  name = config.dataset
+  try:
+    builder = tensorflow_datasets.builder(name,
+                                          data_dir=config.data_dir or None)
+    builder.download_and_prepare()
+  except tensorflow_datasets.core.DatasetNotFoundError as error:
+    raise DataError(
+        f'dataset = {name!r}: is neither digits nor a TFDS name; write a path '
+        f'with a slash (./{name})') from error
+  except (OSError, RuntimeError, AssertionError, ValueError,
+          tensorflow_datasets.download.DownloadError) as error:
+    raise DataError(
+        f'dataset = {name!r}: is not prepared in '
+        f'{config.data_dir or "the data_dir of TFDS"} and cannot be downloaded '
+        f'({type(error).__name__}); give the folder of a prepared copy by '
+        '--data_dir') from error
+  return _tfds_source(builder, config)
+
+
+def _tfds_source(builder, config: DataConfig) -> Source:
+  features = builder.info.features
+  keys = builder.info.supervised_keys or ('image', None)
+  image_key, label_key = keys[0], keys[1]
+  shape = features[image_key].shape if image_key in features else None
+  if not shape or len(shape) != 3 or None in shape or shape[-1] not in (1, 3):
+    raise DataError(f'dataset = {config.dataset!r}: has no images of one size '
+                    f'(its {image_key} has shape {shape})')
+  names = getattr(features[label_key], 'names', None) if label_key else None
+  class_names = tuple(names) if names else data.UNLABELED
+
+  def split(which: str) -> Split:
+    examples = builder.as_dataset(split=which, shuffle_files=False)
+    examples = examples.map(
+        lambda row: (row[image_key],
+                     tf.cast(row[label_key], tf.int32) if names
+                     else tf.constant(0)), num_parallel_calls=tf.data.AUTOTUNE)
+    num_examples = builder.info.splits[which].num_examples
+    if num_examples * int(np.prod(shape)) <= data.CACHE_NUM_BYTES:
+      examples = examples.cache()
+    return Split(examples, num_examples, shape)
+
+  splits = builder.info.splits
+  if 'train' not in splits:
+    raise DataError(f'dataset = {config.dataset!r}: has no train split, only '
+                    f'{", ".join(splits)}')
+  for test in ('test', 'validation'):
+    if test in splits:
+      return Source(config.dataset, split('train'), split(test), class_names)
+  kept = round(100 * (1 - config.test_fraction))
+  return Source(config.dataset, split(f'train[:{kept}%]'),
+                split(f'train[{kept}%:]'), class_names)
+
+
+def _existing(path: str) -> pathlib.Path:
+  if not os.path.exists(path):
+    raise DataError(f'dataset = {path!r}: there is no such file or folder')
+  return pathlib.Path(path)
+
+
+SOURCES = {'digits': digits, 'tfds': tfds, 'npz': npz, 'idx': idx,
+           'folder': folder}
+
+
+def kind(dataset: str) -> str:
+  """The key in SOURCES that `--dataset` means."""
+  if dataset == 'digits':
+    return 'digits'
+  if dataset.endswith('.npz'):
+    return 'npz'
+  if os.sep not in dataset and dataset not in ('.', '..'):
+    return 'tfds'
+  has_idx = os.path.isdir(dataset) and any(
+      'idx' in name and '-ubyte' in name for name in os.listdir(dataset))
+  return 'idx' if has_idx else 'folder'
+
+
+def load(config: DataConfig) -> Source:
+  """Opens the data set that `config.dataset` names.
+
+  ```python
+  source = load(DataConfig(dataset='mnist', data_dir='/data/tfds'))
+  for images, labels in source.train.batches(128): ...
+  ```
+
+  Raises:
+    DataError: if it is missing, damaged or not of the described form.
+  """
+  return SOURCES[kind(config.dataset)](config)

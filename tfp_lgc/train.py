@@ -1,0 +1,69 @@
+"""Fitting an autoencoder to a split."""
+
+import math
+from typing import Optional
+
+import numpy as np
+import tf_keras as tfk
+
+from tfp_lgc import models
+from tfp_lgc.autoencoder import Autoencoder
+from tfp_lgc.config import Config, TrainConfig
+from tfp_lgc.data import Split
+
+__all__ = ['fit', 'schedule']
+
+# Steps that `--epochs=0` aims at.
+DEFAULT_STEPS = 8000
+# Training is reported in at most this many rounds.
+MAX_ROUNDS = 40
+# Steps that TensorFlow makes between two returns to Python.
+STEPS_PER_EXECUTION = 50
+
+
+def schedule(config: TrainConfig, num_examples: int) -> tuple[int, int]:
+  """Rounds of training, and steps in each.
+
+  A round is what Keras calls an epoch. It may be several passes over a small
+  data set, so that reporting costs less than training.
+  """
+  steps_per_epoch = max(1, num_examples // config.batch_size)
+  steps = config.epochs * steps_per_epoch or DEFAULT_STEPS
+  rounds = min(MAX_ROUNDS, math.ceil(steps / STEPS_PER_EXECUTION))
+  return rounds, math.ceil(steps / rounds)
+
+
+def fit(config: Config, split: Split,
+        callbacks: Optional[list[tfk.callbacks.Callback]] = None,
+        ) -> Autoencoder:
+  """Trains the autoencoder that `config` describes.
+
+  ```python
+  model = train.fit(Config(), source.train)
+  ```
+
+  Args:
+    config: of the model and its training.
+    split: the training images.
+    callbacks: further Keras callbacks.
+
+  Raises:
+    FloatingPointError: if the loss is no longer finite.
+  """
+  model = models.build(config.model, split.image_shape, config.seed)
+  rounds, steps = schedule(config.train, split.num_examples)
+  learning_rate = tfk.optimizers.schedules.CosineDecay(
+      config.train.learning_rate, rounds * steps)
+  model.compile(tfk.optimizers.Adam(learning_rate),
+                steps_per_execution=min(steps, STEPS_PER_EXECUTION))
+  stop = tfk.callbacks.TerminateOnNaN()
+  history = model.fit(
+      split.batches(config.train.batch_size, seed=config.seed), epochs=rounds,
+      steps_per_epoch=steps, callbacks=[stop, *(callbacks or [])], verbose=0)
+  loss = history.history['loss'][-1]
+  if not np.isfinite(loss):
+    raise FloatingPointError(
+        f'training diverged: the loss became {loss} after '
+        f'{int(model.optimizer.iterations)} steps; try a lower --learning_rate '
+        'or a higher --min_stddev')
+  return model
