@@ -23,9 +23,10 @@ from tfp_lgc import container, networks
 from tfp_lgc.autoencoder import Autoencoder
 from tfp_lgc.codec import dequantize, quantize, Quantized
 from tfp_lgc.config import CodecConfig, Config, ModelConfig
+from tfp_lgc.em import Components
 from tfp_lgc.errors import ArtifactError, ConfigError, LgcError
 from tfp_lgc.heads import HEADS
-from tfp_lgc.mixture import Components, Mixture, stack
+from tfp_lgc.mixture import Mixture, stack
 from tfp_lgc.sampler import Sampler
 
 __all__ = ['Artifact', 'check_output', 'load', 'write_metrics']
