@@ -231,6 +231,11 @@ def check_output(directory: Path, overwrite: bool) -> None:
   directory = pathlib.Path(directory)
   if directory.exists() and not directory.is_dir():
     raise ConfigError(f'output = {str(directory)!r}: is not a directory')
+  standing = next(path for path in (directory, *directory.absolute().parents)
+                  if path.exists())
+  if not standing.is_dir() or not os.access(standing, os.W_OK | os.X_OK):
+    raise ConfigError(f'output = {str(directory)!r}: {standing} is not a '
+                      'directory that can be written to')
   holds = [name for name in (LGC_NAME, SAVED_MODEL_NAME)
            if (directory / name).exists()]
   if holds and not overwrite:
