@@ -1,4 +1,7 @@
-"""EM against scikit-learn, SciPy, and its own laws."""
+"""EM against scikit-learn, SciPy, and its own laws.
+
+Its heavy sums are float32, theirs float64: so far do they agree.
+"""
 
 import numpy as np
 import pytest
@@ -38,12 +41,12 @@ def test_equals_scikit_learn_from_the_same_start(num_components, floor):
       precisions_init=np.linalg.inv(_covariance(start)))
   theirs.fit(x)
   assert fit.num_iterations == theirs.n_iter_ == 15
-  np.testing.assert_allclose(fit.components.loc, theirs.means_, rtol=1e-9)
+  np.testing.assert_allclose(fit.components.loc, theirs.means_, rtol=1e-6)
   np.testing.assert_allclose(np.exp(fit.components.log_weights),
-                             theirs.weights_, rtol=1e-9)
+                             theirs.weights_, rtol=1e-5)
   np.testing.assert_allclose(_covariance(fit.components), theirs.covariances_,
-                             atol=1e-8)
-  assert fit.log_likelihood == pytest.approx(theirs.score(x), abs=1e-9)
+                             atol=1e-5)
+  assert fit.log_likelihood == pytest.approx(theirs.score(x), abs=1e-6)
 
 
 def test_log_likelihood_equals_scipy():
@@ -55,7 +58,7 @@ def test_log_likelihood_equals_scipy():
           fit.components.log_weights, fit.components.loc,
           _covariance(fit.components))]
   expected = special.logsumexp(log_joint, axis=0).mean()
-  assert fit.log_likelihood == pytest.approx(expected, abs=1e-9)
+  assert fit.log_likelihood == pytest.approx(expected, abs=1e-6)
 
 
 def test_log_likelihood_never_falls():
@@ -63,7 +66,7 @@ def test_log_likelihood_never_falls():
   start = em.kmeans_start(x, 4, 1e-9, seed=0)
   values = [em.fit_em(x, start, 1e-9, max_iterations=i, tolerance=0.0)
             .log_likelihood for i in range(12)]
-  assert (np.diff(values) >= -1e-9).all()
+  assert (np.diff(values) >= -1e-6).all()
   assert values[-1] > values[0]
 
 
@@ -74,7 +77,7 @@ def test_batches_change_nothing(monkeypatch):
   monkeypatch.setattr(em, 'BATCH_SIZE', 64)  # Leaves rows of padding.
   batched = em.fit_em(x, start, max_iterations=10, tolerance=0.0)
   for a, b in zip(whole.components, batched.components):
-    np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(a, b, rtol=1e-7, atol=1e-6)
   assert whole.log_likelihood == pytest.approx(batched.log_likelihood)
 
 

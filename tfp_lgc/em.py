@@ -6,16 +6,21 @@ statistics over batches of points, so that no intermediate grows with their
 number.
 """
 
+import functools
 import math
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from tfp_lgc.covariance import COVARIANCES
+
 __all__ = ['Components', 'Fit', 'fit_em', 'kmeans_start']
 
 # Points per batch of an E-step.
-BATCH_SIZE = 8192
+BATCH_SIZE = 2048
+
+_F64 = tf.float64
 
 
 class Components(NamedTuple):
@@ -47,106 +52,125 @@ class Fit(NamedTuple):
 
 
 class _Statistics(NamedTuple):
-  """Sums over data under the responsibilities; adding two joins their data."""
+  """Sums over data under the responsibilities; adding two joins their data.
+
+  The moments are those of the whitened points L_k^-1 (x - loc_k), not of the
+  points: so float32 is enough for them, however narrow a component is or
+  however far from the origin.
+  """
   log_likelihood: tf.Tensor  # []
   count: tf.Tensor  # [K]
-  sum_x: tf.Tensor  # [K, d]
-  sum_xx: tf.Tensor  # [K, d, d]
+  sum_w: tf.Tensor  # [K, d]
+  sum_ww: tf.Tensor  # [K, d, d]
 
 
-def _whiten(x: tf.Tensor, components: Components) -> tf.Tensor:
-  """L_k^-1 (x_b - loc_k) for all b and k in one matmul: `[B, K, d]`."""
+def _e_step(x: tf.Tensor, row_weights: tf.Tensor, components: Components,
+            ) -> _Statistics:
+  """Statistics of one batch.
+
+  Args:
+    x: float32 `[B, d]`.
+    row_weights: float32 `[B]`; a row of weight 0 does not count.
+    components: float64.
+  """
   num, size = tf.shape(components.loc)[0], tf.shape(x)[1]
   inverse = tf.linalg.triangular_solve(
-      components.scale_tril, tf.eye(size, batch_shape=[num], dtype=x.dtype))
-  stacked = tf.reshape(tf.transpose(inverse, [2, 0, 1]), [size, num * size])
-  offset = tf.linalg.matvec(inverse, components.loc)  # [K, d]
-  return tf.reshape(x @ stacked, [-1, num, size]) - offset
-
-
-def _log_joint(x: tf.Tensor, components: Components) -> tf.Tensor:
-  """log p(x_b, component k), `[B, K]`."""
-  size = tf.cast(tf.shape(x)[1], x.dtype)
+      components.scale_tril, tf.eye(size, batch_shape=[num], dtype=_F64))
+  whitened = (
+      tf.matmul(x[tf.newaxis], tf.cast(inverse, x.dtype), transpose_b=True)
+      - tf.cast(tf.linalg.matvec(inverse, components.loc),
+                x.dtype)[:, tf.newaxis])  # [K, B, d]
   log_det = tf.reduce_sum(
       tf.math.log(tf.linalg.diag_part(components.scale_tril)), axis=-1)
-  squares = tf.reduce_sum(tf.square(_whiten(x, components)), axis=-1)
-  return (components.log_weights - log_det - 0.5 * squares
-          - 0.5 * math.log(2 * math.pi) * size)
-
-
-def _e_step(x: tf.Tensor, row_weights: tf.Tensor,
-            components: Components) -> _Statistics:
-  """Statistics of one batch `[B, d]`; a row of weight 0 does not count."""
-  log_joint = _log_joint(x, components)
-  log_evidence = tf.reduce_logsumexp(log_joint, axis=1)  # [B]
-  responsibilities = (tf.exp(log_joint - log_evidence[:, tf.newaxis])
-                      * row_weights[:, tf.newaxis])  # [B, K]
-  num, size = tf.shape(components.loc)[0], tf.shape(x)[1]
-  weighted = tf.reshape(responsibilities[:, :, tf.newaxis]
-                        * x[:, tf.newaxis, :], [-1, num * size])
+  constant = (components.log_weights - log_det
+              - 0.5 * math.log(2 * math.pi) * tf.cast(size, _F64))  # [K]
+  squares = tf.reduce_sum(tf.square(whitened), axis=-1)  # [K, B]
+  log_joint = constant[:, tf.newaxis] - 0.5 * tf.cast(squares, _F64)
+  log_evidence = tf.reduce_logsumexp(log_joint, axis=0)  # [B]
+  responsibilities = tf.exp(log_joint - log_evidence) * row_weights
+  weighted = whitened * tf.cast(responsibilities, x.dtype)[:, :, tf.newaxis]
   return _Statistics(
       tf.reduce_sum(log_evidence * row_weights),
-      tf.reduce_sum(responsibilities, axis=0),
-      tf.matmul(responsibilities, x, transpose_a=True),
-      tf.reshape(tf.matmul(weighted, x, transpose_a=True), [num, size, size]))
+      tf.reduce_sum(responsibilities, axis=1),
+      tf.cast(tf.reduce_sum(weighted, axis=1), _F64),
+      tf.cast(tf.matmul(weighted, whitened, transpose_a=True), _F64))
 
 
-def _m_step(statistics: _Statistics, floor: tf.Tensor) -> Components:
-  """The most likely components, `floor` added to each variance."""
+def _m_step(statistics: _Statistics, components: Components, floor: tf.Tensor,
+            structure: str, rank: int) -> Components:
+  """The most likely components, `floor` added to each variance.
+
+  `components` are those that the statistics were whitened by.
+  """
   # As in scikit-learn, so that a component without data divides by no zero.
   count = statistics.count + 10 * np.finfo(np.float64).eps
-  loc = statistics.sum_x / count[:, tf.newaxis]
-  covariance = (statistics.sum_xx / count[:, tf.newaxis, tf.newaxis]
-                - loc[:, :, tf.newaxis] * loc[:, tf.newaxis, :])
+  scale_tril = components.scale_tril
+  shift = statistics.sum_w / count[:, tf.newaxis]
+  inner = (statistics.sum_ww / count[:, tf.newaxis, tf.newaxis]
+           - shift[:, :, tf.newaxis] * shift[:, tf.newaxis, :])
+  covariance = scale_tril @ tf.matmul(inner, scale_tril, transpose_b=True)
+  covariance = COVARIANCES[structure].fit(
+      0.5 * (covariance + tf.linalg.matrix_transpose(covariance)),
+      statistics.count, rank)
   # Rounding may leave a component of one point slightly negative.
   variance = tf.maximum(tf.linalg.diag_part(covariance), 0.0) + floor
   covariance = tf.linalg.set_diag(covariance, variance)
-  return Components(tf.math.log(count / tf.reduce_sum(count)), loc,
-                    tf.linalg.cholesky(covariance))
+  return Components(
+      tf.math.log(count / tf.reduce_sum(count)),
+      components.loc + tf.linalg.matvec(scale_tril, shift),
+      tf.linalg.cholesky(covariance))
 
 
-_F64 = tf.float64
+@functools.lru_cache(maxsize=None)
+def _compiled_em(structure: str, rank: int):
+  """EM of one covariance structure as a TensorFlow function."""
 
+  @tf.function(input_signature=[
+      tf.TensorSpec([None, None, None], tf.float32),
+      tf.TensorSpec([None, None], _F64),
+      Components(tf.TensorSpec([None], _F64), tf.TensorSpec([None, None], _F64),
+                 tf.TensorSpec([None, None, None], _F64)),
+      tf.TensorSpec([], _F64), tf.TensorSpec([], tf.int32),
+      tf.TensorSpec([], _F64)])
+  def em(batches, row_weights, start, floor, max_iterations, tolerance):
+    num_rows = tf.reduce_sum(row_weights)
 
-@tf.function(input_signature=[
-    tf.TensorSpec([None, None, None], _F64), tf.TensorSpec([None, None], _F64),
-    Components(tf.TensorSpec([None], _F64), tf.TensorSpec([None, None], _F64),
-               tf.TensorSpec([None, None, None], _F64)),
-    tf.TensorSpec([], _F64), tf.TensorSpec([], tf.int32),
-    tf.TensorSpec([], _F64)])
-def _em(batches, row_weights, start, floor, max_iterations, tolerance):
-  """EM over batches `[n, B, d]`; the last number is the final gain."""
-  num_rows = tf.reduce_sum(row_weights)
+    def statistics(components):
+      def add(i, total):
+        part = _e_step(batches[i], row_weights[i], components)
+        return i + 1, _Statistics(*[a + b for a, b in zip(total, part)])
+      zero = _Statistics(tf.zeros([], _F64), *[
+          tf.zeros_like(parameter) for parameter in components])
+      _, total = tf.while_loop(
+          lambda i, _: i < tf.shape(batches)[0], add, (0, zero),
+          parallel_iterations=1)
+      return total
 
-  def statistics(components):
-    def add(i, total):
-      part = _e_step(batches[i], row_weights[i], components)
-      return i + 1, _Statistics(*[a + b for a, b in zip(total, part)])
-    zero = _Statistics(tf.zeros([], _F64), *[
-        tf.zeros_like(parameter) for parameter in components])
-    _, total = tf.while_loop(
-        lambda i, _: i < tf.shape(batches)[0], add, (0, zero),
+    def step(i, components, log_likelihood, gain):
+      del gain
+      total = statistics(components)
+      new = total.log_likelihood / num_rows
+      components = _m_step(total, components, floor, structure, rank)
+      return i + 1, components, new, new - log_likelihood
+
+    num_iterations, components, _, gain = tf.while_loop(
+        lambda i, components, log_likelihood, gain: (i < max_iterations) & (
+            tf.abs(gain) >= tolerance),
+        step, (0, start, tf.constant(-np.inf, _F64), tf.constant(np.inf, _F64)),
         parallel_iterations=1)
-    return total
+    return (components, statistics(components).log_likelihood / num_rows,
+            num_iterations, gain)
 
-  def step(i, components, log_likelihood, gain):
-    del gain
-    total = statistics(components)
-    new = total.log_likelihood / num_rows
-    return i + 1, _m_step(total, floor), new, new - log_likelihood
-
-  num_iterations, components, _, gain = tf.while_loop(
-      lambda i, components, log_likelihood, gain: (i < max_iterations) & (
-          tf.abs(gain) >= tolerance),
-      step, (0, start, tf.constant(-np.inf, _F64), tf.constant(np.inf, _F64)),
-      parallel_iterations=1)
-  return (components, statistics(components).log_likelihood / num_rows,
-          num_iterations, gain)
+  return em
 
 
 def fit_em(x: np.ndarray, start: Components, floor: float = 1e-6,
-           max_iterations: int = 200, tolerance: float = 1e-3) -> Fit:
+           max_iterations: int = 200, tolerance: float = 1e-3,
+           structure: str = 'full', rank: int = 0) -> Fit:
   """Expectation maximization from a given start.
+
+  The heavy sums are made in float32 about the current components, everything
+  else in float64; see `_Statistics`.
 
   ```python
   fit = fit_em(x, kmeans_start(x, 3, floor=1e-6, seed=0))
@@ -158,29 +182,36 @@ def fit_em(x: np.ndarray, start: Components, floor: float = 1e-6,
     floor: added to the variances in every M-step (scikit-learn's `reg_covar`).
     max_iterations: M-steps at the most.
     tolerance: ends when the mean log-likelihood (nats) gains less.
+    structure: a key of `COVARIANCES`.
+    rank: of the structure low_rank.
   """
   x = np.asarray(x, np.float64)
-  # Sums of squares of data far from the origin would cancel.
   center = x.mean(axis=0)
+  unit = float(x.std(axis=0).max()) or 1.0
   num_batches = -(-len(x) // BATCH_SIZE)
   rows = -(-len(x) // num_batches)
-  padded = np.zeros([num_batches * rows, x.shape[1]])
-  padded[:len(x)] = x - center
+  padded = np.zeros([num_batches * rows, x.shape[1]], np.float32)
+  padded[:len(x)] = (x - center) / unit
   row_weights = np.zeros(len(padded))
   row_weights[:len(x)] = 1.0
-  components, log_likelihood, num_iterations, gain = _em(
-      padded.reshape([num_batches, rows, -1]),
-      row_weights.reshape([num_batches, rows]),
-      Components(start.log_weights, start.loc - center, start.scale_tril),
-      np.float64(floor), np.int32(max_iterations), np.float64(tolerance))
+  components, log_likelihood, num_iterations, gain = _compiled_em(
+      structure, rank)(
+          padded.reshape([num_batches, rows, -1]),
+          row_weights.reshape([num_batches, rows]),
+          Components(start.log_weights, (start.loc - center) / unit,
+                     start.scale_tril / unit),
+          np.float64(floor / unit**2), np.int32(max_iterations),
+          np.float64(tolerance))
   log_weights, loc, scale_tril = [part.numpy() for part in components]
-  return Fit(Components(log_weights, loc + center, scale_tril),
-             float(log_likelihood), int(num_iterations),
-             bool(abs(float(gain)) < tolerance))
+  return Fit(
+      Components(log_weights, loc * unit + center, scale_tril * unit),
+      float(log_likelihood) - x.shape[1] * math.log(unit),
+      int(num_iterations), bool(abs(float(gain)) < tolerance))
 
 
 def kmeans_start(x: np.ndarray, num_components: int, floor: float,
-                 seed: int) -> Components:
+                 seed: int, structure: str = 'full', rank: int = 0,
+                 ) -> Components:
   """Components of the clusters that k-means finds from a k-means++ start.
 
   D. Arthur, S. Vassilvitskii, k-means++, SODA 2007.
@@ -190,19 +221,25 @@ def kmeans_start(x: np.ndarray, num_components: int, floor: float,
     num_components: K.
     floor: added to the variances.
     seed: of the start.
+    structure: a key of `COVARIANCES`.
+    rank: of the structure low_rank.
   """
   from sklearn import cluster  # pylint: disable=g-import-not-at-top
   x = np.asarray(x, np.float64)
-  center = x.mean(axis=0)
+  size = x.shape[1]
   labels = np.zeros(len(x), int)
   if num_components > 1:
     labels = cluster.KMeans(num_components, n_init=1,
                             random_state=seed).fit_predict(x)
-  one_hot = np.eye(num_components)[labels]  # [N, K]
-  y = x - center
-  components = _m_step(_Statistics(
-      np.float64(0), one_hot.sum(axis=0), one_hot.T @ y,
-      np.einsum('nk,ni,nj->kij', one_hot, y, y, optimize=True)),
-      np.float64(floor))
-  log_weights, loc, scale_tril = [np.asarray(part) for part in components]
-  return Components(log_weights, loc + center, scale_tril)
+  clusters = [x[labels == k] for k in range(num_components)]
+  loc = np.stack([part.mean(axis=0) for part in clusters])
+  centered = [part - mean for part, mean in zip(clusters, loc)]
+  components = _m_step(
+      _Statistics(
+          np.float64(0), np.array([float(len(part)) for part in clusters]),
+          np.stack([part.sum(axis=0) for part in centered]),
+          np.stack([part.T @ part for part in centered])),
+      Components(np.zeros(num_components), loc,
+                 np.tile(np.eye(size), [num_components, 1, 1])),
+      np.float64(floor), structure, rank)
+  return Components(*[np.asarray(part) for part in components])
