@@ -23,10 +23,11 @@ from tfp_lgc import container, networks
 from tfp_lgc.autoencoder import Autoencoder
 from tfp_lgc.codec import dequantize, quantize, Quantized
 from tfp_lgc.config import CodecConfig, Config, ModelConfig
-from tfp_lgc.em import Components
+from tfp_lgc.covariance import COVARIANCES
 from tfp_lgc.errors import ArtifactError, ConfigError, LgcError
 from tfp_lgc.heads import HEADS
-from tfp_lgc.mixture import Mixture, stack
+from tfp_lgc.mixture import Mixture
+from tfp_lgc.packing import pack_mixture, unpack_mixture, VECTOR_BITS
 from tfp_lgc.sampler import Sampler
 
 __all__ = ['Artifact', 'check_output', 'load', 'write_metrics']
@@ -34,10 +35,9 @@ __all__ = ['Artifact', 'check_output', 'load', 'write_metrics']
 LGC_NAME = 'artifact.lgc'
 SAVED_MODEL_NAME = 'saved_model'
 METRICS_NAME = 'metrics.jsonl'
-# Bits of biases and log-weights: few numbers that everything depends on.
-VECTOR_BITS = 12
 
-_HEADER_KEYS = ('image_shape', 'class_names', 'class_counts', 'num_components')
+_HEADER_KEYS = ('image_shape', 'class_names', 'class_counts', 'num_components',
+                'structures')
 
 Path = Union[str, os.PathLike]
 
@@ -57,6 +57,7 @@ class Artifact:
     class_names: one string a class.
     class_counts: training images of each class.
     num_components: of each class' mixture.
+    structures: of each class' covariances.
     tensors: name -> quantized tensor, see `pack`.
   """
   model: ModelConfig
@@ -64,6 +65,7 @@ class Artifact:
   class_names: tuple[str, ...]
   class_counts: tuple[int, ...]
   num_components: tuple[int, ...]
+  structures: tuple[str, ...]
   tensors: dict[str, Quantized]
 
   @classmethod
@@ -71,10 +73,8 @@ class Artifact:
            class_counts, config: Config) -> 'Artifact':
     """Quantizes a trained model and its mixture.
 
-    Tensors: `decoder/LAYER/kernel` and `decoder/LAYER/bias`;
-    `mixture/log_weights` `[T]`, T the components of all classes in turn;
-    `mixture/loc` `[T, d]`; `mixture/scale_tril` `[T, d (d + 1) / 2]`, the lower
-    triangle by rows, its diagonal as logarithms, which keeps it positive.
+    Tensors: `decoder/LAYER/kernel` and `decoder/LAYER/bias`, and those of
+    packing.py.
     """
     codec: CodecConfig = config.codec
     tensors = {}
@@ -82,33 +82,17 @@ class Artifact:
       value = variable.numpy()
       bits = codec.decoder_bits if value.ndim > 1 else VECTOR_BITS
       tensors[_tensor_name(variable)] = quantize(value, bits)
-    used = np.isfinite(mixture.logits)  # [C, K]
-    scale_tril = mixture.scale_tril[used].copy()  # [T, d, d]
-    rows, columns = np.tril_indices(config.model.latent_size)
-    triangle = scale_tril[:, rows, columns]
-    triangle[:, rows == columns] = np.log(triangle[:, rows == columns])
-    tensors['mixture/log_weights'] = quantize(mixture.logits[used], VECTOR_BITS)
-    tensors['mixture/loc'] = quantize(mixture.loc[used], codec.mixture_bits)
-    tensors['mixture/scale_tril'] = quantize(triangle, codec.mixture_bits)
+    tensors.update(pack_mixture(mixture, codec.mixture_bits,
+                                config.mixture.covariance_rank))
     return cls(config.model, model.head.event_shape, tuple(class_names),
                tuple(int(count) for count in class_counts),
-               mixture.num_components, tensors)
+               mixture.num_components, mixture.structures, tensors)
 
   @functools.cached_property
   def mixture(self) -> Mixture:
     """p(z | y) of every class."""
-    size = self.model.latent_size
-    rows, columns = np.tril_indices(size)
-    triangle = dequantize(self.tensors['mixture/scale_tril']).copy()
-    triangle[:, rows == columns] = np.exp(triangle[:, rows == columns])
-    scale_tril = np.zeros([len(triangle), size, size], np.float32)
-    scale_tril[:, rows, columns] = triangle
-    log_weights = dequantize(self.tensors['mixture/log_weights'])
-    loc = dequantize(self.tensors['mixture/loc'])
-    ends = np.cumsum(self.num_components)[:-1]
-    return stack([Components(*parts) for parts in zip(
-        np.split(log_weights, ends), np.split(loc, ends),
-        np.split(scale_tril, ends))])
+    return unpack_mixture(self.tensors, self.num_components, self.structures,
+                          self.model.latent_size)
 
   @functools.cached_property
   def sampler(self) -> Sampler:
@@ -147,6 +131,9 @@ class Artifact:
       ArtifactError: for bytes that `to_bytes` did not make.
     """
     header, tensors = container.loads(content, name)
+    # Files of the first release have full covariances only.
+    header.setdefault('structures',
+                      ['full'] * len(header.get('class_names', ())))
     try:
       artifact = cls(
           model=config_lib.replace(Config(), **header['model']).model,
@@ -164,8 +151,7 @@ class Artifact:
       return all(type(value) is int and low <= value < 2**53
                  for value in values)
 
-    num_classes, total = len(self.class_names), sum(self.num_components)
-    size = self.model.latent_size
+    num_classes = len(self.class_names)
     if not (len(self.image_shape) == 3 and counts(self.image_shape, 1)
             and np.prod(np.array(self.image_shape, float)) <= 2**28
             and self.image_shape[2] in (1, 3)):
@@ -177,11 +163,10 @@ class Artifact:
             and all(isinstance(name, str) for name in self.class_names)):
       raise ArtifactError('class_names, class_counts and num_components do not '
                           'fit')
-    expected = {'mixture/log_weights': (total,), 'mixture/loc': (total, size),
-                'mixture/scale_tril': (total, size * (size + 1) // 2)}
-    for name, shape in expected.items():
-      if name not in self.tensors or self.tensors[name].values.shape != shape:
-        raise ArtifactError(f'{name} is missing or not of shape {shape}')
+    if (len(self.structures) != num_classes
+        or not set(self.structures) <= set(COVARIANCES)):
+      raise ArtifactError(f'structures = {self.structures}')
+    _ = self.mixture  # Refuses tensors of other shapes.
 
   def save(self, directory: Path, metrics: Iterable[dict[str, Any]] = (),
            overwrite: bool = False) -> None:

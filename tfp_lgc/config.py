@@ -29,6 +29,7 @@ __all__ = [
 MODELS = ('ae', 'vae')
 TRUNKS = ('dense', 'conv')
 HEADS = ('bernoulli', 'normal_unit', 'normal_diag')
+COVARIANCES = ('full', 'low_rank', 'tied', 'diag', 'spherical')
 
 
 def setting(default, help, choices=None, low=None, high=None):
@@ -90,6 +91,12 @@ class TrainConfig:
 @dataclasses.dataclass(frozen=True)
 class MixtureConfig:
   """The Gaussian mixture per class in latent space."""
+  covariance: str = setting(
+      'full', 'Structure of the covariances; auto lets BIC choose one for each '
+      'class.', choices=(*COVARIANCES, 'auto'))
+  covariance_rank: int = setting(
+      4, 'Directions that a low_rank covariance has beside its noise.', low=0,
+      high=1024)
   num_components_max: int = setting(
       10, 'BIC chooses the number of components of each class from 1 to this.',
       low=1, high=1000)

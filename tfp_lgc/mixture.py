@@ -1,16 +1,19 @@
-"""The latent model: one Gaussian mixture per class, its size chosen by BIC."""
+"""The latent model: a Gaussian mixture per class, its size and the structure of
+its covariances chosen by BIC."""
 
 import dataclasses
 import math
-from typing import Callable
+from typing import Callable, NamedTuple, Sequence
 
 import numpy as np
 import tensorflow_probability as tfp
 
 from tfp_lgc.config import MixtureConfig
-from tfp_lgc.em import Components, fit_em, kmeans_start
+from tfp_lgc.covariance import COVARIANCES
+from tfp_lgc.em import Components, Fit, fit_em, kmeans_start
 
-__all__ = ['Mixture', 'bic', 'fit_per_class', 'num_params', 'select', 'stack']
+__all__ = ['Mixture', 'Selection', 'bic', 'fit_per_class', 'num_params',
+           'select', 'stack']
 
 tfd = tfp.distributions
 
@@ -23,33 +26,42 @@ class Mixture:
     logits: float32 `[C, K]`, log-weights; -inf where a class has fewer than K.
     loc: float32 `[C, K, d]`.
     scale_tril: float32 `[C, K, d, d]`, Cholesky factors of the covariances.
+    structures: the structure of each class' covariances, keys of
+      `COVARIANCES`.
   """
   logits: np.ndarray
   loc: np.ndarray
   scale_tril: np.ndarray
+  structures: tuple[str, ...]
 
   @property
   def num_components(self) -> tuple[int, ...]:
     """Components of each class."""
     return tuple(int(n) for n in np.isfinite(self.logits).sum(axis=1))
 
+  def components(self, label: int) -> Components:
+    """Those of one class, without the padding."""
+    used = slice(self.num_components[label])
+    return Components(self.logits[label, used], self.loc[label, used],
+                      self.scale_tril[label, used])
+
   def distribution(self, label: int) -> tfd.MixtureSameFamily:
     """p(z | y = label), event shape `[d]`."""
-    count = self.num_components[label]
+    components = self.components(label)
     return tfd.MixtureSameFamily(
-        tfd.Categorical(logits=self.logits[label, :count]),
-        tfd.MultivariateNormalTriL(self.loc[label, :count],
-                                   self.scale_tril[label, :count]))
+        tfd.Categorical(logits=components.log_weights),
+        tfd.MultivariateNormalTriL(components.loc, components.scale_tril))
 
 
-def num_params(num_components: int, latent_size: int) -> int:
-  """Free parameters of a mixture of full-covariance Gaussians."""
-  per_component = latent_size + latent_size * (latent_size + 1) // 2
-  return num_components * per_component + num_components - 1
+def num_params(num_components: int, latent_size: int, structure: str = 'full',
+               rank: int = 0) -> int:
+  """Free parameters of a mixture of Gaussians."""
+  covariances = COVARIANCES[structure].num_params(num_components, latent_size,
+                                                  rank)
+  return covariances + num_components * latent_size + num_components - 1
 
 
-def bic(log_likelihood: float, num_points: int, num_components: int,
-        latent_size: int) -> float:
+def bic(log_likelihood: float, num_points: int, free: int) -> float:
   """Bayesian information criterion, lower is better.
 
   G. Schwarz, Estimating the Dimension of a Model, Annals of Statistics 1978:
@@ -58,54 +70,76 @@ def bic(log_likelihood: float, num_points: int, num_components: int,
   Args:
     log_likelihood: mean over the points, nats.
     num_points: N.
-    num_components: K.
-    latent_size: d.
+    free: k, see `num_params`.
   """
-  return (num_params(num_components, latent_size) * math.log(num_points)
-          - 2.0 * num_points * log_likelihood)
+  return free * math.log(num_points) - 2.0 * num_points * log_likelihood
+
+
+class Selection(NamedTuple):
+  """What BIC chose for the points of one class.
+
+  Attributes:
+    components: of the fit of lowest BIC.
+    structure: of their covariances.
+    bics: structure -> BIC of K = 1, 2, ... as far as they were tried.
+  """
+  components: Components
+  structure: str
+  bics: dict[str, list[float]]
 
 
 def select(x: np.ndarray, config: MixtureConfig, floor: float, seed: int = 0,
-           ) -> tuple[Components, list[float]]:
-  """The mixture with the lowest BIC.
+           ) -> Selection:
+  """The mixture with the lowest BIC over structures and numbers of components.
 
   K grows from 1 to `config.num_components_max` until BIC has risen twice in a
-  row. It never exceeds N / (d + 1): a full covariance needs d + 1 points. So
-  one image, or many identical ones, are one narrow Gaussian.
+  row. There are d + 1 points or more to a full covariance and two to any
+  other. So one image, or many identical ones, are one narrow Gaussian.
 
   Args:
     x: `[N, d]`, N >= 1.
     config: see there.
     floor: added to the variances.
     seed: of the k-means++ starts.
-
-  Returns:
-    components: of the best fit.
-    bics: of K = 1, 2, ... as far as they were tried.
   """
-  num_points, latent_size = x.shape
+  structures = (list(COVARIANCES) if config.covariance == 'auto'
+                else [config.covariance])
   num_distinct = len(np.unique(x, axis=0))
-  largest = min(config.num_components_max,
-                max(1, num_distinct // (latent_size + 1)))
-  bics: list[float] = []
-  for k in range(1, largest + 1):
-    restarts = config.num_restarts if k > 1 else 1
-    fits = [fit_em(x, kmeans_start(x, k, floor, seed + i), floor,
-                   config.max_iterations, config.tolerance)
-            for i in range(restarts)]
-    fit = max(fits, key=lambda fit: fit.log_likelihood)
-    bics.append(bic(fit.log_likelihood, num_points, k, latent_size))
-    if k == 1 or bics[-1] < min(bics[:-1]):
-      best = fit.components
-    if k > 2 and bics[-1] > bics[-2] > bics[-3]:
-      break
-  return best, bics
+  best, lowest, curves = None, math.inf, {}
+  for structure in structures:
+    points_each = x.shape[1] + 1 if structure == 'full' else 2
+    largest = min(config.num_components_max,
+                  max(1, num_distinct // points_each))
+    bics = curves[structure] = []
+    for k in range(1, largest + 1):
+      fit = _most_likely(x, k, structure, config, floor, seed)
+      free = num_params(k, x.shape[1], structure, config.covariance_rank)
+      bics.append(bic(fit.log_likelihood, len(x), free))
+      if best is None or bics[-1] < lowest:
+        best, lowest = (fit.components, structure), bics[-1]
+      if k > 2 and bics[-1] > bics[-2] > bics[-3]:
+        break
+  assert best is not None
+  return Selection(*best, curves)
+
+
+def _most_likely(x: np.ndarray, num_components: int, structure: str,
+                 config: MixtureConfig, floor: float, seed: int) -> Fit:
+  """The best of several EM runs; a single Gaussian needs one."""
+  rank = config.covariance_rank
+  restarts = config.num_restarts if num_components > 1 else 1
+  fits = [
+      fit_em(x, kmeans_start(x, num_components, floor, seed + i, structure,
+                             rank),
+             floor, config.max_iterations, config.tolerance, structure, rank)
+      for i in range(restarts)]
+  return max(fits, key=lambda fit: fit.log_likelihood)
 
 
 def fit_per_class(latents: np.ndarray, labels: np.ndarray, num_classes: int,
                   config: MixtureConfig, seed: int = 0,
                   on_class: Callable[[int], None] = lambda label: None,
-                  ) -> tuple[Mixture, list[list[float]]]:
+                  ) -> tuple[Mixture, list[dict[str, list[float]]]]:
   """Fits each class by `select` and stacks the mixtures.
 
   Args:
@@ -118,23 +152,23 @@ def fit_per_class(latents: np.ndarray, labels: np.ndarray, num_classes: int,
 
   Returns:
     mixture: all classes.
-    bics: BIC curve of each class, see `select`.
+    bics: BIC curves of each class, see `select`.
   """
-  latent_size = latents.shape[1]
   # A data set of one repeated latent has no unit of its own: take 1.
   unit = float(latents.var(axis=0, dtype=np.float64).mean()) or 1.0
-  per_class, curves = [], []
+  selections = []
   for label in range(num_classes):
     x = latents[labels == label]
     if len(x):
-      components, curve = select(x, config, config.covariance_floor * unit,
-                                 seed)
+      selections.append(select(x, config, config.covariance_floor * unit,
+                               seed))
     else:
-      components, curve = _standard_normal(latent_size), []
-    per_class.append(components)
-    curves.append(curve)
+      selections.append(Selection(_standard_normal(latents.shape[1]),
+                                  'spherical', {}))
     on_class(label)
-  return stack(per_class), curves
+  mixture = stack([selection.components for selection in selections],
+                  [selection.structure for selection in selections])
+  return mixture, [selection.bics for selection in selections]
 
 
 def _standard_normal(latent_size: int) -> Components:
@@ -142,7 +176,8 @@ def _standard_normal(latent_size: int) -> Components:
                     np.eye(latent_size)[np.newaxis])
 
 
-def stack(per_class: list[Components]) -> Mixture:
+def stack(per_class: Sequence[Components], structures: Sequence[str],
+          ) -> Mixture:
   """Pads to the largest K: logits by -inf, factors by the identity."""
   num_max = max(len(components.loc) for components in per_class)
   latent_size = per_class[0].loc.shape[1]
@@ -155,4 +190,4 @@ def stack(per_class: list[Components]) -> Mixture:
     logits[label, :count] = components.log_weights
     loc[label, :count] = components.loc
     scale_tril[label, :count] = components.scale_tril
-  return Mixture(logits, loc, scale_tril)
+  return Mixture(logits, loc, scale_tril, tuple(structures))

@@ -1,0 +1,53 @@
+"""Mixtures as tensors: sizes by count, values within a quantization step."""
+
+import numpy as np
+import pytest
+
+from tfp_lgc import em, mixture, packing
+from tfp_lgc.covariance import COVARIANCES
+from tfp_lgc.errors import ArtifactError
+
+SIZE, RANK = 4, 2
+
+
+def _mixture(structures):
+  x = np.random.default_rng(0).normal(size=[300, SIZE]) * [1, 2, 3, 4]
+  counts = [1 + i for i in range(len(structures))]
+  return counts, mixture.stack(
+      [em.kmeans_start(x, count, 1e-3, 0, structure, RANK)
+       for count, structure in zip(counts, structures)], structures)
+
+
+@pytest.mark.parametrize('structures', [
+    *[(name,) * 3 for name in COVARIANCES], tuple(COVARIANCES),
+    ('diag', 'full', 'diag', 'full')])
+def test_what_is_packed_comes_back(structures):
+  counts, original = _mixture(structures)
+  tensors = packing.pack_mixture(original, 16, RANK)
+  again = packing.unpack_mixture(tensors, counts, structures, SIZE)
+  assert again.structures == structures
+  assert again.num_components == tuple(counts)
+  np.testing.assert_allclose(again.loc, original.loc, atol=1e-3)
+  np.testing.assert_allclose(
+      again.scale_tril @ np.swapaxes(again.scale_tril, 2, 3),
+      original.scale_tril @ np.swapaxes(original.scale_tril, 2, 3), atol=2e-2)
+  # As many numbers as BIC counts, and the one weight that the others imply.
+  size = sum(tensor.values.size for tensor in tensors.values())
+  assert size == sum(
+      1 + mixture.num_params(count, SIZE, structure, RANK)
+      for count, structure in zip(counts, structures))
+
+
+@pytest.mark.parametrize('name', ['mixture/loc', 'mixture/log_weights',
+                                  'mixture/scale_diag', 'mixture/scale_tril'])
+def test_a_tensor_of_another_shape_is_refused(name):
+  counts, original = _mixture(('diag', 'full'))
+  tensors = packing.pack_mixture(original, 8, RANK)
+  longer = tensors[name]._replace(
+      values=np.concatenate([tensors[name].values] * 2))
+  narrow = tensors[name]._replace(
+      values=tensors[name].values[..., :-1], steps=tensors[name].steps[:1])
+  for broken in ({**tensors, name: longer}, {**tensors, name: narrow},
+                 {k: v for k, v in tensors.items() if k != name}):
+    with pytest.raises(ArtifactError, match=name):
+      packing.unpack_mixture(broken, counts, ('diag', 'full'), SIZE)
