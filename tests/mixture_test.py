@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from scipy import special, stats
 from sklearn import mixture as sk_mixture
 
 from tfp_lgc import em, mixture
@@ -82,57 +81,6 @@ def test_bic_finds_that_two_clusters_share_a_covariance():
   selection = mixture.select(x, MixtureConfig(covariance='auto'), floor=1e-6)
   assert selection.structure == 'tied'
   assert len(selection.components.loc) == 2
-
-
-@pytest.fixture(scope='module')
-def three_classes():
-  """Latents of a class of two clusters, one of one image, one of none."""
-  rng = np.random.default_rng(0)
-  latents = rng.normal(size=[401, 2]).astype(np.float32)
-  latents[:200, 0] += 15
-  labels = np.zeros(401, int)
-  labels[400] = 1
-  return (latents, labels,
-          *mixture.fit_per_class(latents, labels, 3, MixtureConfig()))
-
-
-def test_each_class_has_its_own_number_of_components(three_classes):
-  _, _, fitted, curves = three_classes
-  assert fitted.num_components == (2, 1, 1)
-  assert [len(curve) > 0 for curve in curves] == [True, True, False]
-  assert fitted.logits.shape == (3, 2)
-  assert np.isneginf(fitted.logits[1:, 1]).all()
-  assert fitted.logits.dtype == fitted.loc.dtype == np.float32
-
-
-def test_a_single_image_is_where_its_mixture_is(three_classes):
-  latents, _, fitted, _ = three_classes
-  np.testing.assert_allclose(fitted.loc[1, 0], latents[400], rtol=1e-6)
-
-
-def test_distribution_equals_scipy(three_classes):
-  latents, _, fitted, _ = three_classes
-  for label in range(3):
-    count = fitted.num_components[label]
-    log_joint = [
-        fitted.logits[label, k] + stats.multivariate_normal.logpdf(
-            latents, fitted.loc[label, k],
-            fitted.scale_tril[label, k] @ fitted.scale_tril[label, k].T)
-        for k in range(count)]
-    np.testing.assert_allclose(
-        fitted.distribution(label).log_prob(latents),
-        special.logsumexp(log_joint, axis=0), rtol=1e-3, atol=1e-3)
-
-
-def test_the_floor_follows_the_scale_of_the_latents():
-  rng = np.random.default_rng(0)
-  x = rng.normal(size=[300, 3])
-  labels = np.zeros(300, int)
-  config = MixtureConfig(num_components_max=1)
-  small, _ = mixture.fit_per_class(x, labels, 1, config)
-  large, _ = mixture.fit_per_class(1e4 * x, labels, 1, config)
-  np.testing.assert_allclose(large.scale_tril, 1e4 * small.scale_tril,
-                             rtol=1e-5, atol=1e-3)
 
 
 def test_stacking_pads_with_nothing_to_draw():

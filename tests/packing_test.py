@@ -24,7 +24,7 @@ def _mixture(structures):
 def test_what_is_packed_comes_back(structures):
   counts, original = _mixture(structures)
   tensors = packing.pack_mixture(original, 16, RANK)
-  again = packing.unpack_mixture(tensors, counts, structures, SIZE)
+  again = packing.unpack_mixture(tensors, counts, structures, SIZE, None)
   assert again.structures == structures
   assert again.num_components == tuple(counts)
   np.testing.assert_allclose(again.loc, original.loc, atol=1e-3)
@@ -50,4 +50,32 @@ def test_a_tensor_of_another_shape_is_refused(name):
   for broken in ({**tensors, name: longer}, {**tensors, name: narrow},
                  {k: v for k, v in tensors.items() if k != name}):
     with pytest.raises(ArtifactError, match=name):
-      packing.unpack_mixture(broken, counts, ('diag', 'full'), SIZE)
+      packing.unpack_mixture(broken, counts, ('diag', 'full'), SIZE, None)
+
+
+@pytest.mark.parametrize('structure', COVARIANCES)
+def test_shared_components_are_stored_once(structure):
+  _, one = _mixture((structure,) * 3)
+  logits = np.log([[0.2, 0.3, 0.5], [1e-6, 0.5, 0.5]])
+  original = mixture.share(logits, one.components(2), structure)
+  tensors = packing.pack_mixture(original, 16, RANK)
+  assert len(tensors['mixture/loc'].values) == 3
+  again = packing.unpack_mixture(tensors, (3, 3), (structure,), SIZE, None)
+  np.testing.assert_allclose(again.logits, logits, atol=5e-3)
+  np.testing.assert_allclose(again.loc, original.loc, atol=1e-3)
+
+
+@pytest.mark.parametrize('num_classes, num_components, num_tensors', [
+    (1, 3, 0), (4, 1, 0), (4, 3, 1)])
+def test_a_prior_takes_no_bytes_but_its_weights_by_class(
+    num_classes, num_components, num_tensors):
+  prior = _mixture(('spherical',) * 3)[1].components(num_components - 1)
+  logits = np.tile(prior.log_weights, [num_classes, 1])
+  tensors = packing.pack_mixture(mixture.share(logits, prior, 'prior'), 8, RANK)
+  assert len(tensors) == num_tensors
+  counts = (num_components,) * num_classes
+  again = packing.unpack_mixture(tensors, counts, ('prior',), SIZE, prior)
+  np.testing.assert_array_equal(again.loc[0], prior.loc)
+  np.testing.assert_allclose(again.logits, logits, atol=1e-2)
+  with pytest.raises(ArtifactError, match='prior'):
+    packing.unpack_mixture(tensors, counts, ('prior',), SIZE, None)

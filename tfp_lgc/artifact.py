@@ -19,7 +19,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_lgc import config as config_lib
-from tfp_lgc import container, networks
+from tfp_lgc import container, models, networks
 from tfp_lgc.autoencoder import Autoencoder
 from tfp_lgc.codec import dequantize, quantize, Quantized
 from tfp_lgc.config import CodecConfig, Config, ModelConfig
@@ -36,8 +36,9 @@ LGC_NAME = 'artifact.lgc'
 SAVED_MODEL_NAME = 'saved_model'
 METRICS_NAME = 'metrics.jsonl'
 
-_HEADER_KEYS = ('image_shape', 'class_names', 'class_counts', 'num_components',
-                'structures')
+_HEADER_TUPLES = ('image_shape', 'class_names', 'class_counts',
+                  'num_components', 'structures')
+_HEADER_SCALARS = ('num_conditions', 'temperature')
 
 Path = Union[str, os.PathLike]
 
@@ -57,7 +58,9 @@ class Artifact:
     class_names: one string a class.
     class_counts: training images of each class.
     num_components: of each class' mixture.
-    structures: of each class' covariances.
+    structures: of the covariances of each row of components, see `Mixture`.
+    num_conditions: classes that the decoder is told; 0 if it is told none.
+    temperature: what covariances are multiplied by when latents are drawn.
     tensors: name -> quantized tensor, see `pack`.
   """
   model: ModelConfig
@@ -66,6 +69,8 @@ class Artifact:
   class_counts: tuple[int, ...]
   num_components: tuple[int, ...]
   structures: tuple[str, ...]
+  num_conditions: int
+  temperature: float
   tensors: dict[str, Quantized]
 
   @classmethod
@@ -86,13 +91,14 @@ class Artifact:
                                 config.mixture.covariance_rank))
     return cls(config.model, model.head.event_shape, tuple(class_names),
                tuple(int(count) for count in class_counts),
-               mixture.num_components, mixture.structures, tensors)
+               mixture.num_components, mixture.structures,
+               model.num_conditions, config.mixture.temperature, tensors)
 
   @functools.cached_property
   def mixture(self) -> Mixture:
     """p(z | y) of every class."""
     return unpack_mixture(self.tensors, self.num_components, self.structures,
-                          self.model.latent_size)
+                          self.model.latent_size, models.prior(self.model))
 
   @functools.cached_property
   def sampler(self) -> Sampler:
@@ -100,22 +106,25 @@ class Artifact:
     head = HEADS[self.model.head](self.image_shape, self.model.min_stddev)
     with tf.Graph().as_default():  # Takes no memory: compare before building.
       expected = {_tensor_name(variable): tuple(variable.shape)
-                  for variable in networks.decoder(self.model, head).weights}
+                  for variable in networks.decoder(
+                      self.model, head, self.num_conditions).weights}
     got = {name: tensor.values.shape for name, tensor in self.tensors.items()
            if name.startswith('decoder/')}
     if got != expected:
       raise ArtifactError(f'the decoder has tensors {got}; must be {expected}')
-    decoder = networks.decoder(self.model, head)
+    decoder = networks.decoder(self.model, head, self.num_conditions)
     for variable in decoder.weights:
       variable.assign(dequantize(self.tensors[_tensor_name(variable)]))
     with np.errstate(divide='ignore'):
       log_prior = np.log(np.array(self.class_counts) / sum(self.class_counts))
-    return Sampler(decoder, head, self.mixture, log_prior)
+    return Sampler(decoder, head, self.mixture, log_prior, self.num_conditions,
+                   self.temperature)
 
   def to_bytes(self) -> bytes:
     """The content of artifact.lgc."""
     header = {'model': dataclasses.asdict(self.model)}
-    header.update({key: getattr(self, key) for key in _HEADER_KEYS})
+    header.update({key: getattr(self, key)
+                   for key in (*_HEADER_TUPLES, *_HEADER_SCALARS)})
     return container.dumps(header, self.tensors)
 
   @property
@@ -131,14 +140,12 @@ class Artifact:
       ArtifactError: for bytes that `to_bytes` did not make.
     """
     header, tensors = container.loads(content, name)
-    # Files of the first release have full covariances only.
-    header.setdefault('structures',
-                      ['full'] * len(header.get('class_names', ())))
     try:
       artifact = cls(
           model=config_lib.replace(Config(), **header['model']).model,
           tensors=tensors,
-          **{key: tuple(header[key]) for key in _HEADER_KEYS})
+          **{key: tuple(header[key]) for key in _HEADER_TUPLES},
+          **{key: header[key] for key in _HEADER_SCALARS})
       artifact._check()
     except (KeyError, TypeError, ConfigError, ArtifactError) as error:
       raise ArtifactError(f'{name}: the header does not describe an artifact: '
@@ -163,9 +170,12 @@ class Artifact:
             and all(isinstance(name, str) for name in self.class_names)):
       raise ArtifactError('class_names, class_counts and num_components do not '
                           'fit')
-    if (len(self.structures) != num_classes
-        or not set(self.structures) <= set(COVARIANCES)):
+    if not set(self.structures) <= {*COVARIANCES, 'prior'}:
       raise ArtifactError(f'structures = {self.structures}')
+    if self.num_conditions not in (0, num_classes):
+      raise ArtifactError(f'num_conditions = {self.num_conditions}')
+    if not (isinstance(self.temperature, float) and self.temperature >= 0):
+      raise ArtifactError(f'temperature = {self.temperature}')
     _ = self.mixture  # Refuses tensors of other shapes.
 
   def save(self, directory: Path, metrics: Iterable[dict[str, Any]] = (),

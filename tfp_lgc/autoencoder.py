@@ -44,11 +44,15 @@ class Autoencoder(tfk.Model):
     encoder: images `[B, H, W, C]` in 0..1 -> posterior parameters.
     decoder: latents `[B, latent_size]` -> head parameters.
     head: the likelihood p(x | z).
+    num_conditions: classes whose label encoder and decoder are told; 0 if they
+      are told none.
   """
 
   def __init__(self, config: ModelConfig, image_shape,
                posterior: str,
                penalties: Optional[dict[str, tuple[float, Callable]]] = None,
+               num_conditions: int = 0,
+               min_posterior_stddev: float = MIN_POSTERIOR_STDDEV,
                seed: int = 0):
     """Builds the networks.
 
@@ -58,6 +62,8 @@ class Autoencoder(tfk.Model):
       posterior: 'point' (z is the encoder's output) or 'gaussian' (a
         `tfd.MultivariateNormalDiag`).
       penalties: name -> (weight, callable), see losses.py.
+      num_conditions: classes, for a model that is told the label.
+      min_posterior_stddev: floor of the scale of a gaussian posterior.
       seed: of initial weights and of posterior draws.
     """
     super().__init__(name=config.model)
@@ -65,12 +71,16 @@ class Autoencoder(tfk.Model):
       raise ValueError(f"posterior = {posterior!r}; must be 'point' or "
                        "'gaussian'")
     self.head = HEADS[config.head](image_shape, config.min_stddev)
+    self.num_conditions = num_conditions
     self._posterior = posterior
     self._penalties = penalties or {}
     self._seed = seed
+    self._noise_stddev = config.noise_stddev
+    self._min_stddev = min_posterior_stddev
     num_params = config.latent_size * (2 if posterior == 'gaussian' else 1)
-    self.encoder = networks.encoder(config, image_shape, num_params, seed)
-    self.decoder = networks.decoder(config, self.head, seed)
+    self.encoder = networks.encoder(config, image_shape, num_params,
+                                    num_conditions, seed)
+    self.decoder = networks.decoder(config, self.head, num_conditions, seed)
     self._means = {name: tfk.metrics.Mean(name)
                    for name in ('loss', 'nll', *self._penalties)}
 
@@ -78,23 +88,36 @@ class Autoencoder(tfk.Model):
   def metrics(self):
     return list(self._means.values())
 
-  def encode(self, x: tf.Tensor) -> tfd.Distribution:
-    """q(z | x) of images `[B, H, W, C]` in 0..1; event shape
-    `[latent_size]`."""
-    params = self.encoder(x)
+  def encode(self, x: tf.Tensor, labels: Optional[tf.Tensor] = None,
+             ) -> tfd.Distribution:
+    """q(z | x) of images `[B, H, W, C]` in 0..1; event shape `[latent_size]`.
+
+    `labels`, int32 `[B]`, are needed if the model is told them.
+    """
+    if self.num_conditions:
+      params = self.encoder([x, tf.one_hot(labels, self.num_conditions)])
+    else:
+      params = self.encoder(x)
     if self._posterior == 'point':
       return tfd.VectorDeterministic(params)
     loc, raw_scale = tf.split(params, 2, axis=-1)
-    scale = MIN_POSTERIOR_STDDEV + tf.math.softplus(raw_scale)
+    scale = self._min_stddev + tf.math.softplus(raw_scale)
     return tfd.MultivariateNormalDiag(loc, scale)
 
-  def decode(self, z: tf.Tensor) -> tfd.Distribution:
+  def decode(self, z: tf.Tensor, labels: Optional[tf.Tensor] = None,
+             ) -> tfd.Distribution:
     """p(x | z) of latents `[B, latent_size]`; event shape `[H, W, C]`."""
-    return self.head(self.decoder(z))
+    return self.head(self._params(z, labels))
 
-  def call(self, x: tf.Tensor) -> tf.Tensor:
+  def call(self, x: tf.Tensor, labels: Optional[tf.Tensor] = None,
+           ) -> tf.Tensor:
     """Reconstructions `[B, H, W, C]` in 0..1, from the posterior mean."""
-    return self.head.point_image(self.decoder(self.encode(x).mean()))
+    z = self.encode(x, labels).mean()
+    return self.head.point_image(self._params(z, labels))
+
+  def _params(self, z: tf.Tensor, labels: Optional[tf.Tensor]) -> tf.Tensor:
+    return self.decoder(
+        networks.with_labels(z, labels, self.num_conditions))
 
   def losses_of(self, images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor,
                 ) -> dict[str, tf.Tensor]:
@@ -106,9 +129,14 @@ class Autoencoder(tfk.Model):
       seed: int32 `[2]`, of the posterior draw.
     """
     x = to_unit(images)
-    posterior = self.encode(x)
+    noise_seed, seed = tf.unstack(tf.random.split(seed))
+    corrupted = x
+    if self._noise_stddev:
+      corrupted += self._noise_stddev * tf.random.stateless_normal(
+          tf.shape(x), noise_seed)
+    posterior = self.encode(corrupted, labels)
     z = posterior.sample(seed=seed)
-    terms = {'nll': -tf.reduce_mean(self.decode(z).log_prob(x))}
+    terms = {'nll': -tf.reduce_mean(self.decode(z, labels).log_prob(x))}
     terms['loss'] = terms['nll']
     for name, (weight, penalty) in self._penalties.items():
       terms[name] = penalty(posterior, z, labels)
@@ -127,20 +155,29 @@ class Autoencoder(tfk.Model):
       mean.update_state(terms[name])
     return {name: mean.result() for name, mean in self._means.items()}
 
-  def encode_all(self, split: Split, batch_size: int = 1000):
-    """One posterior draw an image, in the order of the split.
+  def encode_all(self, split: Split, statistic: str = 'draw',
+                 batch_size: int = 1000):
+    """One latent an image, in the order of the split.
+
+    Args:
+      split: N images.
+      statistic: 'draw' from the posterior, or its 'mean'.
+      batch_size: images at a time.
 
     Returns:
       latents: float32 `[N, latent_size]`.
       labels: int32 `[N]`.
     """
     @tf.function(reduce_retracing=True)
-    def draw(images, i):
-      seed = tf.random.fold_in([self._seed, ENCODE_SALT], i)
-      return self.encode(to_unit(images)).sample(seed=seed)
+    def encoded(images, labels, i):
+      posterior = self.encode(to_unit(images), labels)
+      if statistic == 'mean':
+        return posterior.mean()
+      return posterior.sample(
+          seed=tf.random.fold_in([self._seed, ENCODE_SALT], i))
 
     latents, labels = [], []
     for i, (images, batch_labels) in enumerate(split.batches(batch_size)):
-      latents.append(draw(images, tf.constant(i)))
+      latents.append(encoded(images, batch_labels, tf.constant(i)))
       labels.append(batch_labels)
     return tf.concat(latents, 0).numpy(), tf.concat(labels, 0).numpy()

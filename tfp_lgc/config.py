@@ -26,9 +26,11 @@ __all__ = [
     'settings',
 ]
 
-MODELS = ('ae', 'vae')
+MODELS = ('ae', 'vae', 'contrastive_ae', 'contrastive_vae', 'cvae',
+          'center_vae', 'gmm_dae')
 TRUNKS = ('dense', 'conv')
 HEADS = ('bernoulli', 'normal_unit', 'normal_diag')
+LATENT_MODELS = ('gmm', 'global', 'prior')
 COVARIANCES = ('full', 'low_rank', 'tied', 'diag', 'spherical')
 
 
@@ -71,6 +73,28 @@ class ModelConfig:
   beta: float = setting(
       0.25, 'Weight of the KL divergence from the posterior q(z | x) to the '
       'prior N(0, I) in the loss of a vae; 1 is the ELBO.', low=0.0, high=1e6)
+  contrastive_weight: float = setting(
+      20.0, 'Weight of the supervised contrastive loss.', low=0.0, high=1e6)
+  contrastive_form: str = setting(
+      'mean_of_logs', 'The contrastive loss as the LGC paper prints it, or '
+      'log_of_sums, as its authors run it.',
+      choices=('mean_of_logs', 'log_of_sums'))
+  contrastive_temperature: float = setting(
+      0.5, 'Divides the cosines of the contrastive loss.', low=1e-3, high=1e3)
+  center_weight: float = setting(
+      1.0, 'Weight of the center loss.', low=0.0, high=1e6)
+  prior_weight: float = setting(
+      0.25, 'Weight of each of the two regularizers of gmm_dae, which are 1 '
+      'where latents follow the prior.', low=0.0, high=1e6)
+  prior_num_components: int = setting(
+      10, 'Components of the prior of gmm_dae, at most latent_size.', low=1,
+      high=1000)
+  prior_separation: float = setting(
+      6.0, 'Distance of any two means of the prior of gmm_dae, whose scale is '
+      '1; the paper has 1.4142 (one-hot means).', low=0.0, high=1e3)
+  noise_stddev: float = setting(
+      0.0, 'Scale of the normal noise on the images that the encoder sees '
+      '(pixels are in 0..1): a denoising autoencoder.', low=0.0, high=10.0)
   min_stddev: float = setting(
       0.05, 'Floor of the learned pixel scale (pixels are in 0..1) of '
       'normal_diag.', low=1e-6, high=10.0)
@@ -90,7 +114,20 @@ class TrainConfig:
 
 @dataclasses.dataclass(frozen=True)
 class MixtureConfig:
-  """The Gaussian mixture per class in latent space."""
+  """The Gaussian mixtures in latent space."""
+  latent_model: str = setting(
+      'gmm', 'What latents are drawn from: gmm, a mixture per class; global, '
+      'one mixture whose components are given to the classes afterwards; '
+      "prior, the model's own, which takes no bytes.", choices=LATENT_MODELS)
+  latent_statistic: str = setting(
+      'draw', 'What of the posterior q(z | x) the mixture is fitted to: a draw '
+      'or its mean.', choices=('draw', 'mean'))
+  labeled_fraction: float = setting(
+      1.0, 'Share of the labels that the latent model global is shown.',
+      low=1e-6, high=1.0)
+  temperature: float = setting(
+      1.0, 'Covariances are multiplied by it when latents are drawn.', low=0.0,
+      high=100.0)
   covariance: str = setting(
       'full', 'Structure of the covariances; auto lets BIC choose one for each '
       'class.', choices=(*COVARIANCES, 'auto'))

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from tfp_lgc.covariance import COVARIANCES
 
-__all__ = ['Components', 'Fit', 'fit_em', 'kmeans_start']
+__all__ = ['Components', 'Fit', 'fit_em', 'kmeans_start', 'log_joint']
 
 # Points per batch of an E-step.
 BATCH_SIZE = 2048
@@ -64,6 +64,33 @@ class _Statistics(NamedTuple):
   sum_ww: tf.Tensor  # [K, d, d]
 
 
+def _whiten(x: tf.Tensor, components: Components) -> tf.Tensor:
+  """L_k^-1 (x_b - loc_k), in the type of x: `[K, B, d]`."""
+  num, size = tf.shape(components.loc)[0], tf.shape(x)[1]
+  inverse = tf.linalg.triangular_solve(
+      components.scale_tril, tf.eye(size, batch_shape=[num], dtype=_F64))
+  offset = tf.cast(tf.linalg.matvec(inverse, components.loc), x.dtype)
+  return (tf.matmul(x[tf.newaxis], tf.cast(inverse, x.dtype), transpose_b=True)
+          - offset[:, tf.newaxis])
+
+
+def _log_joint(whitened: tf.Tensor, components: Components) -> tf.Tensor:
+  """log p(x_b, component k), float64 `[K, B]`."""
+  size = tf.cast(tf.shape(whitened)[2], _F64)
+  log_det = tf.reduce_sum(
+      tf.math.log(tf.linalg.diag_part(components.scale_tril)), axis=-1)
+  constant = (components.log_weights - log_det
+              - 0.5 * math.log(2 * math.pi) * size)  # [K]
+  squares = tf.reduce_sum(tf.square(whitened), axis=-1)  # [K, B]
+  return constant[:, tf.newaxis] - 0.5 * tf.cast(squares, _F64)
+
+
+def log_joint(x: np.ndarray, components: Components) -> np.ndarray:
+  """log p(x_n, component k), float64 `[N, K]`, of points `[N, d]`."""
+  x = tf.constant(x, _F64)
+  return tf.transpose(_log_joint(_whiten(x, components), components)).numpy()
+
+
 def _e_step(x: tf.Tensor, row_weights: tf.Tensor, components: Components,
             ) -> _Statistics:
   """Statistics of one batch.
@@ -73,21 +100,10 @@ def _e_step(x: tf.Tensor, row_weights: tf.Tensor, components: Components,
     row_weights: float32 `[B]`; a row of weight 0 does not count.
     components: float64.
   """
-  num, size = tf.shape(components.loc)[0], tf.shape(x)[1]
-  inverse = tf.linalg.triangular_solve(
-      components.scale_tril, tf.eye(size, batch_shape=[num], dtype=_F64))
-  whitened = (
-      tf.matmul(x[tf.newaxis], tf.cast(inverse, x.dtype), transpose_b=True)
-      - tf.cast(tf.linalg.matvec(inverse, components.loc),
-                x.dtype)[:, tf.newaxis])  # [K, B, d]
-  log_det = tf.reduce_sum(
-      tf.math.log(tf.linalg.diag_part(components.scale_tril)), axis=-1)
-  constant = (components.log_weights - log_det
-              - 0.5 * math.log(2 * math.pi) * tf.cast(size, _F64))  # [K]
-  squares = tf.reduce_sum(tf.square(whitened), axis=-1)  # [K, B]
-  log_joint = constant[:, tf.newaxis] - 0.5 * tf.cast(squares, _F64)
-  log_evidence = tf.reduce_logsumexp(log_joint, axis=0)  # [B]
-  responsibilities = tf.exp(log_joint - log_evidence) * row_weights
+  whitened = _whiten(x, components)
+  joint = _log_joint(whitened, components)
+  log_evidence = tf.reduce_logsumexp(joint, axis=0)  # [B]
+  responsibilities = tf.exp(joint - log_evidence) * row_weights
   weighted = whitened * tf.cast(responsibilities, x.dtype)[:, :, tf.newaxis]
   return _Statistics(
       tf.reduce_sum(log_evidence * row_weights),

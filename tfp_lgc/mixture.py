@@ -3,7 +3,7 @@ its covariances chosen by BIC."""
 
 import dataclasses
 import math
-from typing import Callable, NamedTuple, Sequence
+from typing import NamedTuple, Sequence
 
 import numpy as np
 import tensorflow_probability as tfp
@@ -12,22 +12,26 @@ from tfp_lgc.config import MixtureConfig
 from tfp_lgc.covariance import COVARIANCES
 from tfp_lgc.em import Components, Fit, fit_em, kmeans_start
 
-__all__ = ['Mixture', 'Selection', 'bic', 'fit_per_class', 'num_params',
-           'select', 'stack']
+__all__ = ['Mixture', 'Selection', 'bic', 'num_params', 'select', 'share',
+           'stack']
 
 tfd = tfp.distributions
 
 
 @dataclasses.dataclass(frozen=True)
 class Mixture:
-  """One Gaussian mixture a class, padded to the largest number of components.
+  """Gaussian mixtures p(z | y) of C classes.
+
+  They have R = C rows of components, a row a class, padded to the largest
+  number of components; or R = 1 row, whose components all classes share and
+  weigh differently.
 
   Attributes:
     logits: float32 `[C, K]`, log-weights; -inf where a class has fewer than K.
-    loc: float32 `[C, K, d]`.
-    scale_tril: float32 `[C, K, d, d]`, Cholesky factors of the covariances.
-    structures: the structure of each class' covariances, keys of
-      `COVARIANCES`.
+    loc: float32 `[R, K, d]`.
+    scale_tril: float32 `[R, K, d, d]`, Cholesky factors of the covariances.
+    structures: of the covariances of each row, a key of `COVARIANCES`; or
+      'prior' where the components are those of the model's prior.
   """
   logits: np.ndarray
   loc: np.ndarray
@@ -39,11 +43,17 @@ class Mixture:
     """Components of each class."""
     return tuple(int(n) for n in np.isfinite(self.logits).sum(axis=1))
 
+  @property
+  def is_shared(self) -> bool:
+    """Whether several classes draw from the same components."""
+    return len(self.loc) < len(self.logits)
+
   def components(self, label: int) -> Components:
     """Those of one class, without the padding."""
-    used = slice(self.num_components[label])
-    return Components(self.logits[label, used], self.loc[label, used],
-                      self.scale_tril[label, used])
+    row = min(label, len(self.loc) - 1)
+    used = np.isfinite(self.logits[label])
+    return Components(self.logits[label, used], self.loc[row, used],
+                      self.scale_tril[row, used])
 
   def distribution(self, label: int) -> tfd.MixtureSameFamily:
     """p(z | y = label), event shape `[d]`."""
@@ -136,46 +146,6 @@ def _most_likely(x: np.ndarray, num_components: int, structure: str,
   return max(fits, key=lambda fit: fit.log_likelihood)
 
 
-def fit_per_class(latents: np.ndarray, labels: np.ndarray, num_classes: int,
-                  config: MixtureConfig, seed: int = 0,
-                  on_class: Callable[[int], None] = lambda label: None,
-                  ) -> tuple[Mixture, list[dict[str, list[float]]]]:
-  """Fits each class by `select` and stacks the mixtures.
-
-  Args:
-    latents: `[N, d]`.
-    labels: int `[N]`, below `num_classes`.
-    num_classes: C. A class without an image gets a standard normal.
-    config: see there.
-    seed: of the starts.
-    on_class: called with each label when it is done.
-
-  Returns:
-    mixture: all classes.
-    bics: BIC curves of each class, see `select`.
-  """
-  # A data set of one repeated latent has no unit of its own: take 1.
-  unit = float(latents.var(axis=0, dtype=np.float64).mean()) or 1.0
-  selections = []
-  for label in range(num_classes):
-    x = latents[labels == label]
-    if len(x):
-      selections.append(select(x, config, config.covariance_floor * unit,
-                               seed))
-    else:
-      selections.append(Selection(_standard_normal(latents.shape[1]),
-                                  'spherical', {}))
-    on_class(label)
-  mixture = stack([selection.components for selection in selections],
-                  [selection.structure for selection in selections])
-  return mixture, [selection.bics for selection in selections]
-
-
-def _standard_normal(latent_size: int) -> Components:
-  return Components(np.zeros(1), np.zeros([1, latent_size]),
-                    np.eye(latent_size)[np.newaxis])
-
-
 def stack(per_class: Sequence[Components], structures: Sequence[str],
           ) -> Mixture:
   """Pads to the largest K: logits by -inf, factors by the identity."""
@@ -191,3 +161,12 @@ def stack(per_class: Sequence[Components], structures: Sequence[str],
     loc[label, :count] = components.loc
     scale_tril[label, :count] = components.scale_tril
   return Mixture(logits, loc, scale_tril, tuple(structures))
+
+
+def share(logits: np.ndarray, components: Components, structure: str,
+          ) -> Mixture:
+  """A mixture whose classes weigh the same components by `[C, K]` logits."""
+  return Mixture(logits.astype(np.float32),
+                 components.loc[np.newaxis].astype(np.float32),
+                 components.scale_tril[np.newaxis].astype(np.float32),
+                 (structure,))

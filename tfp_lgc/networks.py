@@ -6,6 +6,7 @@ artifact, and seeded, because nothing here touches a global seed.
 
 import itertools
 import math
+from typing import Optional
 
 import tensorflow as tf
 import tf_keras as tfk
@@ -13,14 +14,22 @@ import tf_keras as tfk
 from tfp_lgc.config import ModelConfig
 from tfp_lgc.heads import Head
 
-__all__ = ['TRUNKS', 'decoder', 'encoder', 'judge']
+__all__ = ['TRUNKS', 'decoder', 'encoder', 'judge', 'with_labels']
 
 # A conv trunk halves an image until its longer side is at most this.
 SMALLEST_SIDE = 8
 
 
-def _dense_encoder(config: ModelConfig, x: tf.Tensor, init) -> tf.Tensor:
-  x = tfk.layers.Flatten(name='flat')(x)
+def _joined(x: tf.Tensor, condition: Optional[tf.Tensor]) -> tf.Tensor:
+  """`[B, P]` with the one-hot label, if there is one, at its end."""
+  if condition is None:
+    return x
+  return tfk.layers.Concatenate(name='with_label')([x, condition])
+
+
+def _dense_encoder(config: ModelConfig, x: tf.Tensor, condition,
+                   init) -> tf.Tensor:
+  x = _joined(tfk.layers.Flatten(name='flat')(x), condition)
   for i in range(2):
     x = tfk.layers.Dense(2 * config.hidden_size, 'relu', name=f'hidden_{i}',
                          kernel_initializer=init())(x)
@@ -43,12 +52,13 @@ def _sides(image_shape) -> list[tuple[int, int]]:
   return sides
 
 
-def _conv_encoder(config: ModelConfig, x: tf.Tensor, init) -> tf.Tensor:
+def _conv_encoder(config: ModelConfig, x: tf.Tensor, condition,
+                  init) -> tf.Tensor:
   for i in range(len(_sides(x.shape[1:])) - 1):
     x = tfk.layers.Conv2D(
         config.num_filters * min(i + 1, 2), 4, 2, 'same',
         activation='relu', name=f'down_{i}', kernel_initializer=init())(x)
-  return tfk.layers.Flatten(name='flat')(x)
+  return _joined(tfk.layers.Flatten(name='flat')(x), condition)
 
 
 def _conv_decoder(config: ModelConfig, z: tf.Tensor, head: Head,
@@ -85,21 +95,47 @@ def _initializers(seed: int):
 
 
 def encoder(config: ModelConfig, image_shape, params_size: int,
-            seed: int = 0) -> tfk.Model:
-  """Images in 0..1 `[B, H, W, C]` -> posterior params `[B, params_size]`."""
+            num_conditions: int = 0, seed: int = 0) -> tfk.Model:
+  """The network of q(z | x) or q(z | x, y).
+
+  Args:
+    config: sizes and trunk.
+    image_shape: `(H, W, C)`.
+    params_size: numbers that it gives for an image.
+    num_conditions: classes whose one-hot label is a second input; 0 for none.
+    seed: of the initial weights.
+
+  Returns:
+    A model of images in 0..1 `[B, H, W, C]`, or of `[images, one_hot]`.
+  """
   init = _initializers(2 * seed)
-  x = tfk.Input(image_shape)
-  hidden = TRUNKS[config.trunk][0](config, x, init)
+  inputs = x = tfk.Input(image_shape)
+  condition = None
+  if num_conditions:
+    condition = tfk.Input([num_conditions])
+    inputs = [x, condition]
+  hidden = TRUNKS[config.trunk][0](config, x, condition, init)
   params = tfk.layers.Dense(params_size, name='params',
                             kernel_initializer=init())(hidden)
-  return tfk.Model(x, params, name='encoder')
+  return tfk.Model(inputs, params, name='encoder')
 
 
-def decoder(config: ModelConfig, head: Head, seed: int = 0) -> tfk.Model:
-  """Latents `[B, latent_size]` -> head parameters `[B, head.params_size]`."""
-  z = tfk.Input([config.latent_size])
+def decoder(config: ModelConfig, head: Head, num_conditions: int = 0,
+            seed: int = 0) -> tfk.Model:
+  """The network of p(x | z) or p(x | z, y): latents, followed by the one-hot
+  label if there are conditions, `[B, latent_size + num_conditions]` -> head
+  parameters `[B, head.params_size]`."""
+  z = tfk.Input([config.latent_size + num_conditions])
   params = TRUNKS[config.trunk][1](config, z, head, _initializers(2 * seed + 1))
   return tfk.Model(z, params, name='decoder')
+
+
+def with_labels(z: tf.Tensor, labels: Optional[tf.Tensor],
+                num_conditions: int) -> tf.Tensor:
+  """Latents `[B, d]`, followed by one-hot labels if a decoder is told them."""
+  if not num_conditions:
+    return z
+  return tf.concat([z, tf.one_hot(labels, num_conditions)], axis=-1)
 
 
 def judge(image_shape, num_classes: int, seed: int = 0) -> tfk.Model:

@@ -1,12 +1,13 @@
 """A mixture as tensors of an artifact, and back; no number is stored twice.
 
-`mixture/log_weights` `[T]` and `mixture/loc` `[T, d]` hold the T components of
-all classes in turn; `mixture/scale_tril` the covariances of the classes whose
-structure is full, `mixture/scale_<structure>` those of another structure, as
-`Covariance.pack` makes them.
+`mixture/log_weights`, one after the other for all classes, or `[C, K]` where
+the classes share components; `mixture/loc` `[T, d]`, the T components of all
+rows in turn; `mixture/scale_tril` the covariances of the rows whose structure
+is full, `mixture/scale_<structure>` those of another structure, as
+`Covariance.pack` makes them. Rows of the structure prior have no tensors.
 """
 
-from typing import Sequence
+from typing import Optional, Sequence
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from tfp_lgc.codec import dequantize, quantize, Quantized
 from tfp_lgc.covariance import COVARIANCES
 from tfp_lgc.em import Components
 from tfp_lgc.errors import ArtifactError
-from tfp_lgc.mixture import Mixture, stack
+from tfp_lgc.mixture import Mixture, share, stack
 
 __all__ = ['VECTOR_BITS', 'pack_mixture', 'unpack_mixture']
 
@@ -37,14 +38,22 @@ def pack_mixture(mixture: Mixture, bits: int, rank: int,
     bits: of means and scales.
     rank: of covariances of low rank.
   """
-  per_class = [mixture.components(label)
-               for label in range(len(mixture.structures))]
-  log_weights, loc, _ = [np.concatenate(parts) for parts in zip(*per_class)]
-  tensors = {'mixture/log_weights': quantize(log_weights, VECTOR_BITS),
-             'mixture/loc': quantize(loc, bits)}
+  rows = [mixture.components(label)
+          for label in range(len(mixture.structures))]
+  if mixture.is_shared:
+    log_weights = mixture.logits  # [C, K]
+  else:
+    log_weights = np.concatenate([row.log_weights for row in rows])  # [T]
+  if mixture.structures == ('prior',):
+    # One component has no weight to tell; one class has those of the prior.
+    return ({'mixture/log_weights': quantize(log_weights, VECTOR_BITS)}
+            if min(mixture.logits.shape) > 1 else {})
+  tensors = {
+      'mixture/log_weights': quantize(log_weights, VECTOR_BITS),
+      'mixture/loc': quantize(np.concatenate([row.loc for row in rows]), bits)}
   for structure in sorted(set(mixture.structures)):
-    packed = [COVARIANCES[structure].pack(components.scale_tril, rank)
-              for components, its in zip(per_class, mixture.structures)
+    packed = [COVARIANCES[structure].pack(row.scale_tril, rank)
+              for row, its in zip(rows, mixture.structures)
               if its == structure]
     tensors[_scale_name(structure)] = quantize(np.concatenate(packed), bits)
   return tensors
@@ -52,39 +61,68 @@ def pack_mixture(mixture: Mixture, bits: int, rank: int,
 
 def unpack_mixture(tensors: dict[str, Quantized],
                    num_components: Sequence[int], structures: Sequence[str],
-                   latent_size: int) -> Mixture:
+                   latent_size: int, prior: Optional[Components]) -> Mixture:
   """The inverse of `pack_mixture`, up to quantization.
 
   Args:
     tensors: of a whole artifact.
     num_components: of each class.
-    structures: of each class.
+    structures: of each row of components.
     latent_size: d.
+    prior: of the model, for the structure prior.
 
   Raises:
     ArtifactError: if the tensors do not have the shapes that follow.
   """
-  total = sum(num_components)
-  log_weights = _tensor(tensors, 'mixture/log_weights', [total])
+  num_classes, num_max = len(num_components), max(num_components)
+  is_shared = len(structures) == 1 < num_classes
+  counts = num_components[:1] if is_shared else num_components
+  if len(structures) != len(counts) or (
+      is_shared and len(set(num_components)) > 1):
+    raise ArtifactError(f'{len(structures)} rows of {tuple(num_components)} '
+                        'components')
+  if 'prior' in structures:
+    if prior is None or len(structures) > 1 or num_max != len(prior.loc):
+      raise ArtifactError('the components are not those of the prior')
+    rows = [prior]
+  else:
+    rows = _unpack_rows(tensors, counts, structures, latent_size, is_shared)
+  if is_shared or 'prior' in structures:
+    logits = np.tile(rows[0].log_weights, [num_classes, 1])
+    if not ('prior' in structures and min(num_classes, num_max) == 1):
+      logits = _tensor(tensors, 'mixture/log_weights', [num_classes, num_max])
+    return share(logits, rows[0], structures[0])
+  return stack(rows, structures)
+
+
+def _unpack_rows(tensors: dict[str, Quantized], counts: Sequence[int],
+                 structures: Sequence[str], latent_size: int, is_shared: bool,
+                 ) -> list[Components]:
+  """Components of each row; without weights if classes share them."""
+  total = sum(counts)
+  # Weights that differ by class are no matter of rows.
+  log_weights = np.zeros(total, np.float32)
+  if not is_shared:
+    log_weights = _tensor(tensors, 'mixture/log_weights', [total])
   loc = _tensor(tensors, 'mixture/loc', [total, latent_size])
-  rows = [1 if structure == 'tied' else count
-          for count, structure in zip(num_components, structures)]
+  num_packed = [1 if structure == 'tied' else count
+                for count, structure in zip(counts, structures)]
   packed = {
       structure: _tensor(
           tensors, _scale_name(structure),
-          [sum(n for n, its in zip(rows, structures) if its == structure),
-           None])
+          [sum(n for n, its in zip(num_packed, structures)
+               if its == structure), None])
       for structure in set(structures)}
-  per_class = []
-  for count, structure, row in zip(num_components, structures, rows):
-    part, packed[structure] = np.split(packed[structure], [row])
+  rows = []
+  for count, structure, n in zip(counts, structures, num_packed):
+    part, packed[structure] = np.split(packed[structure], [n])
     try:
       scale_tril = COVARIANCES[structure].unpack(part, count, latent_size)
     except (ValueError, np.linalg.LinAlgError) as error:
       raise ArtifactError(f'{_scale_name(structure)}: {error}') from error
-    per_class.append(Components(log_weights[:count], loc[:count], scale_tril))
+    rows.append(Components(log_weights[:count], loc[:count], scale_tril))
     log_weights, loc = log_weights[count:], loc[count:]
-  return stack(per_class, structures)
+  return rows
 
 
 def _tensor(tensors: dict[str, Quantized], name: str, shape) -> np.ndarray:

@@ -10,12 +10,11 @@ import tensorflow as tf
 import tf_keras as tfk
 
 from tfp_lgc import config as config_lib
-from tfp_lgc import data, sources, train, tstr
+from tfp_lgc import data, latent, sources, train, tstr
 from tfp_lgc.artifact import Artifact, load
 from tfp_lgc.config import Config, EvaluateConfig
 from tfp_lgc.data import Images, Source, Split
 from tfp_lgc.errors import LgcError
-from tfp_lgc.mixture import fit_per_class
 from tfp_lgc.progress import Progress
 from tfp_lgc.sampler import BLOCK_SIZE
 
@@ -63,16 +62,15 @@ def compress(dataset, config: Optional[Config] = None, *,
   num_classes = len(source.class_names)
   rounds, steps = train.schedule(config.train, source.train.num_examples)
   with progress.stage('train', rounds * steps):
-    model = train.fit(config, source.train,
+    model = train.fit(config, source.train, num_classes,
                       [_TrainProgress(progress, steps), *callbacks])
   with progress.stage('encode'):
-    latents, labels = model.encode_all(source.train)
+    latents, labels = model.encode_all(source.train,
+                                       config.mixture.latent_statistic)
   with progress.stage('mixture', num_classes):
-    mixture, curves = fit_per_class(
-        latents, labels, num_classes, config.mixture, config.seed,
-        lambda label: progress.step(label + 1))
-  for name, curve in zip(source.class_names, curves):
-    progress.record(event='bic', class_name=name, bic=curve)
+    mixture, records = latent.fit(latents, labels, num_classes, config,
+                                  lambda label: progress.step(label + 1))
+  progress.records += records
   with progress.stage('pack'):
     counts = np.bincount(labels, minlength=num_classes)
     return Artifact.pack(model, mixture, source.class_names, counts, config)

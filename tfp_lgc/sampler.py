@@ -9,10 +9,12 @@ images of `sample(m)` to the last bit, in whichever portions they are drawn.
 """
 
 import math
+from typing import Optional
 
 import tensorflow as tf
 import tf_keras as tfk
 
+from tfp_lgc import networks
 from tfp_lgc.heads import Head
 from tfp_lgc.mixture import Mixture
 
@@ -37,14 +39,17 @@ class Sampler(tf.Module):
   """
 
   def __init__(self, decoder: tfk.Model, head: Head, mixture: Mixture,
-               log_prior):
+               log_prior, num_conditions: int = 0, temperature: float = 1.0):
     """Holds the parameters as variables.
 
     Args:
-      decoder: latents `[B, d]` -> head parameters.
+      decoder: latents `[B, d]`, followed by one-hot labels if it is told them
+        -> head parameters.
       head: of the decoder.
       mixture: of C classes.
       log_prior: `[C]`, log-probability of each class.
+      num_conditions: classes that the decoder is told; 0 if it is told none.
+      temperature: what covariances are multiplied by.
     """
     super().__init__(name='sampler')
     # Not the Keras model itself: its metadata would outweigh its weights.
@@ -55,11 +60,14 @@ class Sampler(tf.Module):
                                   name='scale_tril')
     self.log_prior = tf.Variable(tf.cast(log_prior, tf.float32),
                                  trainable=False, name='log_prior')
+    self._num_conditions = num_conditions
+    self._noise_scale = math.sqrt(temperature)
     self._decode = lambda z: head.point_image(decoder(z, training=False))
 
-  def _images(self, z: tf.Tensor) -> tf.Tensor:
+  def _images(self, z: tf.Tensor, labels: Optional[tf.Tensor]) -> tf.Tensor:
     """uint8 `[B, H, W, C]` of latents `[B, d]`."""
-    return tf.cast(tf.round(255.0 * self._decode(z)), tf.uint8)
+    inputs = networks.with_labels(z, labels, self._num_conditions)
+    return tf.cast(tf.round(255.0 * self._decode(inputs)), tf.uint8)
 
   def _latents(self, labels: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
     """z ~ p(z | y) of labels `[B]`: a component, then one affine map."""
@@ -69,11 +77,13 @@ class Sampler(tf.Module):
         tf.shape(logits), seeds[0], minval=1e-30, alg='philox')
     component = tf.argmax(logits - tf.math.log(-tf.math.log(uniform)), axis=-1,
                           output_type=tf.int32)
-    index = tf.stack([labels, component], axis=-1)
+    # Classes have rows of components of their own, or all share one.
+    row = tf.minimum(labels, tf.shape(self.loc)[0] - 1)
+    index = tf.stack([row, component], axis=-1)
     loc = tf.gather_nd(self.loc, index)  # [B, d]
     noise = tf.random.stateless_normal(tf.shape(loc), seeds[1], alg='philox')
     scale_tril = tf.gather_nd(self.scale_tril, index)  # [B, d, d]
-    return loc + tf.linalg.matvec(scale_tril, noise)
+    return loc + tf.linalg.matvec(scale_tril, self._noise_scale * noise)
 
   def _block(self, position: tf.Tensor, seed: tf.Tensor, labels=None):
     """Labels, latents and images of one block."""
@@ -84,7 +94,7 @@ class Sampler(tf.Module):
           self.log_prior[tf.newaxis], BLOCK_SIZE, seeds[2], tf.int32,
           'philox')[0]
     z = self._latents(labels, seeds)
-    return {'image': self._images(z), 'label': labels, 'latent': z}
+    return {'image': self._images(z, labels), 'label': labels, 'latent': z}
 
   def _blocks(self, positions: tf.Tensor, seed: tf.Tensor, labels=None):
     """The blocks at `positions` `[P]`, one after the other."""
@@ -135,9 +145,10 @@ class Sampler(tf.Module):
     return self.sample_class_blocks(label, seed, 0)
 
   @tf.function
-  def decode(self, latent):
-    """Images, uint8 `[n, H, W, C]`, of latents, float32 `[n, d]`."""
-    return {'image': self._images(latent)}
+  def decode(self, latent, label=None):
+    """Images, uint8 `[n, H, W, C]`, of latents, float32 `[n, d]`, and of
+    labels, int32 `[n]`, if the decoder is told them."""
+    return {'image': self._images(latent, label)}
 
   @tf.function
   def latent_log_prob(self, latent):
@@ -151,9 +162,9 @@ class Sampler(tf.Module):
       class_log_posterior (float32 `[n, C]`, log p(y | z)).
     """
     size = tf.shape(self.loc)[-1]
-    difference = latent[:, tf.newaxis, tf.newaxis] - self.loc  # [n, C, K, d]
+    difference = latent[:, tf.newaxis, tf.newaxis] - self.loc  # [n, R, K, d]
     inverse = tf.linalg.triangular_solve(
-        self.scale_tril, tf.eye(size, batch_shape=tf.shape(self.logits)))
+        self.scale_tril, tf.eye(size, batch_shape=tf.shape(self.loc)[:2]))
     squares = tf.reduce_sum(
         tf.square(tf.einsum('ckij,nckj->ncki', inverse, difference)), axis=-1)
     log_det = tf.reduce_sum(
@@ -169,12 +180,13 @@ class Sampler(tf.Module):
     """Writes a SavedModel with the signatures `sample`, `sample_class`,
     `decode`, `latent_log_prob` and `serving_default` (= sample)."""
     latent = tf.TensorSpec([None, self.loc.shape[-1]], tf.float32, 'latent')
+    decoded = [latent] + [_LABEL] * bool(self._num_conditions)
     sample = self.sample.get_concrete_function()
     signatures = {
         'serving_default': sample,
         'sample': sample,
         'sample_class': self.sample_class.get_concrete_function(),
-        'decode': self.decode.get_concrete_function(latent),
+        'decode': self.decode.get_concrete_function(*decoded),
         'latent_log_prob': self.latent_log_prob.get_concrete_function(latent),
     }
     # A plain holder of the variables: the module's other functions stay out.

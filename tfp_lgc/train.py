@@ -33,24 +33,25 @@ def schedule(config: TrainConfig, num_examples: int) -> tuple[int, int]:
   return rounds, math.ceil(steps / rounds)
 
 
-def fit(config: Config, split: Split,
+def fit(config: Config, split: Split, num_classes: int,
         callbacks: Optional[list[tfk.callbacks.Callback]] = None,
         ) -> Autoencoder:
   """Trains the autoencoder that `config` describes.
 
   ```python
-  model = train.fit(Config(), source.train)
+  model = train.fit(Config(), source.train, len(source.class_names))
   ```
 
   Args:
     config: of the model and its training.
     split: the training images.
+    num_classes: of their labels.
     callbacks: further Keras callbacks.
 
   Raises:
     FloatingPointError: if the loss is no longer finite.
   """
-  model = models.build(config.model, split.image_shape, config.seed)
+  model = models.build(config, split.image_shape, num_classes)
   rounds, steps = schedule(config.train, split.num_examples)
   learning_rate = tfk.optimizers.schedules.CosineDecay(
       config.train.learning_rate, rounds * steps)

@@ -1,0 +1,141 @@
+"""Latent models: what the latents of a class are drawn from.
+
+A latent model is a function `(latents, labels, num_classes, config) ->
+(Mixture, records)`; the records go to metrics.jsonl.
+"""
+
+from typing import Any, Callable
+
+import numpy as np
+from scipy import special
+
+from tfp_lgc import models
+from tfp_lgc.config import Config
+from tfp_lgc.em import Components, log_joint
+from tfp_lgc.errors import ConfigError
+from tfp_lgc.mixture import Mixture, select, Selection, share, stack
+
+__all__ = ['LATENT_MODELS', 'fit', 'purity']
+
+# Weights below this are as good as none, and a code needs a smallest number.
+MIN_WEIGHT = 1e-6
+
+OnClass = Callable[[int], None]
+Records = list[dict[str, Any]]
+
+
+def _floor(latents: np.ndarray, config: Config) -> float:
+  """What is added to variances, in the units of the latents."""
+  # A data set of one repeated latent has no unit of its own: take 1.
+  unit = float(latents.var(axis=0, dtype=np.float64).mean()) or 1.0
+  return config.mixture.covariance_floor * unit
+
+
+def gmm(latents: np.ndarray, labels: np.ndarray, num_classes: int,
+        config: Config, on_class: OnClass) -> tuple[Mixture, Records]:
+  """A mixture for each class, of its own; LGC paper."""
+  floor = _floor(latents, config)
+  selections = []
+  for label in range(num_classes):
+    x = latents[labels == label]
+    if len(x):
+      selections.append(select(x, config.mixture, floor, config.seed))
+    else:
+      # Nothing is ever drawn from a class without an image.
+      size = latents.shape[1]
+      selections.append(Selection(
+          Components(np.zeros(1), np.zeros([1, size]),
+                     np.eye(size)[np.newaxis]), 'spherical', {}))
+    on_class(label)
+  mixture = stack([selection.components for selection in selections],
+                  [selection.structure for selection in selections])
+  return mixture, [{'event': 'bic', 'label': label, 'bic': selection.bics}
+                   for label, selection in enumerate(selections)]
+
+
+def global_gmm(latents: np.ndarray, labels: np.ndarray, num_classes: int,
+               config: Config, on_class: OnClass) -> tuple[Mixture, Records]:
+  """One mixture of all latents, fitted without labels; then each component is
+  given to the classes by its responsibilities for the labeled images."""
+  selection = select(latents, config.mixture, _floor(latents, config),
+                     config.seed)
+  rng = np.random.default_rng(config.seed)
+  is_labeled = rng.random(len(labels)) < config.mixture.labeled_fraction
+  mixture, weights = _attach(selection.components, selection.structure,
+                           latents[is_labeled], labels[is_labeled],
+                           num_classes)
+  on_class(num_classes - 1)
+  return mixture, [{'event': 'bic', 'bic': selection.bics},
+                   {'event': 'purity', 'purity': purity(weights)}]
+
+
+def prior(latents: np.ndarray, labels: np.ndarray, num_classes: int,
+          config: Config, on_class: OnClass) -> tuple[Mixture, Records]:
+  """The model's own prior, which takes no bytes.
+
+  A model that is told the label needs no more. Of another, the components of
+  the prior are given to the classes as in `global_gmm`.
+  """
+  name = config.model.model
+  components = models.prior(config.model)
+  if components is None:
+    raise ConfigError(f'latent_model = prior: {name} has no prior; choose gmm '
+                      f'or global, or one of {", ".join(models.PRIORS)}')
+  count = len(components.loc)
+  on_class(num_classes - 1)
+  if name in models.CONDITIONAL or num_classes == 1:
+    logits = np.tile(components.log_weights, [num_classes, 1])
+    return share(logits, components, 'prior'), []
+  if count == 1:
+    raise ConfigError(f'latent_model = prior: the prior of {name} does not '
+                      'know of classes; choose gmm, or the model cvae')
+  mixture, weights = _attach(components, 'prior', latents, labels, num_classes)
+  return mixture, [{'event': 'purity', 'purity': purity(weights)}]
+
+
+LATENT_MODELS = {'gmm': gmm, 'global': global_gmm, 'prior': prior}
+
+
+def fit(latents: np.ndarray, labels: np.ndarray, num_classes: int,
+        config: Config, on_class: OnClass = lambda label: None,
+        ) -> tuple[Mixture, Records]:
+  """The latent model that `config.mixture.latent_model` names.
+
+  Args:
+    latents: `[N, d]`.
+    labels: int `[N]`, below `num_classes`.
+    num_classes: C.
+    config: of model and mixture.
+    on_class: called with each label when it is done.
+  """
+  return LATENT_MODELS[config.mixture.latent_model](
+      latents, labels, num_classes, config, on_class)
+
+
+def _attach(components: Components, structure: str, latents: np.ndarray,
+            labels: np.ndarray, num_classes: int,
+            ) -> tuple[Mixture, np.ndarray]:
+  """Shared components with p(k | y) for each class.
+
+  Returns:
+    mixture: of all classes.
+    weights: `[C, K]`, p(y, k) of the labeled images.
+  """
+  responsibilities = special.softmax(log_joint(latents, components), axis=1)
+  one_hot = np.eye(num_classes)[labels]  # [N, C]
+  weights = one_hot.T @ responsibilities / max(len(labels), 1)  # [C, K]
+  totals = weights.sum(axis=1, keepdims=True)
+  # A class without a labeled image takes the components as they are.
+  given = np.where(totals > 0, weights / np.maximum(totals, 1e-300),
+                   np.exp(components.log_weights))
+  return share(np.log(np.maximum(given, MIN_WEIGHT)), components,
+               structure), weights
+
+
+def purity(weights: np.ndarray) -> float:
+  """Share of images whose class is the commonest of their component.
+
+  Args:
+    weights: `[C, K]`, p(y, k).
+  """
+  return float(weights.max(axis=0).sum() / weights.sum())
