@@ -61,14 +61,14 @@ class ModelConfig:
       'bernoulli', 'Likelihood p(x | z): the distribution over an image whose '
       'parameters the decoder returns.', choices=HEADS)
   latent_size: int = setting(
-      12, 'Dimensions of the latent space.', low=1, high=1024)
+      16, 'Dimensions of the latent space.', low=1, high=1024)
   hidden_size: int = setting(
       128, 'Units of the hidden layers of the dense trunk.', low=1, high=65536)
   num_filters: int = setting(
       24, 'Filters of the conv trunk at its smallest resolution.', low=2,
       high=4096)
   beta: float = setting(
-      0.25, 'Weight of the KL divergence from the posterior q(z | x) to the '
+      0.1, 'Weight of the KL divergence from the posterior q(z | x) to the '
       'prior N(0, I) in the loss of a vae; 1 is the ELBO.', low=0.0, high=1e6)
   min_stddev: float = setting(
       0.05, 'Floor of the learned pixel scale (pixels are in 0..1) of '
