@@ -115,8 +115,9 @@ def test_the_floor_follows_the_scale_of_the_latents():
 
 def test_stacking_pads_with_nothing_to_draw():
   def one(count):
-    return em.Components(np.log(np.full(count, 1 / count)),
-                         np.zeros([count, 2]), np.tile(np.eye(2), [count, 1, 1]))
+    return em.Components(
+        np.log(np.full(count, 1 / count)), np.zeros([count, 2]),
+        np.tile(np.eye(2), [count, 1, 1]))
   stacked = mixture.stack([one(1), one(3)])
   assert stacked.num_components == (1, 3)
   np.testing.assert_allclose(np.exp(stacked.logits).sum(axis=1), 1, rtol=1e-6)

@@ -152,7 +152,7 @@ def test_the_first_images_do_not_depend_on_how_many(artifact):
     np.testing.assert_array_equal(drawn.labels, larger.labels[:n])
 
 
-@pytest.mark.parametrize('labels', [None, 'ape', np.arange(1200) % 3],
+@pytest.mark.parametrize('labels', [None, 'ape', ['emu', 'ape', 'cat'] * 400],
                          ids=['all', 'one class', 'array'])
 def test_portions_change_nothing(labels, artifact, monkeypatch):
   whole = tfp_lgc.sample(artifact, 1200, labels, seed=9)
@@ -170,20 +170,29 @@ def test_another_seed_gives_other_images(artifact):
 
 
 @pytest.mark.parametrize('labels, positions', [
-    ('emu', 2), (np.str_('emu'), 2), (1, 1), (np.int64(1), 1),
-    (['emu', 'ape', 'cat', 'emu'], [2, 0, 1, 2]), ([2, 0, 1, 2], [2, 0, 1, 2]),
-    (np.array([2, 0, 1, 2], np.uint8), [2, 0, 1, 2]),
+    ('emu', 2), (np.str_('emu'), 2),
+    (['emu', 'ape', 'cat', 'emu'], [2, 0, 1, 2]),
     (np.array(['emu', 'ape', 'cat', 'emu'], object), [2, 0, 1, 2])], ids=str)
-def test_labels_are_given_by_name_or_position(labels, positions, artifact):
+def test_labels_are_given_by_name(labels, positions, artifact):
   drawn = tfp_lgc.sample(artifact, 4, labels=labels)
   np.testing.assert_array_equal(drawn.labels, np.broadcast_to(positions, 4))
-  again = tfp_lgc.sample(artifact, 4, labels=drawn.labels)
-  np.testing.assert_array_equal(drawn.images, again.images)
+
+
+@pytest.mark.parametrize('labels, positions', [
+    (7, 1), (np.int64(5), 0), ('7', 1), ([7, 5, 5, 7], [1, 0, 0, 1]),
+    (np.array([7, 5, 5, 7], np.uint8), [1, 0, 0, 1])], ids=str)
+def test_a_number_is_the_name_of_a_class_not_its_position(labels, positions,
+                                                          artifact):
+  numbered = dataclasses.replace(artifact, class_names=('5', '7', '1'))
+  drawn = tfp_lgc.sample(numbered, 4, labels=labels)
+  np.testing.assert_array_equal(drawn.labels, np.broadcast_to(positions, 4))
+  with pytest.raises(LgcError, match="'0' is no class"):
+    tfp_lgc.sample(numbered, 4, labels=0)
 
 
 @pytest.mark.parametrize('n', [0, -1, -300])
 def test_nothing_cannot_be_drawn(n, artifact):
-  with pytest.raises(LgcError, match=f'n = {n}: must be at least 1'):
+  with pytest.raises(LgcError, match=f'n = {n}: must be a whole number from 1'):
     tfp_lgc.sample(artifact, n)
 
 
@@ -191,14 +200,14 @@ def test_nothing_cannot_be_drawn(n, artifact):
 def test_a_seed_is_31_bits(seed, artifact):
   for draw in (lambda: tfp_lgc.sample(artifact, 1, seed=seed),
                lambda: tfp_lgc.as_dataset(artifact, seed=seed)):
-    with pytest.raises(LgcError, match=f'seed = {seed}: must be from 0'):
+    with pytest.raises(LgcError, match=f'seed = {seed}: must be a whole number from 0'):
       draw()
 
 
 @pytest.mark.parametrize('bad', [1.5, 1.0, '1', None, [1]], ids=repr)
 def test_what_is_counted_is_whole(bad, artifact):
   for arguments in ({'n': bad}, {'n': 1, 'seed': bad}):
-    with pytest.raises((LgcError, TypeError)):
+    with pytest.raises(LgcError):
       tfp_lgc.sample(artifact, **arguments)
 
 

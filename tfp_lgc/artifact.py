@@ -12,7 +12,6 @@ import os
 import pathlib
 import shutil
 import tarfile
-import tempfile
 from typing import Any, Iterable, Optional, Union
 
 import numpy as np
@@ -28,6 +27,7 @@ from tfp_lgc.errors import ArtifactError, ConfigError, LgcError
 from tfp_lgc.heads import HEADS
 from tfp_lgc.mixture import Mixture, stack
 from tfp_lgc.sampler import Sampler
+from tfp_lgc.staging import replacing
 
 __all__ = ['Artifact', 'check_output', 'load', 'write_metrics']
 
@@ -148,6 +148,8 @@ class Artifact:
     """
     header, tensors = container.loads(content, name)
     try:
+      if not all(isinstance(header[key], list) for key in _HEADER_KEYS):
+        raise ArtifactError(f'{", ".join(_HEADER_KEYS)} must be lists')
       artifact = cls(
           model=config_lib.replace(Config(), **header['model']).model,
           tensors=tensors,
@@ -174,7 +176,8 @@ class Artifact:
             and counts(self.num_components, 1) and sum(self.class_counts)
             and len(self.class_counts) == len(self.num_components)
             == num_classes
-            and all(isinstance(name, str) for name in self.class_names)):
+            and all(isinstance(name, str) for name in self.class_names)
+            and len(set(self.class_names)) == num_classes):
       raise ArtifactError('class_names, class_counts and num_components do not '
                           'fit')
     expected = {'mixture/log_weights': (total,), 'mixture/loc': (total, size),
@@ -187,8 +190,8 @@ class Artifact:
            overwrite: bool = False) -> None:
     """Writes artifact.lgc, saved_model/1/ and metrics.jsonl.
 
-    All is made under a temporary name inside `directory` and then renamed,
-    artifact.lgc last: where that stands, all stands, however a run ended.
+    All is made elsewhere and then put in place, artifact.lgc last: where that
+    stands, all stands, however a run ended.
 
     Args:
       directory: made if it does not exist.
@@ -201,25 +204,14 @@ class Artifact:
     """
     directory = pathlib.Path(directory)
     check_output(directory, overwrite)
-    directory.mkdir(parents=True, exist_ok=True)
-    staging = pathlib.Path(tempfile.mkdtemp(prefix='.staging-', dir=directory))
-    try:
-      _write(staging / LGC_NAME, self.to_bytes())
-      self.sampler.save(str(staging / SAVED_MODEL_NAME / '1'))
-      extra = staging / SAVED_MODEL_NAME / '1' / 'assets.extra'
-      extra.mkdir()
-      shutil.copy(staging / LGC_NAME, extra / LGC_NAME)
-      _write(staging / METRICS_NAME, _lines(metrics))
-      old = staging / 'old'
-      old.mkdir()
-      names = LGC_NAME, METRICS_NAME, SAVED_MODEL_NAME
-      for name in names:
-        if (directory / name).exists():
-          os.rename(directory / name, old / name)
-      for name in reversed(names):
-        os.rename(staging / name, directory / name)
-    finally:
-      shutil.rmtree(staging, ignore_errors=True)
+    with replacing(directory, [LGC_NAME, METRICS_NAME,
+                               SAVED_MODEL_NAME]) as new:
+      _write(new / LGC_NAME, self.to_bytes())
+      version = new / SAVED_MODEL_NAME / '1'
+      self.sampler.save(str(version))
+      (version / 'assets.extra').mkdir()
+      shutil.copy(new / LGC_NAME, version / 'assets.extra' / LGC_NAME)
+      _write(new / METRICS_NAME, _lines(metrics))
 
 
 def _tensor_name(variable) -> str:
@@ -257,10 +249,8 @@ def _lines(rows: Iterable[dict[str, Any]]) -> bytes:
 
 def write_metrics(directory: Path, rows: Iterable[dict[str, Any]]) -> None:
   """Replaces metrics.jsonl in one step."""
-  path = pathlib.Path(directory) / METRICS_NAME
-  temporary = path.with_name(f'.{METRICS_NAME}-{os.getpid()}')
-  _write(temporary, _lines(rows))
-  os.replace(temporary, path)
+  with replacing(pathlib.Path(directory), [METRICS_NAME]) as new:
+    _write(new / METRICS_NAME, _lines(rows))
 
 
 def saved_model_num_bytes(directory: Path) -> int:

@@ -8,6 +8,7 @@ only: `bin/compress --help` must not wait for TensorFlow.
 import dataclasses
 import difflib
 import json
+import numbers
 from typing import Any, Optional
 
 from tfp_lgc.errors import ConfigError
@@ -172,7 +173,9 @@ def check(field: dataclasses.Field, value: Any) -> Any:
   choices, low = field.metadata['choices'], field.metadata['low']
   high = field.metadata['high']
   kind: Any = type(field.default)
-  number = isinstance(value, (int, float)) and not isinstance(value, bool)
+  # NumPy's numbers are as good; nan and what overflows are none.
+  number = (isinstance(value, numbers.Real) and not isinstance(value, bool)
+            and abs(value) < 1e300)
   if kind in (int, float) and not (number and kind(value) == value):
     raise ConfigError(f'{field.name} = {value!r}: must be of type '
                       f'{kind.__name__}')

@@ -1,6 +1,6 @@
 """The main job, end to end: compress, sample, evaluate."""
 
-import operator
+import numbers
 import os
 from concurrent import futures
 from typing import Any, Optional, Sequence, Union
@@ -14,7 +14,7 @@ from tfp_lgc import data, sources, train, tstr
 from tfp_lgc.artifact import Artifact, load
 from tfp_lgc.config import Config, EvaluateConfig
 from tfp_lgc.data import Images, Source, Split
-from tfp_lgc.errors import LgcError
+from tfp_lgc.errors import DataError, LgcError
 from tfp_lgc.mixture import fit_per_class
 from tfp_lgc.progress import Progress
 from tfp_lgc.sampler import BLOCK_SIZE
@@ -85,7 +85,10 @@ def open_source(dataset, config: Config) -> Source:
   if isinstance(dataset, (str, os.PathLike)):
     config = config_lib.replace(config, dataset=os.fspath(dataset))
     return sources.load(config.data)
-  return data.from_arrays(dataset)
+  if isinstance(dataset, (tuple, list)) and len(dataset) == 2:
+    return data.from_arrays(dataset)
+  raise DataError(f'dataset: got {type(dataset).__name__}; must be a name or '
+                  'path, (images, labels), or a Source')
 
 
 class _TrainProgress(tfk.callbacks.Callback):
@@ -102,11 +105,18 @@ class _TrainProgress(tfk.callbacks.Callback):
     self._progress.step(step, f'loss {terms["loss"]:.4g}')
 
 
+def _whole(name: str, value, low: int) -> int:
+  """A whole number from `low` to 2^31 - 1."""
+  if (not isinstance(value, numbers.Integral) or isinstance(value, bool)
+      or not low <= value < 2**31):
+    raise LgcError(f'{name} = {value!r}: must be a whole number from {low} to '
+                   f'{2**31 - 1}')
+  return int(value)
+
+
 def _seed_tensor(seed: int) -> np.ndarray:
   """The int32 `[2]` that the SavedModel's signatures take for `seed`."""
-  if not 0 <= operator.index(seed) < 2**31:
-    raise LgcError(f'seed = {seed}: must be from 0 to {2**31 - 1}')
-  return np.array([0, seed], np.int32)
+  return np.array([0, _whole('seed', seed, 0)], np.int32)
 
 
 def _opened(artifact: AnyArtifact) -> Artifact:
@@ -128,16 +138,15 @@ def sample(artifact: AnyArtifact, n: int, labels=None, seed: int = 0) -> Images:
   Args:
     artifact: an `Artifact`, or the path of one, see `load`.
     n: how many, at least 1.
-    labels: None for classes as frequent as in the training data; a class name;
-      or n labels, class names or positions in `class_names`.
+    labels: None for classes as frequent as in the training data; or a class
+      name, or n of them. A number stands for the class whose name it is.
     seed: from 0 to 2^31 - 1.
 
   Raises:
     LgcError: for n, labels or seed that are not allowed.
     ArtifactError: if the artifact cannot be opened.
   """
-  if operator.index(n) < 1:
-    raise LgcError(f'n = {n}: must be at least 1')
+  n = _whole('n', n, 1)
   artifact, seed_tensor = _opened(artifact), _seed_tensor(seed)
   positions = None if labels is None else _positions(artifact, labels, n)
   parts = []
@@ -162,17 +171,13 @@ def _positions(artifact: Artifact, labels, n: int) -> np.ndarray:
   if labels.shape != (n,):
     raise LgcError(f'labels: got shape {labels.shape}; must be one label or '
                    f'n = {n} of them')
-  if labels.dtype.kind in 'iu':
-    positions = labels.astype(np.int64)
-  else:
-    known = {name: i for i, name in enumerate(artifact.class_names)}
-    positions = np.array([known.get(str(label), -1) for label in labels])
   counts = np.array(artifact.class_counts)
-  bad = (positions < 0) | (positions >= len(counts))
-  bad[~bad] = counts[positions[~bad]] == 0
+  # A class without an image has a place in the artifact, but no mixture.
+  known = {name: i for i, name in enumerate(artifact.class_names) if counts[i]}
+  positions = np.array([known.get(str(label), -1) for label in labels])
+  bad = positions < 0
   if bad.any():
-    names = [name for name, count in zip(artifact.class_names, counts)
-             if count]
+    names = list(known)
     listed = ', '.join(names[:20]) + (', ...' if len(names) > 20 else '')
     raise LgcError(f'labels: {str(labels[bad][0])!r} is no class of the '
                    f'artifact; choose from {listed}')
@@ -232,7 +237,7 @@ def evaluate(artifact: AnyArtifact, dataset, *, runs: int = 1, seed: int = 0,
   Raises:
     LgcError: if the two do not fit, or there is no test split, or one class.
   """
-  artifact = _opened(artifact)
+  runs, artifact = _whole('runs', runs, 1), _opened(artifact)
   settings = config_lib.Config(data=data_config or config_lib.DataConfig())
   source = open_source(dataset, settings)
   test = judging_split(artifact, source)

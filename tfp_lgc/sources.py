@@ -103,8 +103,8 @@ def folder(config: DataConfig) -> Source:
   is held out; images that lie in no class folder make one class.
   """
   root = _existing(config.dataset)
-  train = _class_files(root / 'train' if (root / 'train').is_dir() else root)
-  test = _class_files(root / 'test') if (root / 'test').is_dir() else []
+  train = _class_files(root / 'train' if _is_split(root, 'train') else root)
+  test = _class_files(root / 'test') if _is_split(root, 'test') else []
   if not train:
     raise DataError(f'{root}: has no train/CLASS/*.png (or .jpg), no '
                     'CLASS/*.png and no IDX files')
@@ -126,14 +126,26 @@ def folder(config: DataConfig) -> Source:
       if len(held_out) else None, class_names)
 
 
+def _is_split(root: pathlib.Path, name: str) -> bool:
+  """Whether a folder of this name is a split, and not a class so called."""
+  if _images(root / name, '*/*'):
+    return True
+  beside = [path for path in _images(root, '*/*')
+            if path.parent.name not in ('train', 'test')]
+  return bool(_images(root / name, '*')) and not beside
+
+
+def _images(root: pathlib.Path, pattern: str) -> list[pathlib.Path]:
+  return [path for path in sorted(root.glob(pattern))
+          if path.suffix.lower() in IMAGE_SUFFIXES]
+
+
 def _class_files(root: pathlib.Path) -> list[tuple[pathlib.Path, str]]:
   """(image file, class name), sorted; one class where nothing is in folders."""
-  files = [path for path in sorted(root.glob('*/*'))
-           if path.suffix.lower() in IMAGE_SUFFIXES]
+  files = _images(root, '*/*')
   if files:
     return [(path, path.parent.name) for path in files]
-  return [(path, data.UNLABELED[0]) for path in sorted(root.glob('*'))
-          if path.suffix.lower() in IMAGE_SUFFIXES]
+  return [(path, data.UNLABELED[0]) for path in _images(root, '*')]
 
 
 def _num_channels(paths: list[pathlib.Path]) -> int:
