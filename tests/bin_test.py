@@ -19,7 +19,8 @@ from sklearn import datasets
 from tensorboard.backend.event_processing import event_accumulator
 
 from tfp_lgc import config as config_lib
-from tfp_lgc import sources, tstr
+from tfp_lgc import pipeline, sources, tstr
+from tfp_lgc.artifact import load
 from tfp_lgc.commands import compress, evaluate, run, sample
 from tfp_lgc.errors import DataError
 
@@ -170,6 +171,13 @@ def test_metrics_are_lines_of_json_that_end_with_the_summary(
 
 
 @pytest.fixture
+def artifact(compressed):
+  directory, done = compressed
+  assert done.returncode == 0, done.stderr
+  return directory / 'lgc_artifact'
+
+
+@pytest.fixture
 def place(tmp_path, monkeypatch):
   """An empty working directory but for images of noise, in two classes."""
   monkeypatch.chdir(tmp_path)
@@ -180,7 +188,12 @@ def place(tmp_path, monkeypatch):
 
 
 def test_a_single_class_is_compressed_and_not_judged(place, capsys):
-  assert _main('compress', '--dataset=one.npz', '--output=out', *TINY) == 0
+  """And it replaces what stood there, and nothing else that did."""
+  (place / 'out/saved_model').mkdir(parents=True)
+  (place / 'out/artifact.lgc').write_bytes(b'old')
+  (place / 'out/mine.txt').write_bytes(b'kept')
+  assert _main('compress', '--dataset=one.npz', '--output=out', '--overwrite',
+               '--tensorboard', *TINY) == 0
   out, err = capsys.readouterr()
   got = _json(out.splitlines()[-1])
   assert set(got) == set(KEYS)
@@ -189,22 +202,24 @@ def test_a_single_class_is_compressed_and_not_judged(place, capsys):
   assert set(got['num_components']) == {'all'}
   [line] = [line for line in err.splitlines() if 'no evaluation' in line]
   assert 'only one class' in line
-
-
-def test_overwrite_without_evaluation_and_with_logs(place, capsys):
-  (place / 'out/saved_model').mkdir(parents=True)
-  (place / 'out/artifact.lgc').write_bytes(b'old')
-  (place / 'out/mine.txt').write_bytes(b'kept')
-  assert _main('compress', '--dataset=two.npz', '--output=out', '--overwrite',
-               '--evaluate=false', '--tensorboard', *TINY) == 0
-  out, _ = capsys.readouterr()
-  assert set(_json(out.splitlines()[-1])) == set(KEYS)
   assert {path.name for path in (place / 'out').iterdir()} == {
       'artifact.lgc', 'saved_model', 'metrics.jsonl', 'tensorboard', 'mine.txt'}
-  assert (place / 'out/artifact.lgc').read_bytes() != b'old'
+  assert got['num_bytes'] == (place / 'out/artifact.lgc').stat().st_size > 100
   events = event_accumulator.EventAccumulator('out/tensorboard').Reload()
   assert set(events.Tags()['tensors']) == {
       'train/loss', 'train/nll', 'train/kl', 'reconstructions', 'samples'}
+
+
+@pytest.mark.parametrize('flag', ['--evaluate=false', '--noevaluate'])
+def test_without_evaluation_no_judge_is_trained(
+    flag, artifact, place, monkeypatch, capsys):
+  monkeypatch.setattr(pipeline, 'compress',
+                      lambda *args, **kwargs: load(artifact))
+  monkeypatch.setattr(pipeline, 'evaluate', None)
+  assert _main('compress', '--output=out', flag) == 0
+  out, err = capsys.readouterr()
+  assert set(_json(out.splitlines()[-1])) == set(KEYS)
+  assert 'evaluat' not in out + err
 
 
 def test_training_that_diverges_ends_in_a_line_and_leaves_nothing(
@@ -224,13 +239,6 @@ def test_training_that_diverges_ends_in_a_line_and_leaves_nothing(
 
 
 # sample.
-
-
-@pytest.fixture
-def artifact(compressed):
-  directory, done = compressed
-  assert done.returncode == 0, done.stderr
-  return directory / 'lgc_artifact'
 
 
 def _sampled(artifact, output, *flags):
@@ -427,7 +435,9 @@ WRONG = [
     ('sample', ['--artifact=art', '--output=x.gif'], 'x.gif.*png'),
     ('sample', ['--artifact=art', '--output=good.npz'],
      'good.npz.*--overwrite'),
-    ('sample', ['--artifact=art', '--output=sizes'], 'sizes.*--overwrite'),
+    ('sample', ['--artifact=art', '--output=sizes'], 'sizes'),
+    ('sample', ['--artifact=art', '--output=sizes', '--overwrite'], 'sizes'),
+    ('sample', ['--artifact=art', '--output=file', '--overwrite'], 'file'),
     ('sample', ['--artifact=art', '--output=file/x.npz'], 'file'),
     ('sample', ['--artifact=missing'], 'missing'),
     ('sample', ['--artifact=empty'], 'empty'),
@@ -469,14 +479,12 @@ def test_what_is_wrong_is_a_line_and_leaves_everything_as_it_was(
   assert _content(inputs) == before
 
 
-def test_a_process_says_no_more_than_that_line(inputs):
-  """TensorFlow started, and wrote nothing of its own."""
-  before = _content(inputs)
-  done = _process('compress', '--dataset=nan.npz', cwd=inputs)
+@pytest.mark.parametrize('command', COMMANDS)
+def test_a_process_ends_with_status_2_and_that_line(command, tmp_path):
+  done = _process(command, '--seed=-1', cwd=tmp_path)
   assert (done.returncode, done.stdout) == (2, '')
   [line] = done.stderr.splitlines()
-  assert line.startswith('compress: error: nan.npz: x_train: holds nan')
-  assert _content(inputs) == before
+  assert line.startswith(f'{command}: error: seed = -1')
 
 
 # --help.

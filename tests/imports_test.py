@@ -30,7 +30,7 @@ SAME_LEVEL = {
     'networks': {'config', 'heads'},
     'sampler': {'mixture'},
     'sources': {'config', 'data', 'errors'},
-    'writers': {'data', 'errors'},
+    'writers': {'data', 'errors', 'staging'},
 }
 
 # The package itself says where its public names live and imports them at

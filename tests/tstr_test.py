@@ -70,4 +70,4 @@ def test_summary_equals_numpy(values):
 def test_one_value_has_no_deviation():
   got = tstr.summarize([0.5])
   assert got['mean'] == 0.5
-  assert math.isnan(got['stddev'])
+  assert got['stddev'] is None

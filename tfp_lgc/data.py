@@ -135,7 +135,7 @@ def check_images(images, name: str) -> np.ndarray:
   Raises:
     DataError: for anything else.
   """
-  images = np.asarray(images)
+  images = _array(images, name)
   if images.ndim == 3:
     images = images[..., np.newaxis]
   if (images.ndim != 4 or images.shape[-1] not in (1, 3)
@@ -160,6 +160,14 @@ def check_images(images, name: str) -> np.ndarray:
   return images.astype(np.uint8)
 
 
+def _array(values, name: str) -> np.ndarray:
+  try:
+    return np.asarray(values)
+  except ValueError as error:  # Rows of different lengths.
+    raise DataError(f'{name}: is no array; all rows must be of one size'
+                    ) from error
+
+
 def encode_labels(labels, num_images: int, name: str,
                   class_names: Optional[tuple[str, ...]] = None,
                   ) -> tuple[np.ndarray, tuple[str, ...]]:
@@ -178,19 +186,23 @@ def encode_labels(labels, num_images: int, name: str,
   """
   if labels is None:
     labels = np.full(num_images, UNLABELED[0])
-  labels = np.asarray(labels)
+  labels = _array(labels, name)
   if labels.ndim == 2 and labels.shape[1] == 1:
     labels = labels[:, 0]
   if labels.ndim != 1 or len(labels) != num_images:
     raise DataError(f'{name}: got shape {labels.shape} for {num_images} '
                     'images; must be one label an image')
-  if labels.dtype.kind == 'f' and (labels != np.floor(labels)).any():
+  if labels.dtype.kind == 'f' and not (
+      (np.abs(labels) < 2**53) & (labels == np.floor(labels))).all():
     raise DataError(f'{name}: got {labels.dtype} labels that are not whole '
                     'numbers; must be whole numbers or strings')
   if labels.dtype.kind in 'fb':
     labels = labels.astype(np.int64)
   if labels.dtype.kind == 'S':
-    labels = np.char.decode(labels, 'utf-8')
+    try:
+      labels = np.char.decode(labels, 'utf-8')
+    except UnicodeDecodeError as error:
+      raise DataError(f'{name}: got bytes that are no UTF-8') from error
   if labels.dtype.kind not in 'iuUOT':
     raise DataError(f'{name}: got type {labels.dtype}; must be whole numbers '
                     'or strings')
@@ -259,7 +271,7 @@ def from_arrays(train, test=None, test_fraction: float = 0.0,
   """
   images = check_images(train[0], f'{name}: x_train')
   labels, class_names = encode_labels(train[1], len(images), f'{name}: y_train')
-  if test is not None and len(test[0]):
+  if test is not None and np.size(test[0]):
     test_images = check_images(test[0], f'{name}: x_test')
     test_labels, _ = encode_labels(test[1], len(test_images),
                                    f'{name}: y_test', class_names)

@@ -50,7 +50,8 @@ def compress(dataset, config: Optional[Config] = None, *,
     **overrides: settings by name, as the flags of `bin/compress`.
 
   Returns:
-    The artifact, in memory.
+    The artifact, in memory. The same settings give the same bytes on the same
+    machine, unless the program changes TensorFlow's global seed in between.
 
   Raises:
     ConfigError: for a setting that does not exist or is not allowed.

@@ -42,8 +42,10 @@ def npz(config: DataConfig) -> Source:
   try:
     with np.load(path, allow_pickle=False) as file:
       arrays = {name: file[name] for name in file.files}
+  # TypeError: one bare array; the last two: kinds of zip that Python refuses.
   except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError,
-          AttributeError) as error:
+          AttributeError, TypeError, NotImplementedError,
+          RuntimeError) as error:
     raise DataError(f'{path}: cannot be read as .npz: {error}') from error
   if 'x_train' not in arrays:
     raise DataError(f'{path}: has {", ".join(arrays) or "no array"}; must have '
@@ -85,10 +87,12 @@ def _read_idx(path: pathlib.Path) -> np.ndarray:
       content = file.read()
   except (OSError, EOFError, zlib.error) as error:
     raise DataError(f'{path}: cannot be read: {error}') from error
-  if content[:3] != IDX_UINT8 or len(content) < 4:
+  rank = content[3] if len(content) > 3 else 0
+  if content[:3] != IDX_UINT8 or rank not in (1, 2, 3, 4):
     raise DataError(f'{path}: is not an IDX file of unsigned bytes')
-  rank = content[3]
-  shape = np.frombuffer(content[4:4 + 4 * rank].ljust(4 * rank, b'\0'), '>u4')
+  if len(content) < 4 + 4 * rank:
+    raise DataError(f'{path}: ends within its header')
+  shape = np.frombuffer(content[4:4 + 4 * rank], '>u4')
   body = content[4 + 4 * rank:]
   if int(np.prod(shape, dtype=np.float64)) != len(body):
     raise DataError(f'{path}: announces {tuple(shape.tolist())} bytes, holds '
@@ -223,6 +227,26 @@ def tfds(config: DataConfig) -> Source:
   return _tfds_source(builder, config)
 
 
+def _tfds_classes(builder, image_key: str, label_key: Optional[str],
+                  ) -> tuple[np.ndarray, tuple[str, ...]]:
+  """The labels that occur, int64, sorted, and their names."""
+  if not label_key:
+    return np.zeros(1, np.int64), data.UNLABELED
+  feature = builder.info.features[label_key]
+  if names := getattr(feature, 'names', None):
+    return np.arange(len(names)), tuple(names)
+  if feature.shape or not tf.as_dtype(feature.dtype).is_integer:
+    raise DataError(f'dataset = {builder.name!r}: its {label_key} is no whole '
+                    'number for each image')
+  # Plain numbers, whose range only the examples know; images stay undecoded.
+  import tensorflow_datasets  # pylint: disable=g-import-not-at-top
+  skip = {image_key: tensorflow_datasets.decode.SkipDecoding()}
+  values = np.unique([
+      int(row[label_key]) for which in builder.info.splits
+      for row in builder.as_dataset(split=which, decoders=skip)])
+  return values, tuple(str(value) for value in values)
+
+
 def _tfds_source(builder, config: DataConfig) -> Source:
   features = builder.info.features
   keys = builder.info.supervised_keys or ('image', None)
@@ -231,15 +255,21 @@ def _tfds_source(builder, config: DataConfig) -> Source:
   if not shape or len(shape) != 3 or None in shape or shape[-1] not in (1, 3):
     raise DataError(f'dataset = {config.dataset!r}: has no images of one size '
                     f'(its {image_key} has shape {shape})')
-  names = getattr(features[label_key], 'names', None) if label_key else None
-  class_names = tuple(names) if names else data.UNLABELED
+  if features[image_key].dtype != tf.uint8:
+    raise DataError(f'dataset = {config.dataset!r}: has images of type '
+                    f'{tf.as_dtype(features[image_key].dtype).name}; must be '
+                    'uint8')
+  values, class_names = _tfds_classes(builder, image_key, label_key)
+
+  def example(row):
+    if not label_key:
+      return row[image_key], tf.constant(0)
+    label = tf.cast(row[label_key], tf.int64)
+    return row[image_key], tf.searchsorted(values, label[tf.newaxis])[0]
 
   def split(which: str) -> Split:
-    examples = builder.as_dataset(split=which, shuffle_files=False)
-    examples = examples.map(
-        lambda row: (row[image_key],
-                     tf.cast(row[label_key], tf.int32) if names
-                     else tf.constant(0)), num_parallel_calls=tf.data.AUTOTUNE)
+    examples = builder.as_dataset(split=which, shuffle_files=False).map(
+        example, num_parallel_calls=tf.data.AUTOTUNE)
     num_examples = builder.info.splits[which].num_examples
     if num_examples * int(np.prod(shape)) <= data.CACHE_NUM_BYTES:
       examples = examples.cache()
