@@ -8,6 +8,7 @@ only: `bin/compress --help` must not wait for TensorFlow.
 import dataclasses
 import difflib
 import json
+import math
 import numbers
 from typing import Any, Optional
 
@@ -168,15 +169,22 @@ def settings(config) -> dict[str, tuple[Optional[str], dataclasses.Field]]:
   return result
 
 
+def _is_number(value: Any) -> bool:
+  """Whether it is finite; NumPy's numbers are as good as Python's."""
+  if isinstance(value, bool) or not isinstance(value, numbers.Real):
+    return False
+  try:
+    return math.isfinite(float(value))
+  except OverflowError:
+    return False
+
+
 def check(field: dataclasses.Field, value: Any) -> Any:
   """`value` as the type of `field`, or `ConfigError` if it is not allowed."""
   choices, low = field.metadata['choices'], field.metadata['low']
   high = field.metadata['high']
   kind: Any = type(field.default)
-  # NumPy's numbers are as good; nan and what overflows are none.
-  number = (isinstance(value, numbers.Real) and not isinstance(value, bool)
-            and abs(value) < 1e300)
-  if kind in (int, float) and not (number and kind(value) == value):
+  if kind in (int, float) and not (_is_number(value) and kind(value) == value):
     raise ConfigError(f'{field.name} = {value!r}: must be of type '
                       f'{kind.__name__}')
   if kind in (str, bool) and not isinstance(value, kind):

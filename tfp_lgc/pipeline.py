@@ -109,7 +109,7 @@ class _TrainProgress(tfk.callbacks.Callback):
 def _whole(name: str, value, low: int) -> int:
   """A whole number from `low` to 2^31 - 1."""
   if (not isinstance(value, numbers.Integral) or isinstance(value, bool)
-      or not low <= value < 2**31):
+      or not low <= int(value) < 2**31):
     raise LgcError(f'{name} = {value!r}: must be a whole number from {low} to '
                    f'{2**31 - 1}')
   return int(value)
