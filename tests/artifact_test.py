@@ -475,3 +475,22 @@ def test_saved_model_cli_draws_the_same_images(artifact, saved, tmp_path):
                                 drawn.images)
   np.testing.assert_array_equal(np.load(tmp_path / 'out' / 'label.npy'),
                                 drawn.labels)
+
+
+def test_padding_takes_no_more_memory_than_a_file_may(artifact):
+  """Many classes of one component and one class of many: a small file."""
+  header, tensors = container.loads(artifact.to_bytes())
+  count, size = 40_000, artifact.model.latent_size
+  total = count + 999
+  header.update(class_names=[str(i) for i in range(count)],
+                class_counts=[1] * count,
+                num_components=[1000] + [1] * (count - 1))
+  tensors.update({
+      'mixture/log_weights': quantize(np.zeros(total), 2),
+      'mixture/loc': quantize(np.zeros([total, size]), 2),
+      'mixture/scale_tril': quantize(np.zeros([total, size * (size + 1) // 2]),
+                                     2)})
+  content = container.dumps(header, tensors)
+  assert len(content) < 2e6
+  with pytest.raises(ArtifactError, match='40000 classes of up to 1000'):
+    tfp_lgc.Artifact.from_bytes(content)

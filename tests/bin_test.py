@@ -14,6 +14,7 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 from sklearn import datasets
 from tensorboard.backend.event_processing import event_accumulator
@@ -205,7 +206,8 @@ def test_a_single_class_is_compressed_and_not_judged(place, capsys):
   assert {path.name for path in (place / 'out').iterdir()} == {
       'artifact.lgc', 'saved_model', 'metrics.jsonl', 'tensorboard', 'mine.txt'}
   assert got['num_bytes'] == (place / 'out/artifact.lgc').stat().st_size > 100
-  events = event_accumulator.EventAccumulator('out/tensorboard').Reload()
+  events = event_accumulator.EventAccumulator(
+      str(next(pathlib.Path('out/tensorboard').iterdir()))).Reload()
   assert set(events.Tags()['tensors']) == {
       'train/loss', 'train/nll', 'train/kl', 'reconstructions', 'samples'}
 
@@ -530,6 +532,19 @@ def test_help_is_an_answer_and_no_error(command, flag, capsys):
 
 
 # How a command ends.
+
+
+def test_nobody_reading_is_no_error():
+  done = subprocess.run(f'{sys.executable} {BIN / "compress"} --help | head -1',
+                        shell=True, text=True, capture_output=True)
+  assert len(done.stdout.splitlines()) == 1
+  assert done.stderr == ''
+
+
+def test_an_error_within_a_graph_is_a_line(capsys):
+  error = tf.errors.InvalidArgumentError(None, None, 'no space left\nat op X')
+  assert run.run(_raise(error), ['bin/x']) == 2
+  assert capsys.readouterr().err == 'x: error: no space left\n'
 
 
 def _raise(error):

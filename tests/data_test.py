@@ -245,6 +245,26 @@ def test_a_split_larger_than_the_buffer_is_still_read_whole(monkeypatch):
   np.testing.assert_array_equal(np.sort(got), np.arange(count))
 
 
+def test_labels_of_one_split_alone_are_refused():
+  with pytest.raises(DataError, match='no y_test'):
+    data.from_arrays((GRAY, list('abcabc')), (GRAY, None), name='mine')
+
+
+def test_large_arrays_sorted_by_class_are_read_mixed(monkeypatch):
+  monkeypatch.setattr(data, 'SHUFFLE_NUM_BYTES', 0)
+  labels = np.repeat([0, 1], 2000)
+  split = data.array_split(np.zeros([4000, 1, 1, 1], np.uint8), labels)
+  first = next(iter(split.batches(100, seed=0)))[1].numpy()
+  assert 20 < first.sum() < 80
+
+
+def test_gzip_is_given_up_on_request():
+  noise = np.random.default_rng(0).integers(0, 256, [3000, 9, 9, 1], np.uint8)
+  split = data.array_split(noise, np.zeros(3000, np.int32))
+  whole = data.gzip_num_bytes(split, 1)
+  assert data.gzip_num_bytes(split, 1, lambda: True) < 0.5 * whole
+
+
 def test_to_memory_is_the_whole_split():
   # More than the portions in which it is read.
   rng = np.random.default_rng(0)

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 import tfp_lgc
 from tfp_lgc import data, pipeline
-from tfp_lgc.config import Config, EvaluateConfig
+from tfp_lgc.config import Config
 from tfp_lgc.errors import ConfigError, DataError, LgcError
 from tfp_lgc.progress import Progress
 
@@ -286,14 +286,33 @@ def test_cannot_judge_says_why():
 
 def test_evaluate_counts_what_judges_name_rightly(artifact):
   progress = Progress()
-  result = tfp_lgc.evaluate(artifact, _source(), progress=progress,
-                            config=EvaluateConfig(judge_steps=2))
+  made_of_it = dataclasses.replace(artifact, class_counts=(10, 10, 10))
+  result = tfp_lgc.evaluate(made_of_it, _source(), progress=progress,
+                            judge_steps=2)
   assert set(result) == {'tstr_accuracy', 'real_accuracy'}
   for value in result.values():
     assert value['runs'] == [value['mean']]
     # 30 test images: an accuracy is a thirtieth, rounded to 4 places.
     assert value['mean'] in {round(i / 30, 4) for i in range(31)}
   assert list(progress.seconds) == ['evaluate']
+
+
+def test_test_images_may_be_arrays_too(artifact):
+  made_of_it = dataclasses.replace(artifact, class_counts=(10, 10, 10))
+  source = _source()
+  train = source.train.to_memory(source.class_names)
+  names = np.array(source.class_names)[train.labels]
+  result = tfp_lgc.evaluate(made_of_it, (train.images, names), judge_steps=1,
+                            test=(train.images[:6], names[:6]))
+  assert result['real_accuracy']['mean'] in {round(i / 6, 4) for i in range(7)}
+  with pytest.raises(DataError, match='test: '):
+    tfp_lgc.evaluate(made_of_it, 'digits', test=(train.images, names))
+
+
+def test_no_judge_is_tested_on_images_that_were_compressed(artifact):
+  """Another part held out is another train split."""
+  with pytest.raises(LgcError, match='30 train.*64.*--test_fraction'):
+    tfp_lgc.evaluate(artifact, _source())
 
 
 # What is compared with.
@@ -308,7 +327,8 @@ def test_raw_sizes_are_those_of_gzip(n, num_classes, label_type):
   labels = np.arange(n) % num_classes
   names = tuple(map(str, range(num_classes)))
   source = data.Source('x', data.array_split(images, labels), None, names)
-  raw_num_bytes, gzip_num_bytes = pipeline.raw_sizes(source).result()
+  with pipeline.raw_sizes(source) as sizes:
+    raw_num_bytes, gzip_num_bytes = sizes.result()
   raw = images.tobytes() + labels.astype(label_type).tobytes()
   assert raw_num_bytes == len(raw)
   assert gzip_num_bytes == len(gzip.compress(raw, 9, mtime=0))

@@ -8,6 +8,7 @@ import pathlib
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from PIL import Image
 from sklearn import datasets
 
@@ -194,6 +195,8 @@ def test_test_fraction_is_held_out_where_there_is_no_test_split(
     ('digits', 'digits'),
     ('mnist', 'tfds'),
     ('mnist:3.*.*', 'tfds'),
+    ('emnist/letters', 'tfds'),
+    ('some_idx/train-images-idx3-ubyte', 'folder'),
     ('x.npz', 'npz'),
     ('a/b/x.npz', 'npz'),
     ('./mnist', 'folder'),
@@ -269,6 +272,25 @@ def test_plain_integer_labels_of_tfds_are_not_lost_in_silence(tmp_path):
   config = _tfds(tmp_path, TRAIN, TEST, label=np.int64)
   source = sources.load(DataConfig(**config))
   assert source.class_names == ('0', '1', '2')
+
+
+def test_a_label_of_tfds_needs_no_supervised_keys(tmp_path):
+  config = _tfds(tmp_path, TRAIN, TEST, supervised_keys=None)
+  assert sources.load(DataConfig(**config)).class_names == NAMES
+
+
+def test_images_of_tfds_without_a_label_are_no_first_class(tmp_path):
+  """TFDS writes -1 where nobody knows the class."""
+  config = _tfds(tmp_path, (TRAIN[0], TRAIN[1] * 0 - 1), None)
+  source = sources.load(DataConfig(**config))
+  with pytest.raises(tf.errors.InvalidArgumentError, match='without a label'):
+    source.train.to_memory(NAMES)
+
+
+def test_a_data_dir_that_is_missing_is_not_made(tmp_path):
+  with pytest.raises(DataError, match='data_dir.*missing'):
+    sources.load(DataConfig(dataset='mnist', data_dir=f'{tmp_path}/missing'))
+  assert not list(tmp_path.iterdir())
 
 
 def test_pixels_of_tfds_that_8_bits_cannot_hold_are_refused(tmp_path):
@@ -424,7 +446,7 @@ GOOD_IDX = _idx_bytes(TRAIN[0][..., 0])
     # Shorts, where bytes are known.
     (b'\0\0\x0b' + GOOD_IDX[3:], 'not an IDX file'),
     # Within the header.
-    (GOOD_IDX[:10], ''),
+    (GOOD_IDX[:10], 'ends within its header'),
     (GOOD_IDX[:-1], 'announces'),
     (GOOD_IDX + b'\0', 'announces'),
     # Of 2^96 bytes, and of more axes than NumPy has.

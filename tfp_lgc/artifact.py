@@ -22,6 +22,7 @@ from tfp_lgc import container, networks
 from tfp_lgc.autoencoder import Autoencoder
 from tfp_lgc.codec import dequantize, quantize, Quantized
 from tfp_lgc.config import CodecConfig, Config, ModelConfig
+from tfp_lgc.container import MAX_ELEMENTS
 from tfp_lgc.em import Components
 from tfp_lgc.errors import ArtifactError, ConfigError, LgcError
 from tfp_lgc.heads import HEADS
@@ -42,7 +43,7 @@ _HEADER_KEYS = ('image_shape', 'class_names', 'class_counts', 'num_components')
 Path = Union[str, os.PathLike]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)  # Arrays have no one truth.
 class Artifact:
   """A compressed data set.
 
@@ -151,7 +152,7 @@ class Artifact:
       if not all(isinstance(header[key], list) for key in _HEADER_KEYS):
         raise ArtifactError(f'{", ".join(_HEADER_KEYS)} must be lists')
       artifact = cls(
-          model=config_lib.replace(Config(), **header['model']).model,
+          model=config_lib.replace(ModelConfig(), **header['model']),
           tensors=tensors,
           **{key: tuple(header[key]) for key in _HEADER_KEYS})
       artifact._check()
@@ -180,6 +181,10 @@ class Artifact:
             and len(set(self.class_names)) == num_classes):
       raise ArtifactError('class_names, class_counts and num_components do not '
                           'fit')
+    # Classes are padded to the same number of components.
+    if num_classes * max(self.num_components) * size**2 > MAX_ELEMENTS:
+      raise ArtifactError(f'{num_classes} classes of up to '
+                          f'{max(self.num_components)} components')
     expected = {'mixture/log_weights': (total,), 'mixture/loc': (total, size),
                 'mixture/scale_tril': (total, size * (size + 1) // 2)}
     for name, shape in expected.items():
@@ -228,7 +233,7 @@ def check_output(directory: Path, overwrite: bool) -> None:
   if not standing.is_dir() or not os.access(standing, os.W_OK | os.X_OK):
     raise ConfigError(f'output = {str(directory)!r}: {standing} is not a '
                       'directory that can be written to')
-  holds = [name for name in (LGC_NAME, SAVED_MODEL_NAME)
+  holds = [name for name in (LGC_NAME, SAVED_MODEL_NAME, METRICS_NAME)
            if (directory / name).exists()]
   if holds and not overwrite:
     raise ConfigError(f'output = {str(directory)!r}: holds another artifact '

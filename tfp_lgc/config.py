@@ -10,7 +10,7 @@ import difflib
 import json
 import math
 import numbers
-from typing import Any, Optional
+from typing import Any, Optional, TypeVar
 
 from tfp_lgc.errors import ConfigError
 
@@ -27,6 +27,8 @@ __all__ = [
     'setting',
     'settings',
 ]
+
+AnyConfig = TypeVar('AnyConfig')
 
 MODELS = ('ae', 'vae')
 TRUNKS = ('dense', 'conv')
@@ -201,11 +203,11 @@ def check(field: dataclasses.Field, value: Any) -> Any:
   return kind(value)
 
 
-def replace(config: Config, **overrides) -> Config:
+def replace(config: AnyConfig, **overrides) -> AnyConfig:
   """A copy of `config` with the named settings changed, whatever section.
 
   Args:
-    config: where the other settings come from.
+    config: where the other settings come from; `Config`, or one section.
     **overrides: flat setting names, e.g. `latent_size=8, seed=1`.
 
   Raises:
@@ -224,4 +226,4 @@ def replace(config: Config, **overrides) -> Config:
     values[name] = check(field, value)
   for section, values in by_section.items():
     top[section] = dataclasses.replace(getattr(config, section), **values)
-  return dataclasses.replace(config, **top)
+  return dataclasses.replace(config, **top)  # type: ignore[type-var]

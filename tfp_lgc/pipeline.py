@@ -1,9 +1,11 @@
 """The main job, end to end: compress, sample, evaluate."""
 
+import contextlib
 import numbers
 import os
+import threading
 from concurrent import futures
-from typing import Any, Optional, Sequence, Union
+from typing import Any, Iterator, Optional, Sequence, Union
 
 import numpy as np
 import tensorflow as tf
@@ -12,7 +14,7 @@ import tf_keras as tfk
 from tfp_lgc import config as config_lib
 from tfp_lgc import data, sources, train, tstr
 from tfp_lgc.artifact import Artifact, load
-from tfp_lgc.config import Config, EvaluateConfig
+from tfp_lgc.config import Config
 from tfp_lgc.data import Images, Source, Split
 from tfp_lgc.errors import DataError, LgcError
 from tfp_lgc.mixture import fit_per_class
@@ -79,15 +81,17 @@ def compress(dataset, config: Optional[Config] = None, *,
     return Artifact.pack(model, mixture, source.class_names, counts, config)
 
 
-def open_source(dataset, config: Config) -> Source:
-  """A `Source` of whatever `compress` takes."""
+def open_source(dataset, config: Config, test=None) -> Source:
+  """A `Source` of whatever `compress` takes, and of test arrays."""
+  if isinstance(dataset, (tuple, list)) and len(dataset) == 2:
+    return data.from_arrays(dataset, test)
+  if test is not None:
+    raise DataError('test: is for a dataset of arrays; others bring theirs')
   if isinstance(dataset, Source):
     return dataset
   if isinstance(dataset, (str, os.PathLike)):
     config = config_lib.replace(config, dataset=os.fspath(dataset))
     return sources.load(config.data)
-  if isinstance(dataset, (tuple, list)) and len(dataset) == 2:
-    return data.from_arrays(dataset)
   raise DataError(f'dataset: got {type(dataset).__name__}; must be a name or '
                   'path, (images, labels), or a Source')
 
@@ -208,28 +212,27 @@ def as_dataset(artifact: AnyArtifact, seed: int = 0) -> tf.data.Dataset:
   return positions.map(block, tf.data.AUTOTUNE).unbatch()
 
 
-def evaluate(artifact: AnyArtifact, dataset, *, runs: int = 1, seed: int = 0,
-             config: Optional[EvaluateConfig] = None,
-             progress: Optional[Progress] = None,
-             data_config: Optional[config_lib.DataConfig] = None,
-             ) -> dict[str, Any]:
+def evaluate(artifact: AnyArtifact, dataset, config: Optional[Config] = None,
+             *, test=None, runs: int = 1, progress: Optional[Progress] = None,
+             **overrides) -> dict[str, Any]:
   """Accuracy on real test images of judges trained on samples alone (TSTR),
   beside judges trained on the real train split with as many steps.
 
   ```python
   result = tfp_lgc.evaluate('out', 'digits', runs=3)
+  result = tfp_lgc.evaluate('out', (images, labels), test=(x_test, y_test))
   result['tstr_accuracy']['mean']
   ```
 
   Args:
     artifact: an `Artifact`, or the path of one.
-    dataset: as for `compress`; arrays must be a `Source` with a test split.
+    dataset: what it was made from, as for `compress`.
+    config: all settings; the seed is that of the first run.
+    test: `(images, labels)` to test on, where `dataset` is such a pair.
     runs: judges of each kind, each with a seed of its own; the samples of each
       run are drawn anew, as many as there are real images.
-    seed: of the first run.
-    config: of the judge.
     progress: hears how far the job is.
-    data_config: where the data set is.
+    **overrides: settings by name, e.g. `data_dir`, `judge_steps`, `seed`.
 
   Returns:
     `tstr_accuracy` and `real_accuracy`, each a dict of mean, stddev and runs
@@ -239,19 +242,19 @@ def evaluate(artifact: AnyArtifact, dataset, *, runs: int = 1, seed: int = 0,
     LgcError: if the two do not fit, or there is no test split, or one class.
   """
   runs, artifact = _whole('runs', runs, 1), _opened(artifact)
-  settings = config_lib.Config(data=data_config or config_lib.DataConfig())
-  source = open_source(dataset, settings)
-  test = judging_split(artifact, source)
-  config, progress = config or EvaluateConfig(), progress or Progress()
+  config = config_lib.replace(config or Config(), **overrides)
+  source = open_source(dataset, config, test)
+  test_split = judging_split(artifact, source)
+  progress = progress or Progress()
   results: dict[str, list[float]] = {'tstr_accuracy': [], 'real_accuracy': []}
   with progress.stage('evaluate', 2 * runs):
-    for run in range(seed, seed + runs):
+    for run in range(config.seed, config.seed + runs):
       drawn = sample(artifact, source.train.num_examples, seed=run)
       synthetic = data.array_split(drawn.images, drawn.labels)
       for name, split in (('tstr_accuracy', synthetic),
                           ('real_accuracy', source.train)):
-        value = tstr.accuracy(split, test, len(artifact.class_names), config,
-                              run)
+        value = tstr.accuracy(split, test_split, len(artifact.class_names),
+                              config.evaluate, run)
         results[name].append(round(value, 4))
         done = sum(len(values) for values in results.values())
         progress.step(done, f'{name} {value:.4f}')
@@ -277,19 +280,32 @@ def judging_split(artifact: Artifact, source: Source) -> Split:
     if tuple(got) != tuple(wanted):
       raise LgcError(f'dataset = {source.name!r}: has {name} {got}, the '
                      f'artifact {wanted}; give the data set it was made from')
+  if source.train.num_examples != sum(artifact.class_counts):
+    raise LgcError(
+        f'dataset = {source.name!r}: has {source.train.num_examples:,} train '
+        f'images, the artifact was made from {sum(artifact.class_counts):,}; '
+        'with another part held out (--test_fraction) the judge would be '
+        'tested on images that were compressed')
   return source.test
 
 
-def raw_sizes(source: Source) -> futures.Future:
-  """Raw and gzip bytes of the train split, computed beside other work.
+@contextlib.contextmanager
+def raw_sizes(source: Source) -> Iterator[futures.Future]:
+  """Sizes of the train split, computed beside other work.
 
-  Returns:
-    A future of `(raw_num_bytes, gzip_num_bytes)`.
+  Yields:
+    A future of `(raw_num_bytes, gzip_num_bytes)`; what is not done when the
+    block is left is given up.
   """
-  split: Split = source.train
-  num_classes = len(source.class_names)
+  num_classes, stop = len(source.class_names), threading.Event()
+
+  def sizes():
+    return (source.train.num_raw_bytes(num_classes),
+            data.gzip_num_bytes(source.train, num_classes, stop.is_set))
+
   executor = futures.ThreadPoolExecutor(1)
-  future = executor.submit(lambda: (split.num_raw_bytes(num_classes),
-                                    data.gzip_num_bytes(split, num_classes)))
-  executor.shutdown(wait=False)
-  return future
+  try:
+    yield executor.submit(sizes)
+  finally:
+    stop.set()
+    executor.shutdown(wait=False)

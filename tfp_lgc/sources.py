@@ -42,10 +42,11 @@ def npz(config: DataConfig) -> Source:
   try:
     with np.load(path, allow_pickle=False) as file:
       arrays = {name: file[name] for name in file.files}
-  # TypeError: one bare array; the last two: kinds of zip that Python refuses.
+  # TypeError: one bare array; the next two: kinds of zip that Python refuses;
+  # MemoryError: a header that promises too much.
   except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError,
-          AttributeError, TypeError, NotImplementedError,
-          RuntimeError) as error:
+          AttributeError, TypeError, NotImplementedError, RuntimeError,
+          MemoryError) as error:
     raise DataError(f'{path}: cannot be read as .npz: {error}') from error
   if 'x_train' not in arrays:
     raise DataError(f'{path}: has {", ".join(arrays) or "no array"}; must have '
@@ -209,6 +210,10 @@ def tfds(config: DataConfig) -> Source:
   """Any TFDS data set of images of one size, prepared first if need be."""
   import tensorflow_datasets  # pylint: disable=g-import-not-at-top
   name = config.dataset
+  # TFDS would make it, and download into it.
+  if config.data_dir and not os.path.isdir(config.data_dir):
+    raise DataError(f'data_dir = {config.data_dir!r}: is no directory; make it '
+                    'if the data set is to be downloaded there')
   try:
     builder = tensorflow_datasets.builder(name,
                                           data_dir=config.data_dir or None)
@@ -217,7 +222,7 @@ def tfds(config: DataConfig) -> Source:
     raise DataError(
         f'dataset = {name!r}: is neither digits nor a TFDS name; write a path '
         f'with a slash (./{name})') from error
-  except (OSError, RuntimeError, AssertionError, ValueError,
+  except (OSError, RuntimeError, AssertionError, ValueError, ImportError,
           tensorflow_datasets.download.DownloadError) as error:
     raise DataError(
         f'dataset = {name!r}: is not prepared in '
@@ -249,8 +254,8 @@ def _tfds_classes(builder, image_key: str, label_key: Optional[str],
 
 def _tfds_source(builder, config: DataConfig) -> Source:
   features = builder.info.features
-  keys = builder.info.supervised_keys or ('image', None)
-  image_key, label_key = keys[0], keys[1]
+  image_key, label_key = builder.info.supervised_keys or (
+      'image', 'label' if 'label' in features else None)
   shape = features[image_key].shape if image_key in features else None
   if not shape or len(shape) != 3 or None in shape or shape[-1] not in (1, 3):
     raise DataError(f'dataset = {config.dataset!r}: has no images of one size '
@@ -265,6 +270,8 @@ def _tfds_source(builder, config: DataConfig) -> Source:
     if not label_key:
       return row[image_key], tf.constant(0)
     label = tf.cast(row[label_key], tf.int64)
+    tf.debugging.assert_non_negative(
+        label, f'dataset = {config.dataset}: has images without a label')
     return row[image_key], tf.searchsorted(values, label[tf.newaxis])[0]
 
   def split(which: str) -> Split:
@@ -303,7 +310,11 @@ def kind(dataset: str) -> str:
     return 'digits'
   if dataset.endswith('.npz'):
     return 'npz'
-  if os.sep not in dataset and dataset not in ('.', '..'):
+  # A TFDS name may have a slash (emnist/letters); what exists is a path.
+  looks_like_name = os.sep not in dataset or (
+      dataset[0] not in './~' and dataset[-1] != '/'
+      and not os.path.exists(dataset))
+  if looks_like_name and dataset not in ('.', '..'):
     return 'tfds'
   has_idx = os.path.isdir(dataset) and any(
       'idx' in name and '-ubyte' in name for name in os.listdir(dataset))

@@ -80,6 +80,8 @@ WRITERS = {'.npz': _npz, '.png': _contact_sheet, '': _folder}
 def check_output(output: str, overwrite: bool) -> None:
   """Refuses an output of unknown kind, or one that exists, before any work."""
   path = pathlib.Path(output)
+  if not path.name:
+    raise ConfigError(f'output = {output!r}: has no name; write a new one')
   if path.suffix not in WRITERS:
     raise ConfigError(f'output = {output!r}: must end in .npz or .png, or be a '
                       'directory without an ending')

@@ -6,7 +6,7 @@ from typing import Any, Mapping, Optional, Sequence
 
 from tfp_lgc import flags
 from tfp_lgc.commands.run import print_table, run, say, start_tensorflow
-from tfp_lgc.config import DataConfig, EvaluateConfig, setting
+from tfp_lgc.config import Config, DataConfig, EvaluateConfig, setting
 
 USAGE = """\
 Trains a judge only on samples of an artifact and one on the real train split,
@@ -36,8 +36,9 @@ def _evaluate(argv: Sequence[str]) -> None:
   artifact = artifact_lib.load(options.artifact)
   log = progress.Progress(say)
   result = pipeline.evaluate(
-      artifact, data_config.dataset, runs=options.runs, seed=options.seed,
-      config=config, progress=log, data_config=data_config)
+      artifact, data_config.dataset,
+      Config(data=data_config, evaluate=config, seed=options.seed),
+      runs=options.runs, progress=log)
   print_table([(what, _spread(result[key])) for what, key in (
       ('judge trained on samples', 'tstr_accuracy'),
       ('judge trained on real', 'real_accuracy'))])
