@@ -34,7 +34,8 @@ class Run:
       True, 'Train a judge on samples and one on the real images, and test '
       'both on the test split.')
   tensorboard: bool = setting(
-      False, 'Log losses, reconstructions and samples to OUTPUT/tensorboard.')
+      False, 'Log losses, reconstructions and samples to '
+      'OUTPUT/tensorboard/TIME.')
   seed: int = setting(
       0, 'Same seed, same machine, same bytes.', low=0, high=2**31 - 1)
 
