@@ -32,7 +32,8 @@ def test_any_image_size_goes_in_and_comes_out(trunk, shape):
 @pytest.mark.parametrize('trunk', networks.TRUNKS)
 def test_the_seed_decides_the_weights(trunk):
   def weights(seed):
-    model = networks.decoder(_config(trunk), heads.bernoulli((8, 8, 1)), seed)
+    model = networks.decoder(_config(trunk), heads.bernoulli((8, 8, 1)),
+                             seed=seed)
     return np.concatenate([w.ravel() for w in model.get_weights()])
   np.testing.assert_array_equal(weights(1), weights(1))
   assert not np.array_equal(weights(1), weights(2))

@@ -12,7 +12,6 @@ import os
 import pathlib
 import shutil
 import tarfile
-import tempfile
 from typing import Any, Iterable, Optional, Union
 
 import numpy as np
@@ -23,12 +22,14 @@ from tfp_lgc import container, models, networks
 from tfp_lgc.autoencoder import Autoencoder
 from tfp_lgc.codec import dequantize, quantize, Quantized
 from tfp_lgc.config import CodecConfig, Config, ModelConfig
+from tfp_lgc.container import MAX_ELEMENTS
 from tfp_lgc.covariance import COVARIANCES
 from tfp_lgc.errors import ArtifactError, ConfigError, LgcError
 from tfp_lgc.heads import HEADS
 from tfp_lgc.mixture import Mixture
 from tfp_lgc.packing import pack_mixture, unpack_mixture, VECTOR_BITS
 from tfp_lgc.sampler import Sampler
+from tfp_lgc.staging import replacing
 
 __all__ = ['Artifact', 'check_output', 'load', 'write_metrics']
 
@@ -43,7 +44,7 @@ _HEADER_SCALARS = ('num_conditions', 'temperature')
 Path = Union[str, os.PathLike]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)  # Arrays have no one truth.
 class Artifact:
   """A compressed data set.
 
@@ -141,8 +142,13 @@ class Artifact:
     """
     header, tensors = container.loads(content, name)
     try:
+      # What the first files do not say.
+      header = {'structures': ['full'] * len(header['class_names']),
+                'num_conditions': 0, 'temperature': 1.0, **header}
+      if not all(isinstance(header[key], list) for key in _HEADER_TUPLES):
+        raise ArtifactError(f'{", ".join(_HEADER_TUPLES)} must be lists')
       artifact = cls(
-          model=config_lib.replace(Config(), **header['model']).model,
+          model=config_lib.replace(ModelConfig(), **header['model']),
           tensors=tensors,
           **{key: tuple(header[key]) for key in _HEADER_TUPLES},
           **{key: header[key] for key in _HEADER_SCALARS})
@@ -167,9 +173,15 @@ class Artifact:
             and counts(self.num_components, 1) and sum(self.class_counts)
             and len(self.class_counts) == len(self.num_components)
             == num_classes
-            and all(isinstance(name, str) for name in self.class_names)):
+            and all(isinstance(name, str) for name in self.class_names)
+            and len(set(self.class_names)) == num_classes):
       raise ArtifactError('class_names, class_counts and num_components do not '
                           'fit')
+    # Classes are padded to the same number of components.
+    if (num_classes * max(self.num_components) * self.model.latent_size**2
+        > MAX_ELEMENTS):
+      raise ArtifactError(f'{num_classes} classes of up to '
+                          f'{max(self.num_components)} components')
     if not set(self.structures) <= {*COVARIANCES, 'prior'}:
       raise ArtifactError(f'structures = {self.structures}')
     if self.num_conditions not in (0, num_classes):
@@ -182,8 +194,8 @@ class Artifact:
            overwrite: bool = False) -> None:
     """Writes artifact.lgc, saved_model/1/ and metrics.jsonl.
 
-    All is made under a temporary name inside `directory` and then renamed,
-    artifact.lgc last: where that stands, all stands, however a run ended.
+    All is made elsewhere and then put in place, artifact.lgc last: where that
+    stands, all stands, however a run ended.
 
     Args:
       directory: made if it does not exist.
@@ -196,25 +208,14 @@ class Artifact:
     """
     directory = pathlib.Path(directory)
     check_output(directory, overwrite)
-    directory.mkdir(parents=True, exist_ok=True)
-    staging = pathlib.Path(tempfile.mkdtemp(prefix='.staging-', dir=directory))
-    try:
-      _write(staging / LGC_NAME, self.to_bytes())
-      self.sampler.save(str(staging / SAVED_MODEL_NAME / '1'))
-      extra = staging / SAVED_MODEL_NAME / '1' / 'assets.extra'
-      extra.mkdir()
-      shutil.copy(staging / LGC_NAME, extra / LGC_NAME)
-      _write(staging / METRICS_NAME, _lines(metrics))
-      old = staging / 'old'
-      old.mkdir()
-      names = LGC_NAME, METRICS_NAME, SAVED_MODEL_NAME
-      for name in names:
-        if (directory / name).exists():
-          os.rename(directory / name, old / name)
-      for name in reversed(names):
-        os.rename(staging / name, directory / name)
-    finally:
-      shutil.rmtree(staging, ignore_errors=True)
+    with replacing(directory, [LGC_NAME, METRICS_NAME,
+                               SAVED_MODEL_NAME]) as new:
+      _write(new / LGC_NAME, self.to_bytes())
+      version = new / SAVED_MODEL_NAME / '1'
+      self.sampler.save(str(version))
+      (version / 'assets.extra').mkdir()
+      shutil.copy(new / LGC_NAME, version / 'assets.extra' / LGC_NAME)
+      _write(new / METRICS_NAME, _lines(metrics))
 
 
 def _tensor_name(variable) -> str:
@@ -231,7 +232,7 @@ def check_output(directory: Path, overwrite: bool) -> None:
   if not standing.is_dir() or not os.access(standing, os.W_OK | os.X_OK):
     raise ConfigError(f'output = {str(directory)!r}: {standing} is not a '
                       'directory that can be written to')
-  holds = [name for name in (LGC_NAME, SAVED_MODEL_NAME)
+  holds = [name for name in (LGC_NAME, SAVED_MODEL_NAME, METRICS_NAME)
            if (directory / name).exists()]
   if holds and not overwrite:
     raise ConfigError(f'output = {str(directory)!r}: holds another artifact '
@@ -252,10 +253,8 @@ def _lines(rows: Iterable[dict[str, Any]]) -> bytes:
 
 def write_metrics(directory: Path, rows: Iterable[dict[str, Any]]) -> None:
   """Replaces metrics.jsonl in one step."""
-  path = pathlib.Path(directory) / METRICS_NAME
-  temporary = path.with_name(f'.{METRICS_NAME}-{os.getpid()}')
-  _write(temporary, _lines(rows))
-  os.replace(temporary, path)
+  with replacing(pathlib.Path(directory), [METRICS_NAME]) as new:
+    _write(new / METRICS_NAME, _lines(rows))
 
 
 def saved_model_num_bytes(directory: Path) -> int:

@@ -44,19 +44,19 @@ def quantize(x: np.ndarray, bits: int) -> Quantized:
   ```
 
   Args:
-    x: finite, any shape; a tensor of rank 0 or 1 is one channel.
+    x: below 2^127, any shape; a tensor of rank 0 or 1 is one channel.
     bits: from 2 to 16; zero is always exact.
   """
   x = np.asarray(x, np.float32)
-  if not np.isfinite(x).all():
-    raise ValueError('x holds nan or infinite numbers; must be finite')
+  if not np.abs(x).max(initial=0.0) < 2.0**127:  # nan is not below.
+    raise ValueError('x holds nan or numbers from 2^127 on; must be finite')
   largest = 2 ** (bits - 1) - 1
   axes = tuple(range(x.ndim - 1)) if x.ndim > 1 else None
   peak = np.atleast_1d(np.abs(x).max(axis=axes, initial=0.0))
   # A channel of zeros has any step; a denormal one would not survive division.
   smallest = np.finfo(np.float32).tiny
   steps = _round_up_to_bfloat16(np.maximum(peak / largest, smallest))
-  values = np.rint(x / steps.astype(np.float64))
+  values = np.rint(x / steps.astype(np.float64)).reshape(x.shape)
   return Quantized(np.clip(values, -largest, largest).astype(np.int32), steps,
                    bits)
 
@@ -101,8 +101,12 @@ def _unpack(data: bytes, shape, bits: int) -> np.ndarray:
   size = math.prod(shape)
   if len(data) != (size * bits + 7) // 8:
     raise ArtifactError(f'{len(data)} bytes for {size} symbols of {bits} bits')
-  places = np.unpackbits(np.frombuffer(data, np.uint8), count=size * bits)
-  symbols = places.reshape(size, bits) @ (1 << np.arange(bits - 1, -1, -1))
+  places = np.unpackbits(np.frombuffer(data, np.uint8))
+  if places[size * bits:].any():
+    raise ArtifactError('a tensor does not end in zeros')
+  symbols = np.zeros(size, np.uint16)
+  for column in places[:size * bits].reshape(size, bits).T:
+    symbols = symbols << 1 | column
   return _restore(symbols, shape, bits)
 
 
@@ -127,7 +131,7 @@ def _lzma_decode(data: bytes, shape, bits: int) -> np.ndarray:
     content = decoder.decompress(data, max_length=num_bytes + 1)
   except (lzma.LZMAError, EOFError) as error:
     raise ArtifactError(f'a tensor cannot be decoded: {error}') from error
-  if len(content) != num_bytes or decoder.unused_data:
+  if len(content) != num_bytes or decoder.unused_data or not decoder.eof:
     raise ArtifactError(f'a tensor of {num_bytes} bytes has {len(content)}')
   symbols = np.frombuffer(content[:size], np.uint8).astype(np.uint16)
   if bits > 8:

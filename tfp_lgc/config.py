@@ -8,7 +8,9 @@ only: `bin/compress --help` must not wait for TensorFlow.
 import dataclasses
 import difflib
 import json
-from typing import Any, Optional
+import math
+import numbers
+from typing import Any, Optional, TypeVar
 
 from tfp_lgc.errors import ConfigError
 
@@ -25,6 +27,8 @@ __all__ = [
     'setting',
     'settings',
 ]
+
+AnyConfig = TypeVar('AnyConfig')
 
 MODELS = ('ae', 'vae', 'contrastive_ae', 'contrastive_vae', 'cvae',
           'center_vae', 'gmm_dae')
@@ -64,14 +68,14 @@ class ModelConfig:
       'bernoulli', 'Likelihood p(x | z): the distribution over an image whose '
       'parameters the decoder returns.', choices=HEADS)
   latent_size: int = setting(
-      12, 'Dimensions of the latent space.', low=1, high=1024)
+      16, 'Dimensions of the latent space.', low=1, high=1024)
   hidden_size: int = setting(
       128, 'Units of the hidden layers of the dense trunk.', low=1, high=65536)
   num_filters: int = setting(
       24, 'Filters of the conv trunk at its smallest resolution.', low=2,
       high=4096)
   beta: float = setting(
-      0.25, 'Weight of the KL divergence from the posterior q(z | x) to the '
+      0.1, 'Weight of the KL divergence from the posterior q(z | x) to the '
       'prior N(0, I) in the loss of a vae; 1 is the ELBO.', low=0.0, high=1e6)
   contrastive_weight: float = setting(
       20.0, 'Weight of the supervised contrastive loss.', low=0.0, high=1e6)
@@ -211,13 +215,22 @@ def settings(config) -> dict[str, tuple[Optional[str], dataclasses.Field]]:
   return result
 
 
+def _is_number(value: Any) -> bool:
+  """Whether it is finite; NumPy's numbers are as good as Python's."""
+  if isinstance(value, bool) or not isinstance(value, numbers.Real):
+    return False
+  try:
+    return math.isfinite(float(value))
+  except OverflowError:
+    return False
+
+
 def check(field: dataclasses.Field, value: Any) -> Any:
   """`value` as the type of `field`, or `ConfigError` if it is not allowed."""
   choices, low = field.metadata['choices'], field.metadata['low']
   high = field.metadata['high']
   kind: Any = type(field.default)
-  number = isinstance(value, (int, float)) and not isinstance(value, bool)
-  if kind in (int, float) and not (number and kind(value) == value):
+  if kind in (int, float) and not (_is_number(value) and kind(value) == value):
     raise ConfigError(f'{field.name} = {value!r}: must be of type '
                       f'{kind.__name__}')
   if kind in (str, bool) and not isinstance(value, kind):
@@ -234,11 +247,11 @@ def check(field: dataclasses.Field, value: Any) -> Any:
   return kind(value)
 
 
-def replace(config: Config, **overrides) -> Config:
+def replace(config: AnyConfig, **overrides) -> AnyConfig:
   """A copy of `config` with the named settings changed, whatever section.
 
   Args:
-    config: where the other settings come from.
+    config: where the other settings come from; `Config`, or one section.
     **overrides: flat setting names, e.g. `latent_size=8, seed=1`.
 
   Raises:
@@ -257,4 +270,4 @@ def replace(config: Config, **overrides) -> Config:
     values[name] = check(field, value)
   for section, values in by_section.items():
     top[section] = dataclasses.replace(getattr(config, section), **values)
-  return dataclasses.replace(config, **top)
+  return dataclasses.replace(config, **top)  # type: ignore[type-var]

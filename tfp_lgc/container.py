@@ -33,7 +33,7 @@ FORMAT_VERSION = 1
 MAGIC = b'\x89LGC\r\n\x1a\n'
 MAX_HEADER_NUM_BYTES = 2**24
 MAX_TENSORS = 10_000
-MAX_ELEMENTS = 2**28
+MAX_ELEMENTS = 2**26
 
 _PREFIX = struct.Struct('<8sHII')
 _DIGEST_SIZE = hashlib.sha256().digest_size
@@ -75,6 +75,8 @@ def loads(content: bytes, name: str = 'artifact',
   if len(content) < _PREFIX.size or content[:len(MAGIC)] != MAGIC:
     raise ArtifactError(f'{name}: is not an .lgc artifact')
   _, version, packed_size, text_size = _PREFIX.unpack_from(content)
+  if not version:
+    raise ArtifactError(f'{name}: has format version 0; the first is 1')
   if version > FORMAT_VERSION:
     raise ArtifactError(f'{name}: has format version {version}, this program '
                         f'reads up to {FORMAT_VERSION}; install a newer '
@@ -83,11 +85,12 @@ def loads(content: bytes, name: str = 'artifact',
   if hashlib.sha256(body).digest() != content[-_DIGEST_SIZE:]:
     raise ArtifactError(f'{name}: the checksum does not match; the file is '
                         'truncated or altered, get it anew')
+  payload_start = _PREFIX.size + packed_size
   try:
-    header = _header(bytes(body[_PREFIX.size:_PREFIX.size + packed_size]),
-                     text_size)
-    tensors = _tensors(header.pop('tensors'),
-                       body[_PREFIX.size + packed_size:])
+    if payload_start > len(body):
+      raise ArtifactError('the header is longer than the file')
+    header = _header(bytes(body[_PREFIX.size:payload_start]), text_size)
+    tensors = _tensors(header.pop('tensors'), body[payload_start:])
   except ArtifactError as error:
     raise ArtifactError(f'{name}: {error}') from error
   return header, tensors
@@ -97,12 +100,14 @@ def _header(packed: bytes, text_size: int) -> dict[str, Any]:
   if text_size > MAX_HEADER_NUM_BYTES:
     raise ArtifactError(f'a header of {text_size} bytes; at most '
                         f'{MAX_HEADER_NUM_BYTES} are allowed')
+  unpacker = zlib.decompressobj()
   try:
-    text = zlib.decompressobj().decompress(packed, text_size + 1)
+    text = unpacker.decompress(packed, text_size + 1)
     header = json.loads(text)
   except (zlib.error, ValueError, RecursionError) as error:
     raise ArtifactError(f'the header is damaged: {error}') from error
-  if (len(text) != text_size or not isinstance(header, dict)
+  if (len(text) != text_size or not unpacker.eof or unpacker.unused_data
+      or not isinstance(header, dict)
       or not isinstance(header.get('tensors'), list)):
     raise ArtifactError('the header is damaged')
   return header
@@ -119,6 +124,8 @@ def _check_entry(entry) -> None:
     name, shape, bits, num_steps, codec, length = entry
     ok = (isinstance(name, str) and isinstance(shape, list) and len(shape) <= 8
           and all(_is_count(side, MAX_ELEMENTS) for side in shape)
+          # NumPy refuses what overflows even where a side is 0.
+          and math.prod(max(side, 1) for side in shape) <= MAX_ELEMENTS
           and _is_count(bits, 16) and bits >= 2 and isinstance(codec, str)
           and codec in CODECS and _is_count(length, 2**40)
           and _is_count(num_steps, MAX_ELEMENTS)
@@ -133,6 +140,8 @@ def _tensors(entries: list, payload: memoryview) -> dict[str, Quantized]:
                         'allowed')
   for entry in entries:
     _check_entry(entry)
+  if len({entry[0] for entry in entries}) < len(entries):
+    raise ArtifactError('two tensors have one name')
   if sum(math.prod(entry[1]) for entry in entries) > MAX_ELEMENTS:
     raise ArtifactError(f'more than {MAX_ELEMENTS} numbers')
   if sum(2 * entry[3] + entry[5] for entry in entries) != len(payload):

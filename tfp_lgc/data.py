@@ -2,7 +2,7 @@
 
 import dataclasses
 import zlib
-from typing import Optional
+from typing import Callable, Optional
 
 import numpy as np
 import tensorflow as tf
@@ -20,7 +20,7 @@ MAX_CLASSES = 65536
 UNLABELED = ('all',)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)  # Arrays have no one truth.
 class Images:
   """Labelled images in memory.
 
@@ -113,13 +113,19 @@ def label_dtype(num_classes: int) -> np.dtype:
   return np.min_scalar_type(max(num_classes - 1, 0))
 
 
-def gzip_num_bytes(split: Split, num_classes: int) -> int:
-  """Size of the split's uint8 images, then its labels, by `gzip -9`."""
+def gzip_num_bytes(split: Split, num_classes: int,
+                   stop: Callable[[], bool] = lambda: False) -> int:
+  """Size of the split's uint8 images, then its labels, by `gzip -9`.
+
+  It is given up, and the size is that of a part, once `stop` returns True.
+  """
   gzip = zlib.compressobj(9, wbits=31)
   num_bytes, labels = 0, []
   for batch, batch_labels in split.batches(1000).as_numpy_iterator():
     num_bytes += len(gzip.compress(batch.tobytes()))
     labels.append(batch_labels.astype(label_dtype(num_classes)))
+    if stop():
+      break
   return (num_bytes + len(gzip.compress(np.concatenate(labels).tobytes()))
           + len(gzip.flush()))
 
@@ -135,7 +141,7 @@ def check_images(images, name: str) -> np.ndarray:
   Raises:
     DataError: for anything else.
   """
-  images = np.asarray(images)
+  images = _array(images, name)
   if images.ndim == 3:
     images = images[..., np.newaxis]
   if (images.ndim != 4 or images.shape[-1] not in (1, 3)
@@ -152,12 +158,21 @@ def check_images(images, name: str) -> np.ndarray:
     raise DataError(f'{name}: holds nan or infinite pixels; must be whole '
                     'numbers from 0 to 255')
   low, high = images.min(), images.max()
-  if low < 0 or high > 255 or (images != np.floor(images)).any():
+  if (low < 0 or high > 255 or (images != np.floor(images)).any()
+      or (images.dtype.kind == 'f' and high == 1)):
     raise DataError(
         f'{name}: got {images.dtype} pixels from {low:g} to {high:g}; must be '
         "whole numbers from 0 to 255 (from 0..1: np.round(255 * x).astype("
         "'uint8'))")
   return images.astype(np.uint8)
+
+
+def _array(values, name: str) -> np.ndarray:
+  try:
+    return np.asarray(values)
+  except ValueError as error:  # Rows of different lengths.
+    raise DataError(f'{name}: is no array; all rows must be of one size'
+                    ) from error
 
 
 def encode_labels(labels, num_images: int, name: str,
@@ -178,19 +193,23 @@ def encode_labels(labels, num_images: int, name: str,
   """
   if labels is None:
     labels = np.full(num_images, UNLABELED[0])
-  labels = np.asarray(labels)
+  labels = _array(labels, name)
   if labels.ndim == 2 and labels.shape[1] == 1:
     labels = labels[:, 0]
   if labels.ndim != 1 or len(labels) != num_images:
     raise DataError(f'{name}: got shape {labels.shape} for {num_images} '
                     'images; must be one label an image')
-  if labels.dtype.kind == 'f' and (labels != np.floor(labels)).any():
+  if labels.dtype.kind == 'f' and not (
+      (np.abs(labels) < 2**53) & (labels == np.floor(labels))).all():
     raise DataError(f'{name}: got {labels.dtype} labels that are not whole '
                     'numbers; must be whole numbers or strings')
   if labels.dtype.kind in 'fb':
     labels = labels.astype(np.int64)
   if labels.dtype.kind == 'S':
-    labels = np.char.decode(labels, 'utf-8')
+    try:
+      labels = np.char.decode(labels, 'utf-8')
+    except UnicodeDecodeError as error:
+      raise DataError(f'{name}: got bytes that are no UTF-8') from error
   if labels.dtype.kind not in 'iuUOT':
     raise DataError(f'{name}: got type {labels.dtype}; must be whole numbers '
                     'or strings')
@@ -234,6 +253,10 @@ def hold_out(labels: np.ndarray, fraction: float,
 
 def array_split(images: np.ndarray, labels: np.ndarray) -> Split:
   """A `Split` of arrays that passed `check_images` and `encode_labels`."""
+  if images.nbytes > SHUFFLE_NUM_BYTES:
+    # Files are often sorted by class, and a buffer shuffles only so far.
+    order = np.random.default_rng(0).permutation(len(images))
+    images, labels = images[order], labels[order]
   examples = tf.data.Dataset.from_tensor_slices(
       (images, labels.astype(np.int32)))
   return Split(examples, len(images), images.shape[1:])
@@ -257,9 +280,12 @@ def from_arrays(train, test=None, test_fraction: float = 0.0,
   Raises:
     DataError: for arrays of another form.
   """
+  labels_given = train[1] is not None
   images = check_images(train[0], f'{name}: x_train')
   labels, class_names = encode_labels(train[1], len(images), f'{name}: y_train')
-  if test is not None and len(test[0]):
+  if test is not None and test[1] is None and labels_given:
+    raise DataError(f'{name}: has x_test but no y_test')
+  if test is not None and np.size(test[0]):
     test_images = check_images(test[0], f'{name}: x_test')
     test_labels, _ = encode_labels(test[1], len(test_images),
                                    f'{name}: y_test', class_names)

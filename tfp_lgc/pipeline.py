@@ -1,9 +1,11 @@
 """The main job, end to end: compress, sample, evaluate."""
 
-import operator
+import contextlib
+import numbers
 import os
+import threading
 from concurrent import futures
-from typing import Any, Optional, Sequence, Union
+from typing import Any, Iterator, Optional, Sequence, Union
 
 import numpy as np
 import tensorflow as tf
@@ -12,9 +14,9 @@ import tf_keras as tfk
 from tfp_lgc import config as config_lib
 from tfp_lgc import data, latent, sources, train, tstr
 from tfp_lgc.artifact import Artifact, load
-from tfp_lgc.config import Config, EvaluateConfig
+from tfp_lgc.config import Config
 from tfp_lgc.data import Images, Source, Split
-from tfp_lgc.errors import LgcError
+from tfp_lgc.errors import DataError, LgcError
 from tfp_lgc.progress import Progress
 from tfp_lgc.sampler import BLOCK_SIZE
 
@@ -49,7 +51,8 @@ def compress(dataset, config: Optional[Config] = None, *,
     **overrides: settings by name, as the flags of `bin/compress`.
 
   Returns:
-    The artifact, in memory.
+    The artifact, in memory. The same settings give the same bytes on the same
+    machine, unless the program changes TensorFlow's global seed in between.
 
   Raises:
     ConfigError: for a setting that does not exist or is not allowed.
@@ -70,20 +73,28 @@ def compress(dataset, config: Optional[Config] = None, *,
   with progress.stage('mixture', num_classes):
     mixture, records = latent.fit(latents, labels, num_classes, config,
                                   lambda label: progress.step(label + 1))
-  progress.records += records
+  for row in records:
+    if 'label' in row:
+      row['class_name'] = source.class_names[row.pop('label')]
+    progress.record(**row)
   with progress.stage('pack'):
     counts = np.bincount(labels, minlength=num_classes)
     return Artifact.pack(model, mixture, source.class_names, counts, config)
 
 
-def open_source(dataset, config: Config) -> Source:
-  """A `Source` of whatever `compress` takes."""
+def open_source(dataset, config: Config, test=None) -> Source:
+  """A `Source` of whatever `compress` takes, and of test arrays."""
+  if isinstance(dataset, (tuple, list)) and len(dataset) == 2:
+    return data.from_arrays(dataset, test)
+  if test is not None:
+    raise DataError('test: is for a dataset of arrays; others bring theirs')
   if isinstance(dataset, Source):
     return dataset
   if isinstance(dataset, (str, os.PathLike)):
     config = config_lib.replace(config, dataset=os.fspath(dataset))
     return sources.load(config.data)
-  return data.from_arrays(dataset)
+  raise DataError(f'dataset: got {type(dataset).__name__}; must be a name or '
+                  'path, (images, labels), or a Source')
 
 
 class _TrainProgress(tfk.callbacks.Callback):
@@ -100,11 +111,18 @@ class _TrainProgress(tfk.callbacks.Callback):
     self._progress.step(step, f'loss {terms["loss"]:.4g}')
 
 
+def _whole(name: str, value, low: int) -> int:
+  """A whole number from `low` to 2^31 - 1."""
+  if (not isinstance(value, numbers.Integral) or isinstance(value, bool)
+      or not low <= int(value) < 2**31):
+    raise LgcError(f'{name} = {value!r}: must be a whole number from {low} to '
+                   f'{2**31 - 1}')
+  return int(value)
+
+
 def _seed_tensor(seed: int) -> np.ndarray:
   """The int32 `[2]` that the SavedModel's signatures take for `seed`."""
-  if not 0 <= operator.index(seed) < 2**31:
-    raise LgcError(f'seed = {seed}: must be from 0 to {2**31 - 1}')
-  return np.array([0, seed], np.int32)
+  return np.array([0, _whole('seed', seed, 0)], np.int32)
 
 
 def _opened(artifact: AnyArtifact) -> Artifact:
@@ -126,16 +144,15 @@ def sample(artifact: AnyArtifact, n: int, labels=None, seed: int = 0) -> Images:
   Args:
     artifact: an `Artifact`, or the path of one, see `load`.
     n: how many, at least 1.
-    labels: None for classes as frequent as in the training data; a class name;
-      or n labels, class names or positions in `class_names`.
+    labels: None for classes as frequent as in the training data; or a class
+      name, or n of them. A number stands for the class whose name it is.
     seed: from 0 to 2^31 - 1.
 
   Raises:
     LgcError: for n, labels or seed that are not allowed.
     ArtifactError: if the artifact cannot be opened.
   """
-  if operator.index(n) < 1:
-    raise LgcError(f'n = {n}: must be at least 1')
+  n = _whole('n', n, 1)
   artifact, seed_tensor = _opened(artifact), _seed_tensor(seed)
   positions = None if labels is None else _positions(artifact, labels, n)
   parts = []
@@ -160,17 +177,13 @@ def _positions(artifact: Artifact, labels, n: int) -> np.ndarray:
   if labels.shape != (n,):
     raise LgcError(f'labels: got shape {labels.shape}; must be one label or '
                    f'n = {n} of them')
-  if labels.dtype.kind in 'iu':
-    positions = labels.astype(np.int64)
-  else:
-    known = {name: i for i, name in enumerate(artifact.class_names)}
-    positions = np.array([known.get(str(label), -1) for label in labels])
   counts = np.array(artifact.class_counts)
-  bad = (positions < 0) | (positions >= len(counts))
-  bad[~bad] = counts[positions[~bad]] == 0
+  # A class without an image has a place in the artifact, but no mixture.
+  known = {name: i for i, name in enumerate(artifact.class_names) if counts[i]}
+  positions = np.array([known.get(str(label), -1) for label in labels])
+  bad = positions < 0
   if bad.any():
-    names = [name for name, count in zip(artifact.class_names, counts)
-             if count]
+    names = list(known)
     listed = ', '.join(names[:20]) + (', ...' if len(names) > 20 else '')
     raise LgcError(f'labels: {str(labels[bad][0])!r} is no class of the '
                    f'artifact; choose from {listed}')
@@ -200,28 +213,27 @@ def as_dataset(artifact: AnyArtifact, seed: int = 0) -> tf.data.Dataset:
   return positions.map(block, tf.data.AUTOTUNE).unbatch()
 
 
-def evaluate(artifact: AnyArtifact, dataset, *, runs: int = 1, seed: int = 0,
-             config: Optional[EvaluateConfig] = None,
-             progress: Optional[Progress] = None,
-             data_config: Optional[config_lib.DataConfig] = None,
-             ) -> dict[str, Any]:
+def evaluate(artifact: AnyArtifact, dataset, config: Optional[Config] = None,
+             *, test=None, runs: int = 1, progress: Optional[Progress] = None,
+             **overrides) -> dict[str, Any]:
   """Accuracy on real test images of judges trained on samples alone (TSTR),
   beside judges trained on the real train split with as many steps.
 
   ```python
   result = tfp_lgc.evaluate('out', 'digits', runs=3)
+  result = tfp_lgc.evaluate('out', (images, labels), test=(x_test, y_test))
   result['tstr_accuracy']['mean']
   ```
 
   Args:
     artifact: an `Artifact`, or the path of one.
-    dataset: as for `compress`; arrays must be a `Source` with a test split.
+    dataset: what it was made from, as for `compress`.
+    config: all settings; the seed is that of the first run.
+    test: `(images, labels)` to test on, where `dataset` is such a pair.
     runs: judges of each kind, each with a seed of its own; the samples of each
       run are drawn anew, as many as there are real images.
-    seed: of the first run.
-    config: of the judge.
     progress: hears how far the job is.
-    data_config: where the data set is.
+    **overrides: settings by name, e.g. `data_dir`, `judge_steps`, `seed`.
 
   Returns:
     `tstr_accuracy` and `real_accuracy`, each a dict of mean, stddev and runs
@@ -230,20 +242,20 @@ def evaluate(artifact: AnyArtifact, dataset, *, runs: int = 1, seed: int = 0,
   Raises:
     LgcError: if the two do not fit, or there is no test split, or one class.
   """
-  artifact = _opened(artifact)
-  settings = config_lib.Config(data=data_config or config_lib.DataConfig())
-  source = open_source(dataset, settings)
-  test = judging_split(artifact, source)
-  config, progress = config or EvaluateConfig(), progress or Progress()
+  runs, artifact = _whole('runs', runs, 1), _opened(artifact)
+  config = config_lib.replace(config or Config(), **overrides)
+  source = open_source(dataset, config, test)
+  test_split = judging_split(artifact, source)
+  progress = progress or Progress()
   results: dict[str, list[float]] = {'tstr_accuracy': [], 'real_accuracy': []}
   with progress.stage('evaluate', 2 * runs):
-    for run in range(seed, seed + runs):
+    for run in range(config.seed, config.seed + runs):
       drawn = sample(artifact, source.train.num_examples, seed=run)
       synthetic = data.array_split(drawn.images, drawn.labels)
       for name, split in (('tstr_accuracy', synthetic),
                           ('real_accuracy', source.train)):
-        value = tstr.accuracy(split, test, len(artifact.class_names), config,
-                              run)
+        value = tstr.accuracy(split, test_split, len(artifact.class_names),
+                              config.evaluate, run)
         results[name].append(round(value, 4))
         done = sum(len(values) for values in results.values())
         progress.step(done, f'{name} {value:.4f}')
@@ -269,19 +281,32 @@ def judging_split(artifact: Artifact, source: Source) -> Split:
     if tuple(got) != tuple(wanted):
       raise LgcError(f'dataset = {source.name!r}: has {name} {got}, the '
                      f'artifact {wanted}; give the data set it was made from')
+  if source.train.num_examples != sum(artifact.class_counts):
+    raise LgcError(
+        f'dataset = {source.name!r}: has {source.train.num_examples:,} train '
+        f'images, the artifact was made from {sum(artifact.class_counts):,}; '
+        'with another part held out (--test_fraction) the judge would be '
+        'tested on images that were compressed')
   return source.test
 
 
-def raw_sizes(source: Source) -> futures.Future:
-  """Raw and gzip bytes of the train split, computed beside other work.
+@contextlib.contextmanager
+def raw_sizes(source: Source) -> Iterator[futures.Future]:
+  """Sizes of the train split, computed beside other work.
 
-  Returns:
-    A future of `(raw_num_bytes, gzip_num_bytes)`.
+  Yields:
+    A future of `(raw_num_bytes, gzip_num_bytes)`; what is not done when the
+    block is left is given up.
   """
-  split: Split = source.train
-  num_classes = len(source.class_names)
+  num_classes, stop = len(source.class_names), threading.Event()
+
+  def sizes():
+    return (source.train.num_raw_bytes(num_classes),
+            data.gzip_num_bytes(source.train, num_classes, stop.is_set))
+
   executor = futures.ThreadPoolExecutor(1)
-  future = executor.submit(lambda: (split.num_raw_bytes(num_classes),
-                                    data.gzip_num_bytes(split, num_classes)))
-  executor.shutdown(wait=False)
-  return future
+  try:
+    yield executor.submit(sizes)
+  finally:
+    stop.set()
+    executor.shutdown(wait=False)

@@ -47,6 +47,9 @@ class Progress:
     if now - self._said < self._interval:
       return
     self._said = now
+    if not self._total:
+      self._say(f'{self._name} {done} {text}')
+      return
     left = (now - self._start) * (self._total / max(done, 1) - 1)
     self._say(f'{self._name} {done}/{self._total} {text} '
               f'({max(left, 0.0):.0f} s left)')

@@ -42,8 +42,11 @@ def npz(config: DataConfig) -> Source:
   try:
     with np.load(path, allow_pickle=False) as file:
       arrays = {name: file[name] for name in file.files}
+  # TypeError: one bare array; the next two: kinds of zip that Python refuses;
+  # MemoryError: a header that promises too much.
   except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError,
-          AttributeError) as error:
+          AttributeError, TypeError, NotImplementedError, RuntimeError,
+          MemoryError) as error:
     raise DataError(f'{path}: cannot be read as .npz: {error}') from error
   if 'x_train' not in arrays:
     raise DataError(f'{path}: has {", ".join(arrays) or "no array"}; must have '
@@ -85,10 +88,12 @@ def _read_idx(path: pathlib.Path) -> np.ndarray:
       content = file.read()
   except (OSError, EOFError, zlib.error) as error:
     raise DataError(f'{path}: cannot be read: {error}') from error
-  if content[:3] != IDX_UINT8 or len(content) < 4:
+  rank = content[3] if len(content) > 3 else 0
+  if content[:3] != IDX_UINT8 or rank not in (1, 2, 3, 4):
     raise DataError(f'{path}: is not an IDX file of unsigned bytes')
-  rank = content[3]
-  shape = np.frombuffer(content[4:4 + 4 * rank].ljust(4 * rank, b'\0'), '>u4')
+  if len(content) < 4 + 4 * rank:
+    raise DataError(f'{path}: ends within its header')
+  shape = np.frombuffer(content[4:4 + 4 * rank], '>u4')
   body = content[4 + 4 * rank:]
   if int(np.prod(shape, dtype=np.float64)) != len(body):
     raise DataError(f'{path}: announces {tuple(shape.tolist())} bytes, holds '
@@ -103,8 +108,8 @@ def folder(config: DataConfig) -> Source:
   is held out; images that lie in no class folder make one class.
   """
   root = _existing(config.dataset)
-  train = _class_files(root / 'train' if (root / 'train').is_dir() else root)
-  test = _class_files(root / 'test') if (root / 'test').is_dir() else []
+  train = _class_files(root / 'train' if _is_split(root, 'train') else root)
+  test = _class_files(root / 'test') if _is_split(root, 'test') else []
   if not train:
     raise DataError(f'{root}: has no train/CLASS/*.png (or .jpg), no '
                     'CLASS/*.png and no IDX files')
@@ -126,14 +131,26 @@ def folder(config: DataConfig) -> Source:
       if len(held_out) else None, class_names)
 
 
+def _is_split(root: pathlib.Path, name: str) -> bool:
+  """Whether a folder of this name is a split, and not a class so called."""
+  if _images(root / name, '*/*'):
+    return True
+  beside = [path for path in _images(root, '*/*')
+            if path.parent.name not in ('train', 'test')]
+  return bool(_images(root / name, '*')) and not beside
+
+
+def _images(root: pathlib.Path, pattern: str) -> list[pathlib.Path]:
+  return [path for path in sorted(root.glob(pattern))
+          if path.suffix.lower() in IMAGE_SUFFIXES]
+
+
 def _class_files(root: pathlib.Path) -> list[tuple[pathlib.Path, str]]:
   """(image file, class name), sorted; one class where nothing is in folders."""
-  files = [path for path in sorted(root.glob('*/*'))
-           if path.suffix.lower() in IMAGE_SUFFIXES]
+  files = _images(root, '*/*')
   if files:
     return [(path, path.parent.name) for path in files]
-  return [(path, data.UNLABELED[0]) for path in sorted(root.glob('*'))
-          if path.suffix.lower() in IMAGE_SUFFIXES]
+  return [(path, data.UNLABELED[0]) for path in _images(root, '*')]
 
 
 def _num_channels(paths: list[pathlib.Path]) -> int:
@@ -193,6 +210,10 @@ def tfds(config: DataConfig) -> Source:
   """Any TFDS data set of images of one size, prepared first if need be."""
   import tensorflow_datasets  # pylint: disable=g-import-not-at-top
   name = config.dataset
+  # TFDS would make it, and download into it.
+  if config.data_dir and not os.path.isdir(config.data_dir):
+    raise DataError(f'data_dir = {config.data_dir!r}: is no directory; make it '
+                    'if the data set is to be downloaded there')
   try:
     builder = tensorflow_datasets.builder(name,
                                           data_dir=config.data_dir or None)
@@ -201,7 +222,7 @@ def tfds(config: DataConfig) -> Source:
     raise DataError(
         f'dataset = {name!r}: is neither digits nor a TFDS name; write a path '
         f'with a slash (./{name})') from error
-  except (OSError, RuntimeError, AssertionError, ValueError,
+  except (OSError, RuntimeError, AssertionError, ValueError, ImportError,
           tensorflow_datasets.download.DownloadError) as error:
     raise DataError(
         f'dataset = {name!r}: is not prepared in '
@@ -211,23 +232,51 @@ def tfds(config: DataConfig) -> Source:
   return _tfds_source(builder, config)
 
 
+def _tfds_classes(builder, image_key: str, label_key: Optional[str],
+                  ) -> tuple[np.ndarray, tuple[str, ...]]:
+  """The labels that occur, int64, sorted, and their names."""
+  if not label_key:
+    return np.zeros(1, np.int64), data.UNLABELED
+  feature = builder.info.features[label_key]
+  if names := getattr(feature, 'names', None):
+    return np.arange(len(names)), tuple(names)
+  if feature.shape or not tf.as_dtype(feature.dtype).is_integer:
+    raise DataError(f'dataset = {builder.name!r}: its {label_key} is no whole '
+                    'number for each image')
+  # Plain numbers, whose range only the examples know; images stay undecoded.
+  import tensorflow_datasets  # pylint: disable=g-import-not-at-top
+  skip = {image_key: tensorflow_datasets.decode.SkipDecoding()}
+  values = np.unique([
+      int(row[label_key]) for which in builder.info.splits
+      for row in builder.as_dataset(split=which, decoders=skip)])
+  return values, tuple(str(value) for value in values)
+
+
 def _tfds_source(builder, config: DataConfig) -> Source:
   features = builder.info.features
-  keys = builder.info.supervised_keys or ('image', None)
-  image_key, label_key = keys[0], keys[1]
+  image_key, label_key = builder.info.supervised_keys or (
+      'image', 'label' if 'label' in features else None)
   shape = features[image_key].shape if image_key in features else None
   if not shape or len(shape) != 3 or None in shape or shape[-1] not in (1, 3):
     raise DataError(f'dataset = {config.dataset!r}: has no images of one size '
                     f'(its {image_key} has shape {shape})')
-  names = getattr(features[label_key], 'names', None) if label_key else None
-  class_names = tuple(names) if names else data.UNLABELED
+  if features[image_key].dtype != tf.uint8:
+    raise DataError(f'dataset = {config.dataset!r}: has images of type '
+                    f'{tf.as_dtype(features[image_key].dtype).name}; must be '
+                    'uint8')
+  values, class_names = _tfds_classes(builder, image_key, label_key)
+
+  def example(row):
+    if not label_key:
+      return row[image_key], tf.constant(0)
+    label = tf.cast(row[label_key], tf.int64)
+    tf.debugging.assert_non_negative(
+        label, f'dataset = {config.dataset}: has images without a label')
+    return row[image_key], tf.searchsorted(values, label[tf.newaxis])[0]
 
   def split(which: str) -> Split:
-    examples = builder.as_dataset(split=which, shuffle_files=False)
-    examples = examples.map(
-        lambda row: (row[image_key],
-                     tf.cast(row[label_key], tf.int32) if names
-                     else tf.constant(0)), num_parallel_calls=tf.data.AUTOTUNE)
+    examples = builder.as_dataset(split=which, shuffle_files=False).map(
+        example, num_parallel_calls=tf.data.AUTOTUNE)
     num_examples = builder.info.splits[which].num_examples
     if num_examples * int(np.prod(shape)) <= data.CACHE_NUM_BYTES:
       examples = examples.cache()
@@ -261,7 +310,11 @@ def kind(dataset: str) -> str:
     return 'digits'
   if dataset.endswith('.npz'):
     return 'npz'
-  if os.sep not in dataset and dataset not in ('.', '..'):
+  # A TFDS name may have a slash (emnist/letters); what exists is a path.
+  looks_like_name = os.sep not in dataset or (
+      dataset[0] not in './~' and dataset[-1] != '/'
+      and not os.path.exists(dataset))
+  if looks_like_name and dataset not in ('.', '..'):
     return 'tfds'
   has_idx = os.path.isdir(dataset) and any(
       'idx' in name and '-ubyte' in name for name in os.listdir(dataset))

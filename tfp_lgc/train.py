@@ -33,6 +33,14 @@ def schedule(config: TrainConfig, num_examples: int) -> tuple[int, int]:
   return rounds, math.ceil(steps / rounds)
 
 
+class _StopIfNotFinite(tfk.callbacks.Callback):
+  """As Keras' TerminateOnNaN, which prints where results are expected."""
+
+  def on_batch_end(self, batch, logs=None):
+    if not np.isfinite(logs['loss']):
+      self.model.stop_training = True
+
+
 def fit(config: Config, split: Split, num_classes: int,
         callbacks: Optional[list[tfk.callbacks.Callback]] = None,
         ) -> Autoencoder:
@@ -57,10 +65,10 @@ def fit(config: Config, split: Split, num_classes: int,
       config.train.learning_rate, rounds * steps)
   model.compile(tfk.optimizers.Adam(learning_rate),
                 steps_per_execution=min(steps, STEPS_PER_EXECUTION))
-  stop = tfk.callbacks.TerminateOnNaN()
   history = model.fit(
       split.batches(config.train.batch_size, seed=config.seed), epochs=rounds,
-      steps_per_epoch=steps, callbacks=[stop, *(callbacks or [])], verbose=0)
+      steps_per_epoch=steps, verbose=0,
+      callbacks=[_StopIfNotFinite(), *(callbacks or [])])
   loss = history.history['loss'][-1]
   if not np.isfinite(loss):
     raise FloatingPointError(

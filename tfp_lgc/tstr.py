@@ -6,7 +6,7 @@ arXiv 1706.02633, section 4.1.2.
 """
 
 import statistics
-from typing import Sequence
+from typing import Optional, Sequence
 
 import tensorflow as tf
 import tf_keras as tfk
@@ -52,7 +52,7 @@ def accuracy(train: Split, test: Split, num_classes: int,
   return float(judge.evaluate(test.batches(1000).map(scaled), verbose=0)[1])
 
 
-def summarize(values: Sequence[float]) -> dict[str, float]:
-  """Mean and sample standard deviation (nan of a single value)."""
-  stddev = statistics.stdev(values) if len(values) > 1 else float('nan')
+def summarize(values: Sequence[float]) -> dict[str, Optional[float]]:
+  """Mean and sample standard deviation (None of a single value)."""
+  stddev = statistics.stdev(values) if len(values) > 1 else None
   return {'mean': statistics.fmean(values), 'stddev': stddev}

@@ -1,21 +1,24 @@
 """Writing labelled images to disk: .npz, a contact sheet, a folder of PNGs."""
 
+import hashlib
 import math
-import os
 import pathlib
-import shutil
-import tempfile
+import re
 import urllib.parse
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tfp_lgc.errors import ConfigError
+from tfp_lgc.staging import replacing
 
 if TYPE_CHECKING:
   from tfp_lgc.data import Images
 
 __all__ = ['WRITERS', 'check_output', 'write']
+
+# Of a file name, in bytes, on the usual file systems: 255.
+MAX_NAME_LENGTH = 200
 
 
 def _npz(images: 'Images', path: pathlib.Path) -> None:
@@ -24,8 +27,8 @@ def _npz(images: 'Images', path: pathlib.Path) -> None:
   y_train holds whole numbers if all class names are such, else names.
   """
   names = images.class_names
-  numbers = all(name.lstrip('-').isdecimal() and str(int(name)) == name
-                for name in names)
+  # Names that are whole numbers of 64 bits, written as Python writes them.
+  numbers = all(re.fullmatch('0|-?[1-9][0-9]{0,17}', name) for name in names)
   values = np.array([int(name) for name in names] if numbers else names)
   np.savez_compressed(path, x_train=images.images,
                       y_train=values[images.labels])
@@ -40,7 +43,7 @@ def _contact_sheet(images: 'Images', path: pathlib.Path) -> None:
   """All images in one, row by row, as square as may be."""
   from PIL import Image  # pylint: disable=g-import-not-at-top
   n, height, width, channels = images.images.shape
-  columns = math.ceil(math.sqrt(n * height / width))
+  columns = min(n, math.ceil(math.sqrt(n * height / width)))
   rows = math.ceil(n / columns)
   sheet = np.zeros([rows * columns, height, width, channels], np.uint8)
   sheet[:n] = images.images
@@ -50,13 +53,20 @@ def _contact_sheet(images: 'Images', path: pathlib.Path) -> None:
       [rows * height, columns * width, channels]))).save(path, 'PNG')
 
 
+def _folder_name(class_name: str) -> str:
+  """A name that every file system takes, another one for every class."""
+  quoted = urllib.parse.quote(class_name, safe=' ,()',
+                              errors='surrogatepass').replace('.', '%2E')
+  if len(quoted) > MAX_NAME_LENGTH:
+    digest = hashlib.sha256(quoted.encode()).hexdigest()[:16]
+    return f'{quoted[:MAX_NAME_LENGTH - 17]}~{digest}'
+  return quoted or '%'
+
+
 def _folder(images: 'Images', path: pathlib.Path) -> None:
   """CLASS/000000.png ...; what a file name cannot hold becomes %XX."""
   from PIL import Image  # pylint: disable=g-import-not-at-top
-  folders = []
-  for name in images.class_names:
-    quoted = urllib.parse.quote(name, safe=' ,()') or '%'
-    folders.append(path / quoted.replace('.', '%2E'))
+  folders = [path / _folder_name(name) for name in images.class_names]
   for folder in folders:
     folder.mkdir(parents=True, exist_ok=True)
   digits = len(str(len(images)))
@@ -70,27 +80,26 @@ WRITERS = {'.npz': _npz, '.png': _contact_sheet, '': _folder}
 def check_output(output: str, overwrite: bool) -> None:
   """Refuses an output of unknown kind, or one that exists, before any work."""
   path = pathlib.Path(output)
+  if not path.name:
+    raise ConfigError(f'output = {output!r}: has no name; write a new one')
   if path.suffix not in WRITERS:
     raise ConfigError(f'output = {output!r}: must end in .npz or .png, or be a '
                       'directory without an ending')
-  if path.is_dir() and (path.suffix or not overwrite) and any(path.iterdir()):
+  if path.is_dir() and (path.suffix or any(path.iterdir())):
     raise ConfigError(f'output = {output!r}: is a directory that holds '
-                      'something; --overwrite replaces a directory')
-  if path.is_file() and not overwrite:
-    raise ConfigError(f'output = {output!r}: exists; --overwrite to replace it')
+                      'something, which is never replaced; name another')
+  if path.exists() and not path.is_dir():
+    if not path.suffix:
+      raise ConfigError(f'output = {output!r}: is a file; without an ending it '
+                        'must be a directory')
+    if not overwrite:
+      raise ConfigError(f'output = {output!r}: exists; --overwrite to replace '
+                        'it')
 
 
 def write(images: 'Images', output: str) -> None:
-  """Writes in the form that the ending of `output` names, then renames: what
-  stood there stands until all is written."""
+  """Writes in the form that the ending of `output` names; what stood there
+  stands until all is written."""
   path = pathlib.Path(output)
-  path.parent.mkdir(parents=True, exist_ok=True)
-  staging = pathlib.Path(tempfile.mkdtemp(prefix='.staging-', dir=path.parent))
-  try:
-    made = staging / ('new' + path.suffix)
-    WRITERS[path.suffix](images, made)
-    if path.is_dir():
-      os.rename(path, staging / 'old')
-    os.replace(made, path)
-  finally:
-    shutil.rmtree(staging, ignore_errors=True)
+  with replacing(path.parent, [path.name]) as new:
+    WRITERS[path.suffix](images, new / path.name)

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import time
 from typing import Any, Mapping, Optional, Sequence
 
 from tfp_lgc import flags
@@ -33,7 +34,8 @@ class Run:
       True, 'Train a judge on samples and one on the real images, and test '
       'both on the test split.')
   tensorboard: bool = setting(
-      False, 'Log losses, reconstructions and samples to OUTPUT/tensorboard.')
+      False, 'Log losses, reconstructions and samples to '
+      'OUTPUT/tensorboard/TIME.')
   seed: int = setting(
       0, 'Same seed, same machine, same bytes.', low=0, high=2**31 - 1)
 
@@ -54,23 +56,22 @@ def _compress(argv: Sequence[str]) -> None:
   source = sources.load(config.data)
   log = progress.Progress(say)
   log.record(event='config', **dataclasses.asdict(config))
-  sizes = pipeline.raw_sizes(source)
   tensorboard = _tensorboard(options, source)
-  artifact = pipeline.compress(source, config, progress=log,
-                               callbacks=tensorboard)
-  with log.stage('save'):
-    artifact.save(options.output, log.records, options.overwrite)
-  for callback in tensorboard:
-    callback.samples(pipeline.sample(artifact, 16).images)
-  accuracies = {}
-  if options.evaluate and (reason := pipeline.cannot_judge(source)):
-    say(f'no evaluation: {reason}')
-  elif options.evaluate:
-    result = pipeline.evaluate(artifact, source, seed=config.seed,
-                               config=config.evaluate, progress=log)
-    accuracies = {name: value['mean'] for name, value in result.items()}
-  summary = _summary(config, artifact, options.output, sizes.result(), log,
-                     accuracies)
+  with pipeline.raw_sizes(source) as sizes:
+    artifact = pipeline.compress(source, config, progress=log,
+                                 callbacks=tensorboard)
+    with log.stage('save'):
+      artifact.save(options.output, log.records, options.overwrite)
+    for callback in tensorboard:
+      callback.samples(pipeline.sample(artifact, 16).images)
+    accuracies = {}
+    if options.evaluate and (reason := pipeline.cannot_judge(source)):
+      say(f'no evaluation: {reason}')
+    elif options.evaluate:
+      result = pipeline.evaluate(artifact, source, config, progress=log)
+      accuracies = {name: value['mean'] for name, value in result.items()}
+    summary = _summary(config, artifact, options.output, sizes.result(), log,
+                       accuracies)
   artifact_lib.write_metrics(options.output, [
       *log.records, {'event': 'summary', **summary}])
   print_table(_table(summary, options.output))
@@ -81,7 +82,9 @@ def _tensorboard(options: Run, source) -> list:
   if not options.tensorboard:
     return []
   from tfp_lgc import tensorboard
-  return [tensorboard.Log(os.path.join(options.output, 'tensorboard'),
+  # A folder for each run, or an --overwrite would mix their curves.
+  run = time.strftime('%Y%m%d-%H%M%S')
+  return [tensorboard.Log(os.path.join(options.output, 'tensorboard', run),
                           source.train)]
 
 
@@ -119,7 +122,7 @@ def _table(summary: Mapping[str, Any], output: str) -> list[tuple[str, str]]:
       ('raw images and labels', f'{summary["raw_num_bytes"]:,} bytes'),
       ('gzip -9', f'{summary["gzip_num_bytes"]:,} bytes'),
       ('artifact.lgc', f'{summary["num_bytes"]:,} bytes, '
-       f'1/{summary["compression_ratio"]:,.0f} of raw'),
+       f'{100 - summary["reduction_percent"]:.4g} % of raw'),
       ('SavedModel, .tar.gz', f'{summary["saved_model_num_bytes"]:,} bytes'),
       ('components per class', f'{min(components)} to {max(components)}'),
   ]

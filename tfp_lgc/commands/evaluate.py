@@ -2,11 +2,11 @@
 
 import dataclasses
 import json
-from typing import Optional, Sequence
+from typing import Any, Mapping, Optional, Sequence
 
 from tfp_lgc import flags
 from tfp_lgc.commands.run import print_table, run, say, start_tensorflow
-from tfp_lgc.config import DataConfig, EvaluateConfig, setting
+from tfp_lgc.config import Config, DataConfig, EvaluateConfig, setting
 
 USAGE = """\
 Trains a judge only on samples of an artifact and one on the real train split,
@@ -36,14 +36,20 @@ def _evaluate(argv: Sequence[str]) -> None:
   artifact = artifact_lib.load(options.artifact)
   log = progress.Progress(say)
   result = pipeline.evaluate(
-      artifact, data_config.dataset, runs=options.runs, seed=options.seed,
-      config=config, progress=log, data_config=data_config)
-  print_table([
-      (what, f'{result[key]["mean"]:.2%} (stddev {result[key]["stddev"]:.2%}, '
-       f'{options.runs} runs)') for what, key in (
-           ('judge trained on samples', 'tstr_accuracy'),
-           ('judge trained on real', 'real_accuracy'))])
+      artifact, data_config.dataset,
+      Config(data=data_config, evaluate=config, seed=options.seed),
+      runs=options.runs, progress=log)
+  print_table([(what, _spread(result[key])) for what, key in (
+      ('judge trained on samples', 'tstr_accuracy'),
+      ('judge trained on real', 'real_accuracy'))])
   print(json.dumps({
       'artifact': options.artifact, 'dataset': data_config.dataset,
       'num_bytes': artifact.num_bytes, **result, 'seed': options.seed,
       'judge_steps': config.judge_steps, 'seconds': log.seconds}))
+
+
+def _spread(accuracy: Mapping[str, Any]) -> str:
+  if accuracy['stddev'] is None:
+    return f'{accuracy["mean"]:.2%} (1 run)'
+  return (f'{accuracy["mean"]:.2%} (stddev {accuracy["stddev"]:.2%}, '
+          f'{len(accuracy["runs"])} runs)')

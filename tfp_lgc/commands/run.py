@@ -21,10 +21,14 @@ def run(body: Callable[[Sequence[str]], None],
   argv = list(sys.argv if argv is None else argv)
   name = argv[0] = os.path.basename(argv[0])
   try:
-    body(argv)
+    try:
+      body(argv)
+    except flags.HelpRequested as request:
+      print(request)
+    sys.stdout.flush()
     return 0
-  except flags.HelpRequested as request:
-    print(request)
+  except BrokenPipeError:  # As from `| head`: nobody reads on.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
   except KeyboardInterrupt:
     print(f'{name}: interrupted', file=sys.stderr)
@@ -36,7 +40,19 @@ def run(body: Callable[[Sequence[str]], None],
   except (errors.LgcError, FloatingPointError) as error:
     line = ' '.join(str(error).split())
     print(f'{name}: error: {line}', file=sys.stderr)
+  except Exception as error:
+    if not _is_tensorflow_error(error):
+      raise
+    # What data and disks cause within a graph; the first line says it.
+    print(f'{name}: error: {str(error).splitlines()[0]}', file=sys.stderr)
   return 2
+
+
+def _is_tensorflow_error(error: Exception) -> bool:
+  """Whether a TensorFlow operation raised it; does not import TensorFlow."""
+  tensorflow = sys.modules.get('tensorflow')
+  return tensorflow is not None and isinstance(error,
+                                               tensorflow.errors.OpError)
 
 
 def say(line: str) -> None:

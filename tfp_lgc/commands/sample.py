@@ -24,7 +24,7 @@ class Samples:
   output: str = setting(
       'samples.npz', 'x.npz (arrays x_train, y_train), x.png (one contact '
       'sheet), or a directory (CLASS/*.png).')
-  overwrite: bool = setting(False, 'Replace what stands at --output.')
+  overwrite: bool = setting(False, 'Replace a file that stands at --output.')
 
 
 def main(argv: Optional[Sequence[str]] = None) -> int:

@@ -1,0 +1,54 @@
+"""A small artifact, and files written by hand after BUILD.md."""
+
+import hashlib
+import json
+import struct
+import zlib
+
+import numpy as np
+import pytest
+
+import tfp_lgc
+
+
+@pytest.fixture(scope='session')
+def lgc_file():
+  """A function that makes a file with a right checksum out of anything."""
+  def make(header, payload=b'', version=1, text=None, packed=None,
+           packed_size=None, text_size=None):
+    if text is None:
+      text = json.dumps(header).encode()
+    if packed is None:
+      packed = zlib.compress(text)
+    body = b'\x89LGC\r\n\x1a\n' + struct.pack(
+        '<HII', version, len(packed) if packed_size is None else packed_size,
+        len(text) if text_size is None else text_size) + packed + payload
+    return body + hashlib.sha256(body).digest()
+  return make
+
+
+def _images():
+  """64 images whose brightness tells their class; one class has one image."""
+  rng = np.random.default_rng(0)
+  names = np.array(['ape', 'cat', 'emu'])
+  labels = np.arange(64) % 2 * 2
+  labels[-1] = 1
+  images = rng.integers(0, 100, [64, 7, 6, 3]) + 70 * labels[:, None, None,
+                                                             None]
+  return images.astype(np.uint8), names[labels]
+
+
+@pytest.fixture(scope='session')
+def artifact():
+  """Of 3 classes, RGB, with a conv decoder."""
+  return tfp_lgc.compress(
+      _images(), trunk='conv', head='normal_diag', epochs=2, batch_size=16,
+      latent_size=2, hidden_size=4, num_filters=2, num_components_max=3)
+
+
+@pytest.fixture(scope='session')
+def saved(artifact, tmp_path_factory):
+  """The directory of the same, saved. Not to be written to."""
+  directory = tmp_path_factory.mktemp('saved') / 'out'
+  artifact.save(directory, metrics=[{'event': 'a'}, {'event': 'b'}])
+  return directory

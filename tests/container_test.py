@@ -1,0 +1,287 @@
+"""Files written by hand after BUILD.md, and files that are not to be read.
+
+`lgc_file` of conftest.py knows the format from its description alone.
+"""
+
+import itertools
+import json
+import struct
+import tracemalloc
+import zlib
+
+import numpy as np
+import pytest
+
+from tfp_lgc import codec, container
+from tfp_lgc.errors import ArtifactError
+
+HEADER = {'model': {'model': 'vae'}, 'class_names': ['a', 'ü']}
+
+
+def _tensors():
+  rng = np.random.default_rng(0)
+  return {
+      'kernel': codec.quantize(rng.normal(size=[3, 2]), 6),
+      'bias': codec.quantize(rng.normal(size=[5]), 12),
+      'zeros': codec.quantize(np.zeros([2, 40, 2]), 8),
+      'none': codec.quantize(np.zeros([0, 3]), 4),
+  }
+
+
+def _same(tensors, expected):
+  assert list(tensors) == list(expected)
+  for name, tensor in expected.items():
+    np.testing.assert_array_equal(tensors[name].values, tensor.values)
+    np.testing.assert_array_equal(tensors[name].steps, tensor.steps)
+    assert tensors[name].bits == tensor.bits
+
+
+def test_what_is_written_is_read():
+  header, tensors = container.loads(container.dumps(HEADER, _tensors()))
+  assert header == HEADER
+  _same(tensors, _tensors())
+
+
+def test_what_is_read_is_written():
+  content = container.dumps(HEADER, _tensors())
+  assert container.dumps(*container.loads(content)) == content
+
+
+def test_a_file_made_by_hand_has_the_values_it_says(lgc_file):
+  # 0.5 and 1.5 as bfloat16, then 1, -7 / 0, 7 / -1, 2 in 4 bits.
+  kernel = struct.pack('<HH', 0x3F00, 0x3FC0) + bytes([0x91, 0x8F, 0x7A])
+  # 2^-10 as bfloat16, then 3, -300 in 12 bits: 2051, 1748.
+  bias = struct.pack('<H', 0x3A80) + bytes([0x80, 0x36, 0xD4])
+  content = lgc_file(
+      {'model': 1, 'tensors': [['kernel', [3, 2], 4, 2, 'packed', 3],
+                               ['bias', [2], 12, 1, 'packed', 3]]},
+      kernel + bias)
+  header, tensors = container.loads(content)
+  assert header == {'model': 1}
+  np.testing.assert_array_equal(
+      codec.dequantize(tensors['kernel']),
+      np.float32([[0.5, -10.5], [0, 10.5], [-0.5, 3]]))
+  np.testing.assert_array_equal(codec.dequantize(tensors['bias']),
+                                np.float32([3 / 1024, -300 / 1024]))
+
+
+def test_what_is_written_has_the_layout_described():
+  content = container.dumps(HEADER, _tensors())
+  version, packed_size, text_size = struct.unpack('<HII', content[8:18])
+  assert (content[:8], version) == (b'\x89LGC\r\n\x1a\n', 1)
+  text = zlib.decompress(content[18:18 + packed_size])
+  assert len(text) == text_size
+  header = json.loads(text)
+  start = 18 + packed_size
+  for name, shape, bits, num_steps, which, length in header['tensors']:
+    expected = _tensors()[name]
+    assert (tuple(shape), bits) == (expected.values.shape, expected.bits)
+    halves = struct.unpack_from(f'<{num_steps}H', content, start)
+    steps = struct.unpack(f'<{num_steps}f', b''.join(
+        b'\0\0' + struct.pack('<H', half) for half in halves))
+    np.testing.assert_array_equal(np.float32(steps), expected.steps)
+    start += 2 * num_steps
+    np.testing.assert_array_equal(
+        codec.CODECS[which].decode(content[start:start + length], tuple(shape),
+                                   bits), expected.values)
+    start += length
+  assert start + 32 == len(content)
+
+
+def test_every_accident_is_found():
+  content = container.dumps(HEADER, _tensors())
+  cut = [content[:i] for i in range(len(content))]
+  flipped = [content[:i] + bytes([byte ^ 1 << i % 8]) + content[i + 1:]
+             for i, byte in enumerate(content)]
+  for bad in (*cut, *flipped, content + b'\0', b'', content[::-1]):
+    with pytest.raises(ArtifactError, match='^here: '):
+      container.loads(bad, 'here')
+
+
+def test_another_kind_of_file_is_named_so():
+  with pytest.raises(ArtifactError, match='x.lgc: is not an .lgc artifact'):
+    container.loads(b'PK\3\4' + bytes(100), 'x.lgc')
+
+
+@pytest.mark.parametrize('version', [2, 65535])
+def test_a_newer_version_is_named_so(version, lgc_file):
+  content = lgc_file({'tensors': []}, version=version)
+  # Also where the rest of the file is not as of today, checksum and all.
+  for file in (content, content[:18], content[:14] + bytes(100)):
+    with pytest.raises(ArtifactError, match=f'version {version}.*newer'):
+      container.loads(file)
+
+
+def test_there_was_no_version_before_the_first(lgc_file):
+  with pytest.raises(ArtifactError):
+    container.loads(lgc_file({'tensors': []}, version=0))
+
+
+TEXTS = {
+    'empty': b'', 'no JSON': b'{"tensors":', 'no UTF-8': b'{"tensors":[],"\xff',
+    'list': b'[]', 'number': b'7', 'no tensors': b'{}',
+    'tensors: null': b'{"tensors":null}', 'tensors: dict': b'{"tensors":{}}',
+    'tensors: text': b'{"tensors":"abc"}',
+    'deep': b'[' * 100_000, 'deep within': b'{"tensors":' + b'[' * 100_000,
+    'deep and whole': b'{"tensors":[],"a":%s}' % (
+        b'[' * 100_000 + b']' * 100_000),
+    'a number of many digits': b'{"tensors":[],"a":%s}' % (b'9' * 10_000),
+}
+
+
+@pytest.mark.parametrize('text', TEXTS.values(), ids=TEXTS)
+def test_a_header_that_is_none_is_refused(text, lgc_file):
+  with pytest.raises(ArtifactError, match='header'):
+    container.loads(lgc_file(None, text=text))
+
+
+_TEXT = b'{"tensors":[]}'
+PACKED = {
+    'size too small': {'text_size': len(_TEXT) - 1},
+    'size too large': {'text_size': len(_TEXT) + 1},
+    'size 0': {'text_size': 0},
+    'size beyond the limit': {'text_size': 2**24 + 1},
+    'nothing': {'packed': b''},
+    'no zlib': {'packed': b'no zlib at all'},
+    'cut': {'packed': zlib.compress(_TEXT)[:-5]},
+    'without its end': {'packed': zlib.compress(_TEXT)[:-1]},
+    'something after it': {'packed': zlib.compress(_TEXT) + b'hidden'},
+    'packed size too small': {'packed_size': 5},
+    'packed size beyond the file': {'packed_size': 2**32 - 1},
+}
+
+
+@pytest.mark.parametrize('parts', PACKED.values(), ids=PACKED)
+def test_a_header_is_packed_exactly(parts, lgc_file):
+  assert container.loads(lgc_file(None, text=_TEXT)) == ({}, {})
+  with pytest.raises(ArtifactError):
+    container.loads(lgc_file(None, **{'text': _TEXT, **parts}))
+
+
+@pytest.mark.parametrize('announced', [100, 2**26])
+def test_a_bomb_takes_no_memory(announced, lgc_file):
+  content = lgc_file(None, text=b' ' * 2**26, text_size=announced)
+  assert len(content) < 2**17
+  tracemalloc.start()
+  try:
+    with pytest.raises(ArtifactError):
+      container.loads(content)
+    _, peak = tracemalloc.get_traced_memory()
+  finally:
+    tracemalloc.stop()
+  assert peak < 2**22
+
+
+# What may stand at each place of [name, shape, bits, steps, codec, length].
+GOOD = ['x', [2, 3], 4, 3, 'packed', 3]
+BAD = {
+    0: [None, 7, ['x'], True],
+    1: [None, 6, '23', {}, [2.0, 3], [2, '3'], [True, 3], [-2, -3], [2, -3],
+        [2**28 + 1, 3], [10**30, 3], [2, 3, 1], [3, 2], [6], [],
+        [float('nan'), 3], [[2], 3], [1] * 7 + [2, 3], [1] * 10_000],
+    2: [None, 0, 1, 17, -4, 4.0, True, '4', 5, 10**30],
+    3: [None, 0, 1, 2, 4, -3, 3.0, True, '3', 10**30],
+    4: [None, 0, '', 'zip', 'Packed', ['packed'], {}, 'lzma'],
+    5: [None, 0, 2, 4, -3, 3.0, '3', True, 10**30, 2**40],
+}
+_ENTRIES = {
+    'none': None, 'text': 'x', 'short': GOOD[:5], 'long': GOOD + [0],
+    'empty': [], 'dict': {'name': 'x'}, 'number': 7}
+_ENTRIES.update({
+    f'{i}: {str(value)[:20]}': GOOD[:i] + [value] + GOOD[i + 1:]
+    for i, values in BAD.items() for value in values})
+PAYLOAD = struct.pack('<HHH', 0x3F80, 0x3F80, 0x3F80) + b'\x88\x88\x88'
+
+
+@pytest.mark.parametrize('entry', _ENTRIES.values(), ids=_ENTRIES)
+def test_a_tensor_that_is_badly_described_is_refused(entry, lgc_file):
+  assert container.loads(lgc_file({'tensors': [GOOD]}, PAYLOAD))
+  with pytest.raises(ArtifactError):
+    container.loads(lgc_file({'tensors': [entry]}, PAYLOAD))
+
+
+def test_true_is_not_one_nor_is_a_float(lgc_file):
+  good, payload = ['x', [1], 4, 1, 'packed', 1], b'\x80\x3f\x80'
+  assert container.loads(lgc_file({'tensors': [good]}, payload))
+  for one in (True, 1.0):
+    for i, value in ((1, [one]), (3, one), (5, one)):
+      entry = good[:i] + [value] + good[i + 1:]
+      with pytest.raises(ArtifactError):
+        container.loads(lgc_file({'tensors': [entry]}, payload))
+
+
+@pytest.mark.parametrize('payload', [
+    b'', PAYLOAD[:-1], PAYLOAD + b'\0', PAYLOAD * 2])
+def test_tensors_fill_the_file_exactly(payload, lgc_file):
+  with pytest.raises(ArtifactError):
+    container.loads(lgc_file({'tensors': [GOOD]}, payload))
+
+
+@pytest.mark.parametrize('step, position', itertools.product(
+    [0x7F80, 0xFF80, 0x7FC0, 0x7F81, 0xFFFF], range(3)))
+def test_a_step_is_finite(step, position, lgc_file):
+  steps = [0x3F80] * 3
+  steps[position] = step
+  payload = struct.pack('<HHH', *steps) + PAYLOAD[6:]
+  with pytest.raises(ArtifactError, match='x: .*finite'):
+    container.loads(lgc_file({'tensors': [GOOD]}, payload))
+
+
+def test_a_name_stands_for_one_tensor(lgc_file):
+  with pytest.raises(ArtifactError):
+    container.loads(lgc_file({'tensors': [GOOD, GOOD]}, PAYLOAD * 2))
+
+
+@pytest.mark.parametrize('shape', [
+    [2**28, 2], [2**14 + 1, 2**14], [2**28] * 8], ids=str)
+def test_more_numbers_than_allowed_are_refused(shape, lgc_file):
+  # Without a byte of theirs in the file: nothing may be taken for them.
+  entry = ['x', shape, 2, shape[-1], 'lzma', 0]
+  with pytest.raises(ArtifactError, match='numbers|described'):
+    container.loads(lgc_file({'tensors': [entry]}))
+
+
+def test_numbers_are_counted_over_all_tensors(lgc_file):
+  entries = [[name, [2**25], 2, 1, 'lzma', 0] for name in 'xyz']
+  with pytest.raises(ArtifactError, match='numbers'):
+    container.loads(lgc_file({'tensors': entries}))
+
+
+def test_more_tensors_than_allowed_are_refused(lgc_file):
+  entries = [[str(i), [0, 0], 2, 0, 'packed', 0] for i in range(10_001)]
+  assert len(container.loads(lgc_file({'tensors': entries[1:]}))[1]) == 10_000
+  with pytest.raises(ArtifactError, match='10001 tensors'):
+    container.loads(lgc_file({'tensors': entries}))
+
+
+@pytest.mark.parametrize('which', codec.CODECS)
+@pytest.mark.parametrize('rank', [2, 3, 8])
+def test_no_number_in_a_large_shape_is_read_or_refused(which, rank, lgc_file):
+  """The empty tensor: sides that multiply to nothing, however large."""
+  shape = [2**26] * (rank - 1) + [0]
+  code = codec.CODECS[which].encode(np.zeros(0, np.int32), 8)
+  content = lgc_file({'tensors': [['x', shape, 8, 0, which, len(code)]]}, code)
+  try:
+    _, tensors = container.loads(content)
+  except ArtifactError:
+    return
+  assert tensors['x'].values.shape == tuple(shape)
+
+
+def test_any_tampering_with_a_good_checksum_ends_in_an_artifact_error(lgc_file):
+  """Whoever makes files can make checksums; other errors must not get out."""
+  content = container.dumps(HEADER, _tensors())
+  packed_size, = struct.unpack_from('<I', content, 10)
+  text = zlib.decompress(content[18:18 + packed_size])
+  payload = content[18 + packed_size:-32]
+  rng = np.random.default_rng(0)
+  num_refused = 0
+  for _ in range(1000):
+    parts = [bytearray(text), bytearray(payload)]
+    part = parts[rng.integers(2)]
+    part[rng.integers(len(part))] = rng.integers(256)
+    try:
+      container.loads(lgc_file(None, bytes(parts[1]), text=bytes(parts[0])))
+    except ArtifactError:
+      num_refused += 1
+  assert num_refused > 100

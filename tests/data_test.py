@@ -1,0 +1,338 @@
+"""Arrays in, streams out; NumPy and gzip are the judges."""
+
+import gzip
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfp_lgc import data
+from tfp_lgc.errors import DataError
+
+GRAY = np.random.default_rng(0).integers(0, 256, [6, 4, 5], np.uint8)
+RGB = np.random.default_rng(1).integers(0, 256, [6, 4, 5, 3], np.uint8)
+NUM_EXAMPLES = 50
+
+
+@pytest.fixture(scope='module')
+def split():
+  """Each image has its own label, by which it is known again."""
+  pixels = np.random.default_rng(0).integers(
+      0, 256, [NUM_EXAMPLES, 3, 2, 1], np.uint8)
+  return data.array_split(pixels, np.arange(NUM_EXAMPLES))
+
+
+def _order(batches):
+  return np.concatenate([labels for _, labels in batches.as_numpy_iterator()])
+
+
+# Images.
+
+
+@pytest.mark.parametrize('images, labels', [
+    (RGB.astype(np.float32), np.zeros(6, np.int32)),
+    (GRAY, np.zeros(6, np.int32)),
+    (RGB, np.zeros(5, np.int32)),
+    (RGB, np.zeros(0, np.int32)),
+])
+def test_images_refuse_another_form(images, labels):
+  with pytest.raises(DataError, match='images'):
+    data.Images(images, labels, ('a',))
+
+
+def test_images_count_themselves():
+  assert len(data.Images(RGB, np.zeros(6, np.int32), ('a',))) == 6
+
+
+@pytest.mark.parametrize('images', [
+    GRAY, GRAY[..., np.newaxis], GRAY.astype(np.int64), GRAY.astype(np.uint16),
+    GRAY.astype(np.float32), GRAY.astype(np.float64), GRAY.tolist(),
+    GRAY.astype('>i4'), GRAY[:, ::-1]], ids=lambda x: type(x).__name__)
+def test_gray_images_of_any_type_lose_nothing(images):
+  got = data.check_images(images, 'x')
+  assert got.dtype == np.uint8
+  np.testing.assert_array_equal(
+      got, np.asarray(images).reshape([6, 4, 5, 1]))
+
+
+def test_rgb_images_stay_what_they_are():
+  np.testing.assert_array_equal(data.check_images(RGB, 'x'), RGB)
+
+
+@pytest.mark.parametrize('images, words', [
+    (GRAY / 255, 'np.round'),
+    (GRAY + 0.5, 'whole'),
+    (np.where(GRAY > 9, GRAY.astype(int), -1), 'from -1 '),
+    (np.where(GRAY > 9, GRAY.astype(int), 256), 'to 256;'),
+    (np.where(GRAY > 9, GRAY, np.nan), 'nan'),
+    (np.where(GRAY > 9, GRAY, np.inf), 'infinite'),
+    (GRAY[0], 'shape'),
+    (GRAY[:, :, :, None, None], 'shape'),
+    (np.zeros([6, 4, 5, 2], np.uint8), 'shape'),
+    (np.zeros([6, 4, 5, 4], np.uint8), 'shape'),
+    (np.zeros([6, 0, 5, 1], np.uint8), 'shape'),
+    (np.zeros([6, 4, 0], np.uint8), 'shape'),
+    (np.array(7), 'shape'),
+    ([], 'shape'),
+    (GRAY > 9, 'bool'),
+    (GRAY.astype(complex), 'complex'),
+    (GRAY.astype(str), 'type'),
+    (GRAY.astype(object), 'object'),
+    ([np.zeros([2, 2]), np.zeros([3, 3])], 'one size'),
+])
+def test_images_that_are_refused_are_named(images, words):
+  with pytest.raises(DataError, match=words) as error:
+    data.check_images(images, 'mine')
+  assert str(error.value).startswith('mine: ')
+
+
+@pytest.mark.parametrize('dtype', [np.uint8, np.float32])
+def test_no_images_are_images_too(dtype):
+  got = data.check_images(np.zeros([0, 4, 5], dtype), 'x')
+  assert got.shape == (0, 4, 5, 1) and got.dtype == np.uint8
+
+
+# Labels.
+
+
+@pytest.mark.parametrize('labels, positions, names', [
+    # Whole numbers that do not start at 0, with gaps, sorted as numbers.
+    ([10, 3, 5, 3], [2, 0, 1, 0], ('3', '5', '10')),
+    ([-1, 4, -1, 0], [0, 2, 0, 1], ('-1', '0', '4')),
+    (np.array([7, 7, 2, 7], np.uint8), [1, 1, 0, 1], ('2', '7')),
+    ([2**40, 0, 0, 1], [2, 0, 0, 1], ('0', '1', '1099511627776')),
+    (np.array([2**63, 0, 0, 1], np.uint64), [2, 0, 0, 1],
+     ('0', '1', '9223372036854775808')),
+    ([2.0, 1.0, 1.0, 2.0], [1, 0, 0, 1], ('1', '2')),
+    ([True, False, True, True], [1, 0, 1, 1], ('0', '1')),
+    (['cat', 'ant', 'ant', 'ätz'], [1, 0, 0, 2], ('ant', 'cat', 'ätz')),
+    ([b'cat', b'ant', b'ant', 'ätz'.encode()], [1, 0, 0, 2],
+     ('ant', 'cat', 'ätz')),
+    (np.array(['b', 'a', 'a', 'b'], object), [1, 0, 0, 1], ('a', 'b')),
+    ([[3], [5], [5], [3]], [0, 1, 1, 0], ('3', '5')),
+    (None, [0, 0, 0, 0], ('all',)),
+])
+def test_labels_become_positions_in_sorted_names(labels, positions, names):
+  got, got_names = data.encode_labels(labels, 4, 'y')
+  assert got.dtype == np.int32
+  assert got_names == names
+  np.testing.assert_array_equal(got, positions)
+
+
+@pytest.mark.parametrize('labels', [
+    [1, 2, 3],
+    [1, 2, 3, 4, 5],
+    [[1, 2]] * 4,
+    3,
+    [[1], [1, 2], [3], [4]],
+    [0.5, 1, 2, 3],
+    [np.nan, 1, 2, 3],
+    [np.inf, 1, 2, 3],
+    # Whole, but no integer type holds it.
+    [1e300, 1, 2, 3],
+    [1j, 1, 2, 3],
+    np.array(['2020-01-01'] * 4, 'M8[D]'),
+    # Latin-1, not UTF-8.
+    [b'\xe9', b'a', b'b', b'c'],
+], ids=str)
+@pytest.mark.filterwarnings('ignore:invalid value:RuntimeWarning')
+def test_labels_that_are_refused_are_named(labels):
+  with pytest.raises(DataError, match='^mine: '):
+    data.encode_labels(labels, 4, 'mine')
+
+
+def test_known_classes_keep_their_positions():
+  known = ('3', '5', '10')
+  got, names = data.encode_labels([10, 3], 2, 'y', known)
+  assert names == known
+  np.testing.assert_array_equal(got, [2, 0])
+
+
+def test_a_class_that_is_not_known_is_named():
+  with pytest.raises(DataError, match="y_test: class '4' does not occur"):
+    data.encode_labels([3, 4], 2, 'y_test', ('3', '5'))
+
+
+# The part that is held out.
+
+
+@pytest.mark.parametrize('fraction', [0.0, 0.2, 0.5, 0.9])
+def test_hold_out_is_stratified_disjoint_and_complete(fraction):
+  counts = {0: 50, 2: 10, 5: 3, 9: 1}
+  labels = np.random.default_rng(0).permutation(
+      np.repeat(list(counts), list(counts.values())))
+  train, test = data.hold_out(labels, fraction)
+  np.testing.assert_array_equal(np.sort(np.concatenate([train, test])),
+                                np.arange(64))
+  for part in (train, test):
+    np.testing.assert_array_equal(part, np.sort(part))
+  for label, count in counts.items():
+    assert (labels[test] == label).sum() == int(fraction * count)
+
+
+def test_hold_out_is_a_draw_that_is_always_the_same():
+  """Also after whatever else drew from a global generator."""
+  labels = np.zeros(100, int)
+  _, test = data.hold_out(labels, 0.2)
+  np.random.seed(5)
+  np.random.random(7)
+  np.testing.assert_array_equal(data.hold_out(labels, 0.2)[1], test)
+  # A draw, for files are often sorted.
+  assert 20 < test.max()
+
+
+# Sizes.
+
+
+@pytest.mark.parametrize('num_classes, dtype', [
+    (1, np.uint8), (2, np.uint8), (256, np.uint8), (257, np.uint16),
+    (300, np.uint16), (65536, np.uint16)])
+def test_sizes_are_those_of_pixels_and_the_smallest_labels(num_classes, dtype):
+  rng = np.random.default_rng(0)
+  # More than one batch; pixels that can be compressed.
+  images = rng.integers(0, 20, [2500, 3, 2, 3], np.uint8)
+  labels = rng.integers(0, num_classes, 2500)
+  split = data.array_split(images, labels)
+  raw = images.tobytes() + labels.astype(dtype).tobytes()
+  assert split.num_raw_bytes(num_classes) == len(raw)
+  assert data.gzip_num_bytes(split, num_classes) == len(gzip.compress(raw, 9))
+
+
+# Streams.
+
+
+def test_without_a_seed_it_is_one_pass_in_order(split):
+  batches = list(split.batches(20).as_numpy_iterator())
+  assert [images.shape for images, _ in batches] == [
+      (20, 3, 2, 1), (20, 3, 2, 1), (10, 3, 2, 1)]
+  assert {(i.dtype, y.dtype) for i, y in batches} == {
+      (np.dtype(np.uint8), np.dtype(np.int32))}
+  np.testing.assert_array_equal(_order(split.batches(20)),
+                                np.arange(NUM_EXAMPLES))
+
+
+def test_with_a_seed_it_is_endless_passes_each_in_another_order(split):
+  batches = split.batches(20, seed=1)
+  assert batches.cardinality() == tf.data.INFINITE_CARDINALITY
+  got = _order(batches.take(10))
+  passes = got.reshape([4, NUM_EXAMPLES])
+  np.testing.assert_array_equal(np.sort(passes),
+                                [np.arange(NUM_EXAMPLES)] * 4)
+  for first, second in itertools.combinations(passes, 2):
+    assert (first != second).any()
+
+
+def test_images_stay_with_their_labels(split):
+  images = split.to_memory(()).images
+  for batch, labels in split.batches(20, seed=1).take(5).as_numpy_iterator():
+    np.testing.assert_array_equal(batch, images[labels])
+
+
+def test_the_seed_decides_the_order(split):
+  def order(seed):
+    return _order(split.batches(20, seed=seed).take(5))
+  np.testing.assert_array_equal(order(0), order(0))
+  assert (order(0) != order(1)).any()
+
+
+def test_a_split_larger_than_the_buffer_is_still_read_whole(monkeypatch):
+  monkeypatch.setattr(data, 'SHUFFLE_NUM_BYTES', 0)
+  count = 2500
+  split = data.array_split(np.zeros([count, 1, 1, 1], np.uint8),
+                           np.arange(count))
+  got = _order(split.batches(500, seed=0).take(5))
+  np.testing.assert_array_equal(np.sort(got), np.arange(count))
+
+
+def test_labels_of_one_split_alone_are_refused():
+  with pytest.raises(DataError, match='no y_test'):
+    data.from_arrays((GRAY, list('abcabc')), (GRAY, None), name='mine')
+
+
+def test_large_arrays_sorted_by_class_are_read_mixed(monkeypatch):
+  monkeypatch.setattr(data, 'SHUFFLE_NUM_BYTES', 0)
+  labels = np.repeat([0, 1], 2000)
+  split = data.array_split(np.zeros([4000, 1, 1, 1], np.uint8), labels)
+  first = next(iter(split.batches(100, seed=0)))[1].numpy()
+  assert 20 < first.sum() < 80
+
+
+def test_gzip_is_given_up_on_request():
+  noise = np.random.default_rng(0).integers(0, 256, [3000, 9, 9, 1], np.uint8)
+  split = data.array_split(noise, np.zeros(3000, np.int32))
+  whole = data.gzip_num_bytes(split, 1)
+  assert data.gzip_num_bytes(split, 1, lambda: True) < 0.5 * whole
+
+
+def test_to_memory_is_the_whole_split():
+  # More than the portions in which it is read.
+  rng = np.random.default_rng(0)
+  images = rng.integers(0, 256, [2100, 2, 2, 1], np.uint8)
+  labels = rng.integers(0, 3, 2100)
+  got = data.array_split(images, labels).to_memory(('a', 'b', 'c'))
+  np.testing.assert_array_equal(got.images, images)
+  np.testing.assert_array_equal(got.labels, labels)
+  assert got.class_names == ('a', 'b', 'c')
+
+
+# Sources.
+
+
+def test_from_arrays_with_a_test_split():
+  source = data.from_arrays((GRAY, list('babaca')), (GRAY[:2], ['c', 'a']),
+                            name='mine')
+  assert (source.name, source.class_names) == ('mine', ('a', 'b', 'c'))
+  train = source.train.to_memory(source.class_names)
+  test = source.test.to_memory(source.class_names)
+  np.testing.assert_array_equal(train.images[..., 0], GRAY)
+  np.testing.assert_array_equal(train.labels, [1, 0, 1, 0, 2, 0])
+  np.testing.assert_array_equal(test.images[..., 0], GRAY[:2])
+  np.testing.assert_array_equal(test.labels, [2, 0])
+
+
+@pytest.mark.parametrize('test', [None, (GRAY[:0], [])])
+def test_from_arrays_without_a_test_split_holds_a_part_out(test):
+  images = np.arange(40, dtype=np.uint8).reshape([40, 1, 1])
+  source = data.from_arrays((images, np.arange(40) % 2), test,
+                            test_fraction=0.25)
+  assert (source.train.num_examples, source.test.num_examples) == (30, 10)
+  parts = [split.to_memory(()) for split in (source.train, source.test)]
+  np.testing.assert_array_equal(np.bincount(parts[1].labels), [5, 5])
+  got = np.concatenate([part.images.ravel() for part in parts])
+  np.testing.assert_array_equal(np.sort(got), np.arange(40))
+  for part in parts:
+    np.testing.assert_array_equal(part.labels, part.images.ravel() % 2)
+
+
+def test_from_arrays_alone_is_a_train_split():
+  source = data.from_arrays((GRAY, None))
+  assert source.test is None
+  assert source.train.num_examples == 6
+  assert source.class_names == ('all',)
+
+
+@pytest.mark.parametrize('test', [
+    (GRAY, list('abcabd')),
+    (GRAY, None),
+    (GRAY, list('abc')),
+    (GRAY[:, 1:], list('abcabc')),
+    (RGB, list('abcabc')),
+    (GRAY / 255, list('abcabc')),
+    (np.array(3), None),
+])
+def test_a_test_split_that_does_not_fit_is_refused(test):
+  with pytest.raises(DataError, match='^mine'):
+    data.from_arrays((GRAY, list('abcabc')), test, name='mine')
+
+
+def test_a_source_has_images():
+  with pytest.raises(DataError, match='mine: the train split has no image'):
+    data.from_arrays((GRAY[:0], []), name='mine')
+
+
+def test_a_source_has_as_many_classes_as_labels_can_tell(split):
+  names = tuple(str(i) for i in range(65536))
+  assert data.Source('mine', split, None, names).class_names == names
+  with pytest.raises(DataError, match='mine: got 65537 classes'):
+    data.Source('mine', split, None, (*names, 'more'))

@@ -1,0 +1,157 @@
+"""Imports only go down, as BUILD.md draws it.
+
+The levels are read from BUILD.md, so that the page and the code cannot
+disagree; a module that is not on the page fails.
+"""
+
+import ast
+import graphlib
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+import tfp_lgc
+
+ROOT = pathlib.Path(__file__).parent.parent
+PACKAGE = ROOT / 'tfp_lgc'
+
+# What a module imports from its own level. All other imports go down.
+SAME_LEVEL = {
+    'codec': {'errors'},
+    'commands/compress': {'commands/run', 'flags'},
+    'commands/evaluate': {'commands/run', 'flags'},
+    'commands/run': {'flags'},
+    'commands/sample': {'commands/run', 'flags'},
+    'config': {'errors'},
+    'data': {'errors'},
+    'networks': {'config', 'heads'},
+    'sources': {'config', 'data', 'errors'},
+    'writers': {'data', 'errors', 'staging'},
+}
+
+# The package itself says where its public names live and imports them at
+# their first use. It stands above all levels.
+FRONT = '__init__'
+
+
+def _levels():
+  """Module -> level, from the table of BUILD.md."""
+  text = (ROOT / 'BUILD.md').read_text()
+  section = text.split('## How the code is arranged')[1].split('\n## ')[0]
+  levels = {}
+  for level, names in re.findall(r'^\| (\d+) \| ([^|]*) \|', section,
+                                 re.MULTILINE):
+    for name in re.findall(r'`([^`]+)`', names):
+      modules = [name]
+      if name.endswith('/'):
+        modules = [name + path.stem for path in (PACKAGE / name).glob('*.py')]
+      for module in modules:
+        assert module not in levels, f'{module} has two levels'
+        levels[module] = int(level)
+  return levels
+
+
+def _modules():
+  """Module -> its syntax tree."""
+  return {str(path.relative_to(PACKAGE).with_suffix('')):
+          ast.parse(path.read_text(), str(path))
+          for path in PACKAGE.rglob('*.py')}
+
+
+MODULES = _modules()
+LEVELS = _levels()
+
+
+def _imported(tree):
+  """Dotted names of all imports, those inside functions too."""
+  for node in ast.walk(tree):
+    if isinstance(node, ast.Import):
+      yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+      assert not node.level, 'imports are absolute'
+      yield from (f'{node.module}.{alias.name}' for alias in node.names)
+
+
+def _own_imports(module):
+  """Modules of the package that one imports."""
+  result = set()
+  for name in _imported(MODULES[module]):
+    first, *rest = name.split('.')
+    if first == 'tfp_lgc':
+      # The longest part of the name that is a module.
+      while rest and '/'.join(rest) not in MODULES:
+        inside = '/'.join([*rest, FRONT])
+        rest = rest[:-1] if inside not in MODULES else [*rest, FRONT]
+      result.add('/'.join(rest) or FRONT)
+  return result
+
+
+def test_every_module_has_a_level():
+  assert set(LEVELS) == set(MODULES) - {FRONT}
+
+
+def test_imports_are_found():
+  """Or all of the following would hold of nothing."""
+  assert {'config', 'data', 'errors'} <= _own_imports('sources')
+  assert 'sources' in _own_imports('commands/compress')
+  assert len([m for m in MODULES if _own_imports(m)]) > 15
+
+
+@pytest.mark.parametrize('module', sorted(set(MODULES) - {FRONT}))
+def test_imports_go_down(module):
+  imported = _own_imports(module)
+  assert FRONT not in imported
+  above = {name for name in imported if LEVELS[name] > LEVELS[module]}
+  assert not above
+  beside = {name for name in imported if LEVELS[name] == LEVELS[module]}
+  assert beside == SAME_LEVEL.get(module, set())
+
+
+def test_imports_have_no_cycle():
+  graphlib.TopologicalSorter(
+      {module: _own_imports(module) for module in MODULES}).prepare()
+
+
+def test_absl_flags_stay_in_one_file():
+  users = {module for module, tree in MODULES.items()
+           if any(name.split('.')[0] == 'absl' for name in _imported(tree))}
+  assert users == {'flags'}
+
+
+def test_keras_2_is_imported_by_its_own_name():
+  """TensorFlow Probability does not work with the Keras of `tf.keras`."""
+  for path in PACKAGE.rglob('*.py'):
+    assert not re.search(r'\btf\.keras|tensorflow\.keras|^import keras',
+                         path.read_text(), re.MULTILINE), path
+
+
+@pytest.mark.parametrize('modules, heavy', [
+    # `--help` does not wait; nor does a flag that is wrong.
+    (['', '.config', '.errors', '.flags', '.progress', '.commands',
+      '.commands.compress', '.commands.evaluate', '.commands.run',
+      '.commands.sample'], {'numpy', 'tensorflow', 'tf_keras', 'sklearn'}),
+    # A format that others read needs no TensorFlow.
+    (['.codec', '.container', '.writers'], {'tensorflow', 'tf_keras'}),
+])
+def test_light_modules_import_nothing_heavy(modules, heavy):
+  program = ''.join(f'import tfp_lgc{module}\n' for module in modules)
+  program += 'import sys\nprint(*sys.modules)'
+  run = subprocess.run([sys.executable, '-c', program], cwd=ROOT, check=True,
+                       stdout=subprocess.PIPE, text=True)
+  assert 'tfp_lgc' in run.stdout
+  assert not heavy & set(run.stdout.split())
+
+
+def test_public_names_live_where_the_package_says():
+  assert dir(tfp_lgc) == tfp_lgc.__all__
+  tree = MODULES[FRONT]
+  for name in set(tfp_lgc.__all__) - {'__version__'}:
+    public = getattr(tfp_lgc, name)
+    assert public.__name__ == name
+    # What a type checker is told is what there is.
+    assert f'{public.__module__}.{name}' in set(_imported(tree))
+  with pytest.raises(AttributeError, match="no attribute 'decompress'"):
+    _ = tfp_lgc.decompress

@@ -1,0 +1,73 @@
+"""A judge that learns what there is to learn, and nothing else."""
+
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfp_lgc import data, tstr
+from tfp_lgc.config import EvaluateConfig
+
+CONFIG = EvaluateConfig(judge_steps=60, judge_batch_size=32)
+SHAPE = (5, 6, 1)
+
+
+def _split(count, seed, brightness):
+  """Noise of three classes, each brighter than the one before."""
+  rng = np.random.default_rng(seed)
+  labels = rng.integers(0, 3, count)
+  noise = rng.integers(0, 40, [count, *SHAPE])
+  images = noise + brightness * labels[:, None, None, None]
+  return data.array_split(images.astype(np.uint8), labels)
+
+
+def test_classes_that_differ_are_told_apart():
+  accuracy = tstr.accuracy(_split(300, 0, 100), _split(1200, 1, 100), 3, CONFIG)
+  assert accuracy == 1.0
+
+
+@pytest.fixture(scope='module')
+def noise():
+  """Labels that say nothing of the images."""
+  return _split(300, 0, 0), _split(1200, 1, 0)
+
+
+@pytest.fixture(scope='module')
+def accuracy_of_noise(noise):
+  return tstr.accuracy(*noise, 3, CONFIG, seed=1)
+
+
+def test_random_labels_are_guessed(accuracy_of_noise):
+  """1/3 within five standard errors, for the judge saw other labels."""
+  assert abs(accuracy_of_noise - 1 / 3) < 5 * math.sqrt(2 / 9 / 1200)
+
+
+def test_the_same_seed_gives_the_same_value(noise, accuracy_of_noise):
+  tf.random.uniform([3])  # Whatever was drawn before.
+  assert tstr.accuracy(*noise, 3, CONFIG, seed=1) == accuracy_of_noise
+
+
+def test_it_is_the_share_of_the_test_split():
+  """A judge of one step names some class; all test images have another."""
+  config = EvaluateConfig(judge_steps=1)
+  train = data.array_split(np.zeros([9, *SHAPE], np.uint8), np.zeros(9, int))
+  # One class is known, so that is what it names, but for 250 of 1,000.
+  test = data.array_split(np.zeros([1000, *SHAPE], np.uint8),
+                          np.arange(1000) % 4 // 3)
+  assert tstr.accuracy(train, test, 2, config) in (0.75, 0.25)
+
+
+@pytest.mark.parametrize('values', [[0.5, 0.75], [0.91, 0.93, 0.9, 0.915],
+                                    [0.3] * 5])
+def test_summary_equals_numpy(values):
+  got = tstr.summarize(values)
+  assert set(got) == {'mean', 'stddev'}
+  assert got['mean'] == pytest.approx(np.mean(values), rel=1e-12)
+  assert got['stddev'] == pytest.approx(np.std(values, ddof=1), abs=1e-12)
+
+
+def test_one_value_has_no_deviation():
+  got = tstr.summarize([0.5])
+  assert got['mean'] == 0.5
+  assert got['stddev'] is None
