@@ -43,6 +43,7 @@ setuptools.setup(
             'lgc-compress = tfp_lgc.commands.compress:main',
             'lgc-sample = tfp_lgc.commands.sample:main',
             'lgc-evaluate = tfp_lgc.commands.evaluate:main',
+            'lgc-benchmark = tfp_lgc.commands.benchmark:main',
         ],
     },
 )

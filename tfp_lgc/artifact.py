@@ -149,9 +149,10 @@ class Artifact:
         raise ArtifactError(f'{", ".join(_HEADER_TUPLES)} must be lists')
       artifact = cls(
           model=config_lib.replace(ModelConfig(), **header['model']),
+          num_conditions=header['num_conditions'],
+          temperature=header['temperature'],
           tensors=tensors,
-          **{key: tuple(header[key]) for key in _HEADER_TUPLES},
-          **{key: header[key] for key in _HEADER_SCALARS})
+          **{key: tuple(header[key]) for key in _HEADER_TUPLES})
       artifact._check()
     except (KeyError, TypeError, ConfigError, ArtifactError) as error:
       raise ArtifactError(f'{name}: the header does not describe an artifact: '

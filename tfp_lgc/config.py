@@ -35,6 +35,7 @@ MODELS = ('ae', 'vae', 'contrastive_ae', 'contrastive_vae', 'cvae',
 TRUNKS = ('dense', 'conv')
 HEADS = ('bernoulli', 'normal_unit', 'normal_diag')
 LATENT_MODELS = ('gmm', 'global', 'prior')
+SUITES = ('em', 'throughput')
 COVARIANCES = ('full', 'low_rank', 'tied', 'diag', 'spherical')
 
 

@@ -115,7 +115,8 @@ def select(x: np.ndarray, config: MixtureConfig, floor: float, seed: int = 0,
   structures = (list(COVARIANCES) if config.covariance == 'auto'
                 else [config.covariance])
   num_distinct = len(np.unique(x, axis=0))
-  best, lowest, curves = None, math.inf, {}
+  best, lowest = None, math.inf
+  curves: dict[str, list[float]] = {}
   for structure in structures:
     points_each = x.shape[1] + 1 if structure == 'full' else 2
     largest = min(config.num_components_max,
