@@ -240,7 +240,7 @@ def _tfds_classes(builder, image_key: str, label_key: Optional[str],
   feature = builder.info.features[label_key]
   if names := getattr(feature, 'names', None):
     return np.arange(len(names)), tuple(names)
-  if feature.shape or not tf.as_dtype(feature.dtype).is_integer:
+  if feature.shape or np.dtype(feature.np_dtype).kind not in 'iu':
     raise DataError(f'dataset = {builder.name!r}: its {label_key} is no whole '
                     'number for each image')
   # Plain numbers, whose range only the examples know; images stay undecoded.
@@ -260,10 +260,9 @@ def _tfds_source(builder, config: DataConfig) -> Source:
   if not shape or len(shape) != 3 or None in shape or shape[-1] not in (1, 3):
     raise DataError(f'dataset = {config.dataset!r}: has no images of one size '
                     f'(its {image_key} has shape {shape})')
-  if features[image_key].dtype != tf.uint8:
+  if (dtype := np.dtype(features[image_key].np_dtype)) != np.uint8:
     raise DataError(f'dataset = {config.dataset!r}: has images of type '
-                    f'{tf.as_dtype(features[image_key].dtype).name}; must be '
-                    'uint8')
+                    f'{dtype}; must be uint8')
   values, class_names = _tfds_classes(builder, image_key, label_key)
 
   def example(row):
