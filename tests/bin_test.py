@@ -22,11 +22,12 @@ from tensorboard.backend.event_processing import event_accumulator
 from tfp_lgc import config as config_lib
 from tfp_lgc import pipeline, sources, tstr
 from tfp_lgc.artifact import load
-from tfp_lgc.commands import compress, evaluate, run, sample
+from tfp_lgc.commands import benchmark, compress, evaluate, run, sample
 from tfp_lgc.errors import DataError
 
 BIN = pathlib.Path(__file__).parent.parent / 'bin'
-COMMANDS = {'compress': compress, 'evaluate': evaluate, 'sample': sample}
+COMMANDS = {'benchmark': benchmark, 'compress': compress,
+            'evaluate': evaluate, 'sample': sample}
 
 KEYS = ['model', 'dataset', 'num_bytes', 'saved_model_num_bytes',
         'raw_num_bytes', 'gzip_num_bytes', 'reduction_percent',
@@ -495,6 +496,7 @@ def test_a_process_ends_with_status_2_and_that_line(command, tmp_path):
 DATA_FLAGS = {'dataset', 'data_dir', 'test_fraction'}
 JUDGE_FLAGS = {'judge_steps', 'judge_batch_size'}
 FLAGS = {
+    'benchmark': {*config_lib.settings(config_lib.Config()), 'suite', 'output'},
     'compress': {*config_lib.settings(config_lib.Config()), 'output',
                  'overwrite', 'evaluate', 'tensorboard'},
     'evaluate': {'artifact', 'runs', 'seed', *DATA_FLAGS, *JUDGE_FLAGS},

@@ -20,11 +20,12 @@ PACKAGE = ROOT / 'tfp_lgc'
 
 # What a module imports from its own level. All other imports go down.
 SAME_LEVEL = {
+    'benchmarks/__init__': {'benchmarks/em', 'benchmarks/throughput'},
     'codec': {'errors'},
-    'commands/compress': {'commands/run', 'flags'},
-    'commands/evaluate': {'commands/run', 'flags'},
-    'commands/run': {'flags'},
-    'commands/sample': {'commands/run', 'flags'},
+    'commands/benchmark': {'commands/run'},
+    'commands/compress': {'commands/run'},
+    'commands/evaluate': {'commands/run'},
+    'commands/sample': {'commands/run'},
     'config': {'errors'},
     'data': {'errors'},
     'networks': {'config', 'heads'},

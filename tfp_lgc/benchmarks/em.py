@@ -7,10 +7,11 @@ from typing import Any, Iterator, Mapping
 import numpy as np
 from scipy import special
 
-from tfp_lgc import pipeline, train
 from tfp_lgc import config as config_lib
+from tfp_lgc import pipeline, train
 from tfp_lgc.config import Config
 from tfp_lgc.em import Components, fit_em, kmeans_start, log_joint
+from tfp_lgc.errors import DataError
 from tfp_lgc.progress import Progress
 
 __all__ = ['run']
@@ -34,6 +35,8 @@ def run(config: Config, progress: Progress, done: Mapping[str, dict],
   """
   config = config_lib.replace(config, model='ae')
   source = pipeline.open_source(config.data.dataset, config)
+  if source.test is None:
+    raise DataError(f'dataset = {source.name!r}: has no test split')
   with progress.stage('train'):
     model = train.fit(config, source.train, len(source.class_names))
   latents, labels = model.encode_all(source.train)
@@ -76,7 +79,8 @@ def _compare(x: np.ndarray, held_out: np.ndarray, config: Config,
   return {
       'num_points': len(x), 'latent_size': x.shape[1],
       'num_components_max': len(ours), 'num_iterations': iterations,
-      'seconds': round(seconds, 3), 'sklearn_seconds': round(sklearn_seconds, 3),
+      'seconds': round(seconds, 3),
+      'sklearn_seconds': round(sklearn_seconds, 3),
       'ratio': round(sklearn_seconds / seconds, 2),
       'held_out': [round(value, 4) for value in ours],
       'sklearn_held_out': [round(value, 4) for value in theirs],
