@@ -500,7 +500,8 @@ FLAGS = {
     'compress': {*config_lib.settings(config_lib.Config()), 'output',
                  'overwrite', 'evaluate', 'tensorboard'},
     'evaluate': {'artifact', 'runs', 'seed', *DATA_FLAGS, *JUDGE_FLAGS},
-    'sample': {'artifact', 'n', 'label', 'seed', 'output', 'overwrite'},
+    'sample': {'artifact', 'n', 'label', 'balanced', 'temperature', 'seed',
+               'output', 'overwrite'},
 }
 
 

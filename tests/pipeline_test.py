@@ -315,6 +315,37 @@ def test_no_judge_is_tested_on_images_that_were_compressed(artifact):
     tfp_lgc.evaluate(artifact, _source())
 
 
+def test_temperature_scales_the_spread_of_latents(artifact):
+  """Of a class of one Gaussian: deviations from its mean grow by the root."""
+  hot, as_it_is, cold = [
+      variant.sampler.sample_class(
+          np.full(300, 1, np.int32), np.array([0, 3], np.int32))['latent']
+      for variant in [dataclasses.replace(artifact, temperature=t)
+                      for t in (4.0, 1.0, 0.0)]]
+  loc = artifact.mixture.loc[1, 0]
+  np.testing.assert_allclose(hot - loc, 2 * (as_it_is - loc), rtol=1e-4,
+                             atol=1e-4)
+  np.testing.assert_allclose(cold, np.broadcast_to(loc, [300, 2]), atol=1e-6)
+
+
+def test_temperature_is_that_of_the_artifact_if_nothing_is_said(artifact):
+  warm = dataclasses.replace(artifact, temperature=2.5)
+  again = tfp_lgc.Artifact.from_bytes(warm.to_bytes())
+  assert again.temperature == 2.5
+  expected = tfp_lgc.sample(artifact, 30, temperature=2.5)
+  np.testing.assert_array_equal(tfp_lgc.sample(again, 30).images,
+                                expected.images)
+  with pytest.raises(LgcError, match='temperature = -1'):
+    tfp_lgc.sample(artifact, 3, temperature=-1)
+
+
+def test_balanced_classes_take_turns(artifact):
+  drawn = tfp_lgc.sample(artifact, 7, balanced=True)
+  np.testing.assert_array_equal(drawn.labels, [0, 1, 2, 0, 1, 2, 0])
+  empty = dataclasses.replace(artifact, class_counts=(5, 0, 5))
+  assert set(tfp_lgc.sample(empty, 9, balanced=True).labels) == {0, 2}
+
+
 # What is compared with.
 
 

@@ -1,6 +1,8 @@
 """The main job, end to end: compress, sample, evaluate."""
 
 import contextlib
+import dataclasses
+import math
 import numbers
 import os
 import threading
@@ -129,7 +131,9 @@ def _opened(artifact: AnyArtifact) -> Artifact:
   return artifact if isinstance(artifact, Artifact) else load(artifact)
 
 
-def sample(artifact: AnyArtifact, n: int, labels=None, seed: int = 0) -> Images:
+def sample(artifact: AnyArtifact, n: int, labels=None, seed: int = 0, *,
+           balanced: bool = False, temperature: Optional[float] = None,
+           ) -> Images:
   """Draws labelled images.
 
   The same artifact and seed give the same images, from an `Artifact`, either
@@ -147,13 +151,24 @@ def sample(artifact: AnyArtifact, n: int, labels=None, seed: int = 0) -> Images:
     labels: None for classes as frequent as in the training data; or a class
       name, or n of them. A number stands for the class whose name it is.
     seed: from 0 to 2^31 - 1.
+    balanced: whether, without `labels`, all classes are equally frequent: they
+      take turns.
+    temperature: what covariances are multiplied by; None for what the artifact
+      was made with.
 
   Raises:
-    LgcError: for n, labels or seed that are not allowed.
+    LgcError: for n, labels, seed or temperature that are not allowed.
     ArtifactError: if the artifact cannot be opened.
   """
   n = _whole('n', n, 1)
   artifact, seed_tensor = _opened(artifact), _seed_tensor(seed)
+  if temperature is not None:
+    if not 0 <= temperature < math.inf:
+      raise LgcError(f'temperature = {temperature}: must be 0 or more')
+    artifact = dataclasses.replace(artifact, temperature=float(temperature))
+  if balanced and labels is None:
+    labels = np.resize([name for name, count in zip(
+        artifact.class_names, artifact.class_counts) if count], n)
   positions = None if labels is None else _positions(artifact, labels, n)
   parts = []
   for first in range(0, -(-n // BLOCK_SIZE), BLOCKS_PER_CALL):

@@ -20,6 +20,11 @@ class Samples:
   label: str = setting(
       '', 'Name of the class to draw from; empty for all classes, as frequent '
       'as in the training data.')
+  balanced: bool = setting(
+      False, 'Without --label, as many of each class as of any other.')
+  temperature: float = setting(
+      -1.0, 'What covariances are multiplied by; -1 for what the artifact was '
+      'made with.', low=-1.0, high=100.0)
   seed: int = setting(0, 'Same seed, same images.', low=0, high=2**31 - 1)
   output: str = setting(
       'samples.npz', 'x.npz (arrays x_train, y_train), x.png (one contact '
@@ -39,7 +44,9 @@ def _sample(argv: Sequence[str]) -> None:
   writers.check_output(options.output, options.overwrite)
   start_tensorflow()
   from tfp_lgc import pipeline
-  images = pipeline.sample(options.artifact, options.n, options.label or None,
-                           options.seed)
+  images = pipeline.sample(
+      options.artifact, options.n, options.label or None, options.seed,
+      balanced=options.balanced,
+      temperature=None if options.temperature == -1 else options.temperature)
   writers.write(images, options.output)
   print(f'{len(images):,} images written to {options.output}')
