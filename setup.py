@@ -27,6 +27,10 @@ setuptools.setup(
         'importlib_resources',
         'numpy',
         'pillow',
+        # The last that work on Python 3.10. Left to find them out, the pip of
+        # that time tries other versions of everything else for minutes.
+        'etils<1.14; python_version < "3.11"',
+        'protobuf<=6.32; python_version < "3.11"',
         'scikit-learn',
         # TensorFlow 2.21 no longer brings it; --tensorboard writes with it.
         'tensorboard',
