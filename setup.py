@@ -32,6 +32,7 @@ setuptools.setup(
         'etils<1.14; python_version < "3.11"',
         'protobuf<=6.32; python_version < "3.11"',
         'scikit-learn',
+        'scipy',
         # TensorFlow 2.21 no longer brings it; --tensorboard writes with it.
         'tensorboard',
         'tensorflow>=2.18,<2.22',
@@ -40,7 +41,7 @@ setuptools.setup(
         'tf_keras>=2.18,<2.22',
     ],
     extras_require={
-        'test': ['mypy', 'pytest', 'ruff', 'scipy'],
+        'test': ['mypy', 'pytest', 'ruff'],
     },
     entry_points={
         'console_scripts': [

@@ -127,8 +127,11 @@ def test_the_components_of_a_prior_are_given_to_the_classes():
 @pytest.mark.parametrize('model, word', [('ae', 'no prior'), ('vae', 'cvae')])
 def test_a_prior_that_cannot_serve_is_refused(model, word):
   latents, labels = _clusters(30)
-  with pytest.raises(ConfigError, match=word):
-    latent.fit(latents, labels, 3, _config(model=model, latent_model='prior'))
+  config = _config(model=model, latent_model='prior')
+  for call in (lambda: latent.fit(latents, labels, 3, config),
+               lambda: latent.check(config, 3)):  # Before an hour of training.
+    with pytest.raises(ConfigError, match=word):
+      call()
 
 
 def test_without_labels_a_prior_of_one_component_serves():

@@ -15,7 +15,7 @@ from tfp_lgc.em import Components, log_joint
 from tfp_lgc.errors import ConfigError
 from tfp_lgc.mixture import Mixture, select, Selection, share, stack
 
-__all__ = ['LATENT_MODELS', 'fit', 'purity']
+__all__ = ['LATENT_MODELS', 'check', 'fit', 'purity']
 
 # Weights below this are as good as none, and a code needs a smallest number.
 MIN_WEIGHT = 1e-6
@@ -76,21 +76,37 @@ def prior(latents: np.ndarray, labels: np.ndarray, num_classes: int,
   A model that is told the label needs no more. Of another, the components of
   the prior are given to the classes as in `global_gmm`.
   """
+  components = _usable_prior(config, num_classes)
+  on_class(num_classes - 1)
+  if config.model.model in models.CONDITIONAL or num_classes == 1:
+    logits = np.tile(components.log_weights, [num_classes, 1])
+    return share(logits, components, 'prior'), []
+  mixture, weights = _attach(components, 'prior', latents, labels, num_classes)
+  return mixture, [{'event': 'purity', 'purity': purity(weights)}]
+
+
+def _usable_prior(config: Config, num_classes: int) -> Components:
+  """The prior of the model, if labelled images can be drawn from it."""
   name = config.model.model
   components = models.prior(config.model)
   if components is None:
     raise ConfigError(f'latent_model = prior: {name} has no prior; choose gmm '
                       f'or global, or one of {", ".join(models.PRIORS)}')
-  count = len(components.loc)
-  on_class(num_classes - 1)
-  if name in models.CONDITIONAL or num_classes == 1:
-    logits = np.tile(components.log_weights, [num_classes, 1])
-    return share(logits, components, 'prior'), []
-  if count == 1:
+  if (len(components.loc) == 1 < num_classes
+      and name not in models.CONDITIONAL):
     raise ConfigError(f'latent_model = prior: the prior of {name} does not '
                       'know of classes; choose gmm, or the model cvae')
-  mixture, weights = _attach(components, 'prior', latents, labels, num_classes)
-  return mixture, [{'event': 'purity', 'purity': purity(weights)}]
+  return components
+
+
+def check(config: Config, num_classes: int) -> None:
+  """Refuses a latent model that will not do, before anything is trained.
+
+  Raises:
+    ConfigError: for a prior of a model that has none, or none for classes.
+  """
+  if config.mixture.latent_model == 'prior':
+    _usable_prior(config, num_classes)
 
 
 LATENT_MODELS = {'gmm': gmm, 'global': global_gmm, 'prior': prior}

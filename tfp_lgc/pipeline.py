@@ -65,6 +65,7 @@ def compress(dataset, config: Optional[Config] = None, *,
   progress = progress or Progress()
   source = open_source(dataset, config)
   num_classes = len(source.class_names)
+  latent.check(config, num_classes)
   rounds, steps = train.schedule(config.train, source.train.num_examples)
   with progress.stage('train', rounds * steps):
     model = train.fit(config, source.train, num_classes,
