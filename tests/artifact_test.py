@@ -1,6 +1,7 @@
 """An artifact in memory, on disk, and in the hands of TensorFlow alone."""
 
 import dataclasses
+import hashlib
 import json
 import os
 import pathlib
@@ -180,6 +181,11 @@ WRONG = {
     'model.num_filters': [0, _INF, _NAN],
     'model.min_stddev': [None, 0, -1.0, _NAN, _INF, '0.05', 10**400],
     'model.no_such_setting': [1],
+    'structures': [
+        None, 5, [], ['full'], ['full'] * 4, ['prior'] * 3,
+        ['round'] * 3, [1, 2, 3], 'full', ['diag'] * 3, [['full']] * 3],
+    'num_conditions': [None, -1, 1, 3.0, 0.0, True, False, '0', [0]],
+    'temperature': [None, -0.5, 1e300, _NAN, _INF, '1', True, [1.0]],
 }
 
 
@@ -475,6 +481,26 @@ def test_saved_model_cli_draws_the_same_images(artifact, saved, tmp_path):
                                 drawn.images)
   np.testing.assert_array_equal(np.load(tmp_path / 'out' / 'label.npy'),
                                 drawn.labels)
+
+
+def test_files_of_version_1_say_less_and_mean_the_same(artifact):
+  header, tensors = container.loads(artifact.to_bytes())
+  for key in ('structures', 'num_conditions', 'temperature'):
+    del header[key]
+  content = bytearray(container.dumps(header, tensors))
+  content[8:10] = b'\1\0'
+  content[-32:] = hashlib.sha256(content[:-32]).digest()
+  again = tfp_lgc.Artifact.from_bytes(bytes(content))
+  assert again.to_bytes() == artifact.to_bytes()
+
+
+def test_a_prior_takes_no_more_memory_than_a_file_may(artifact):
+  header, tensors = container.loads(artifact.to_bytes())
+  header['model'].update(model='gmm_dae', latent_size=1024,
+                         prior_num_components=1000)
+  header['structures'] = ['prior']
+  with pytest.raises(ArtifactError, match='1000 components'):
+    tfp_lgc.Artifact.from_bytes(container.dumps(header, tensors))
 
 
 def test_padding_takes_no_more_memory_than_a_file_may(artifact):

@@ -381,7 +381,7 @@ def inputs(compressed, tmp_path_factory):
   (directory / 'art').mkdir()
   altered = bytearray(content)
   altered[len(content) // 2] ^= 1
-  newer = content[:8] + struct.pack('<H', 2) + content[10:-32]
+  newer = content[:8] + struct.pack('<H', 3) + content[10:-32]
   for name, file_content in {
       'corrupt.npz': (directory / 'good.npz').read_bytes()[:900],
       'file': b'something else',
@@ -448,7 +448,7 @@ WRONG = [
     ('sample', ['--artifact=short.lgc'], 'short.lgc'),
     ('sample', ['--artifact=truncated.lgc'], 'truncated.lgc'),
     ('sample', ['--artifact=altered.lgc'], 'altered.lgc'),
-    ('sample', ['--artifact=newer.lgc'], 'newer.lgc.*version 2'),
+    ('sample', ['--artifact=newer.lgc'], 'newer.lgc.*version 3'),
     ('sample', [], 'lgc_artifact'),
     ('evaluate', ['--artifact=art', '--runs=0'], 'runs'),
     ('evaluate', ['--artifact=art', '--judge_steps=0'], 'judge_steps'),

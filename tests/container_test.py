@@ -68,7 +68,7 @@ def test_a_file_made_by_hand_has_the_values_it_says(lgc_file):
 def test_what_is_written_has_the_layout_described():
   content = container.dumps(HEADER, _tensors())
   version, packed_size, text_size = struct.unpack('<HII', content[8:18])
-  assert (content[:8], version) == (b'\x89LGC\r\n\x1a\n', 1)
+  assert (content[:8], version) == (b'\x89LGC\r\n\x1a\n', 2)
   text = zlib.decompress(content[18:18 + packed_size])
   assert len(text) == text_size
   header = json.loads(text)
@@ -103,7 +103,7 @@ def test_another_kind_of_file_is_named_so():
     container.loads(b'PK\3\4' + bytes(100), 'x.lgc')
 
 
-@pytest.mark.parametrize('version', [2, 65535])
+@pytest.mark.parametrize('version', [3, 65535])
 def test_a_newer_version_is_named_so(version, lgc_file):
   content = lgc_file({'tensors': []}, version=version)
   # Also where the rest of the file is not as of today, checksum and all.

@@ -5,12 +5,17 @@ import pytest
 from sklearn import decomposition
 from sklearn import mixture as sk_mixture
 
+from tfp_lgc import config as config_lib
 from tfp_lgc import em
 from tfp_lgc.covariance import COVARIANCES
 
 SIZE, RANK = 5, 2
 # What scikit-learn has; low_rank it has for one component only.
 THEIRS = ('full', 'tied', 'diag', 'spherical')
+
+
+def test_choices_are_the_table():
+  assert set(config_lib.COVARIANCES) == set(COVARIANCES)
 
 
 def _points(num_points=500):

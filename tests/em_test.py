@@ -121,6 +121,28 @@ def test_degenerate_points_give_a_proper_gaussian(x):
   assert (diagonal >= np.sqrt(floor) * 0.999).all()
 
 
+@pytest.mark.parametrize('spread', [10.0, 100.0])
+@pytest.mark.parametrize('num_components', [2, 3, 4, 5])
+def test_points_that_repeat_beside_points_far_away(num_components, spread):
+  """Components shrink to points and jump by a million of their scales."""
+  rng = np.random.default_rng(0)
+  x = np.concatenate([np.zeros([500, 2]), np.ones([500, 2]),
+                      spread * rng.normal(size=[30, 2])])
+  floor = 1e-9 * x.var(axis=0).mean()
+  for seed in range(2):
+    fit = em.fit_em(x, em.kmeans_start(x, num_components, floor, seed), floor)
+    assert np.isfinite(fit.log_likelihood)
+    assert all(np.isfinite(part).all() for part in fit.components)
+
+
+def test_log_joint_of_many_points_is_that_of_each(monkeypatch):
+  x = _clusters()
+  components = em.kmeans_start(x, 3, 1e-6, seed=0)
+  whole = em.log_joint(x, components)
+  monkeypatch.setattr(em, 'BATCH_SIZE', 64)
+  np.testing.assert_allclose(em.log_joint(x, components), whole, rtol=1e-12)
+
+
 def test_the_start_is_seeded():
   x = _clusters()
   a, b, c = [em.kmeans_start(x, 5, 1e-6, seed=seed) for seed in (0, 0, 1)]

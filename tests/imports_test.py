@@ -132,8 +132,9 @@ def test_keras_2_is_imported_by_its_own_name():
 @pytest.mark.parametrize('modules, heavy', [
     # `--help` does not wait; nor does a flag that is wrong.
     (['', '.config', '.errors', '.flags', '.progress', '.commands',
-      '.commands.compress', '.commands.evaluate', '.commands.run',
-      '.commands.sample'], {'numpy', 'tensorflow', 'tf_keras', 'sklearn'}),
+      '.commands.benchmark', '.commands.compress', '.commands.evaluate',
+      '.commands.run', '.commands.sample'],
+     {'numpy', 'tensorflow', 'tf_keras', 'sklearn'}),
     # A format that others read needs no TensorFlow.
     (['.codec', '.container', '.writers'], {'tensorflow', 'tf_keras'}),
 ])

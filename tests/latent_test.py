@@ -95,6 +95,13 @@ def test_global_components_go_to_the_classes_they_are_responsible_for(
     np.testing.assert_allclose(got.numpy().mean(), expected.mean(), atol=0.02)
 
 
+def test_one_label_at_least_is_shown():
+  latents, labels = _clusters(30)
+  _, records = latent.fit(latents, labels, 3, _config(
+      latent_model='global', labeled_fraction=1e-6))
+  assert np.isfinite(records[-1]['purity'])
+
+
 def test_purity_by_hand():
   # Of component 0 the commonest class has 3 of 4, of component 1 all 4.
   assert latent.purity(np.array([[3, 0], [1, 4]]) / 8) == pytest.approx(7 / 8)

@@ -47,7 +47,10 @@ def test_a_tensor_of_another_shape_is_refused(name):
       values=np.concatenate([tensors[name].values] * 2))
   narrow = tensors[name]._replace(
       values=tensors[name].values[..., :-1], steps=tensors[name].steps[:1])
+  thin = tensors[name]._replace(
+      values=tensors[name].values[..., :1], steps=tensors[name].steps[:1])
   for broken in ({**tensors, name: longer}, {**tensors, name: narrow},
+                 {**tensors, name: thin},
                  {k: v for k, v in tensors.items() if k != name}):
     with pytest.raises(ArtifactError, match=name):
       packing.unpack_mixture(broken, counts, ('diag', 'full'), SIZE, None)

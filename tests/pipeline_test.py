@@ -335,8 +335,9 @@ def test_temperature_is_that_of_the_artifact_if_nothing_is_said(artifact):
   expected = tfp_lgc.sample(artifact, 30, temperature=2.5)
   np.testing.assert_array_equal(tfp_lgc.sample(again, 30).images,
                                 expected.images)
-  with pytest.raises(LgcError, match='temperature = -1'):
-    tfp_lgc.sample(artifact, 3, temperature=-1)
+  for bad in (-1, 1e300, float('nan'), 'x'):
+    with pytest.raises(LgcError, match='temperature = '):
+      tfp_lgc.sample(artifact, 3, temperature=bad)
 
 
 def test_balanced_classes_take_turns(artifact):

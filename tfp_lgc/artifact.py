@@ -21,7 +21,7 @@ from tfp_lgc import config as config_lib
 from tfp_lgc import container, models, networks
 from tfp_lgc.autoencoder import Autoencoder
 from tfp_lgc.codec import dequantize, quantize, Quantized
-from tfp_lgc.config import CodecConfig, Config, ModelConfig
+from tfp_lgc.config import CodecConfig, Config, MixtureConfig, ModelConfig
 from tfp_lgc.container import MAX_ELEMENTS
 from tfp_lgc.covariance import COVARIANCES
 from tfp_lgc.errors import ArtifactError, ConfigError, LgcError
@@ -98,8 +98,9 @@ class Artifact:
   @functools.cached_property
   def mixture(self) -> Mixture:
     """p(z | y) of every class."""
+    prior = models.prior(self.model) if 'prior' in self.structures else None
     return unpack_mixture(self.tensors, self.num_components, self.structures,
-                          self.model.latent_size, models.prior(self.model))
+                          self.model.latent_size, prior)
 
   @functools.cached_property
   def sampler(self) -> Sampler:
@@ -179,16 +180,18 @@ class Artifact:
       raise ArtifactError('class_names, class_counts and num_components do not '
                           'fit')
     # Classes are padded to the same number of components.
-    if (num_classes * max(self.num_components) * self.model.latent_size**2
-        > MAX_ELEMENTS):
-      raise ArtifactError(f'{num_classes} classes of up to '
-                          f'{max(self.num_components)} components')
+    largest = max(self.num_components)
+    if 'prior' in self.structures:
+      largest = max(largest, self.model.prior_num_components)
+    if num_classes * largest * self.model.latent_size**2 > MAX_ELEMENTS:
+      raise ArtifactError(f'{num_classes} classes of up to {largest} '
+                          'components')
     if not set(self.structures) <= {*COVARIANCES, 'prior'}:
       raise ArtifactError(f'structures = {self.structures}')
-    if self.num_conditions not in (0, num_classes):
+    if (type(self.num_conditions) is not int
+        or self.num_conditions not in (0, num_classes)):
       raise ArtifactError(f'num_conditions = {self.num_conditions}')
-    if not (isinstance(self.temperature, float) and self.temperature >= 0):
-      raise ArtifactError(f'temperature = {self.temperature}')
+    config_lib.replace(MixtureConfig(), temperature=self.temperature)
     _ = self.mixture  # Refuses tensors of other shapes.
 
   def save(self, directory: Path, metrics: Iterable[dict[str, Any]] = (),

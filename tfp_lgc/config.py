@@ -123,7 +123,8 @@ class MixtureConfig:
   latent_model: str = setting(
       'gmm', 'What latents are drawn from: gmm, a mixture per class; global, '
       'one mixture whose components are given to the classes afterwards; '
-      "prior, the model's own, which takes no bytes.", choices=LATENT_MODELS)
+      "prior, the model's own, which takes no bytes but its weights by class.",
+      choices=LATENT_MODELS)
   latent_statistic: str = setting(
       'draw', 'What of the posterior q(z | x) the mixture is fitted to: a draw '
       'or its mean.', choices=('draw', 'mean'))
@@ -140,8 +141,8 @@ class MixtureConfig:
       4, 'Directions that a low_rank covariance has beside its noise.', low=0,
       high=1024)
   num_components_max: int = setting(
-      10, 'BIC chooses the number of components of each class from 1 to this.',
-      low=1, high=1000)
+      10, 'BIC chooses the number of components, of each class or of the '
+      'latent model global, from 1 to this.', low=1, high=1000)
   num_restarts: int = setting(
       2, 'EM runs per number of components; the most likely fit is kept.',
       low=1, high=100)

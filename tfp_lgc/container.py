@@ -29,7 +29,7 @@ from tfp_lgc.errors import ArtifactError
 
 __all__ = ['FORMAT_VERSION', 'dumps', 'loads']
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MAGIC = b'\x89LGC\r\n\x1a\n'
 MAX_HEADER_NUM_BYTES = 2**24
 MAX_TENSORS = 10_000

@@ -1,4 +1,4 @@
-"""Expectation maximization for mixtures of full-covariance Gaussians.
+"""Expectation maximization for mixtures of Gaussians.
 
 A. P. Dempster, N. M. Laird, D. B. Rubin, Maximum Likelihood from Incomplete
 Data via the EM Algorithm, JRSS B 1977. A step is a sum of sufficient
@@ -55,8 +55,8 @@ class _Statistics(NamedTuple):
   """Sums over data under the responsibilities; adding two joins their data.
 
   The moments are those of the whitened points L_k^-1 (x - loc_k), not of the
-  points: so float32 is enough for them, however narrow a component is or
-  however far from the origin.
+  points, so that float32 does for them: only a component that moves by many
+  thousands of its own scales in one step is too much for it.
   """
   log_likelihood: tf.Tensor  # []
   count: tf.Tensor  # [K]
@@ -87,8 +87,12 @@ def _log_joint(whitened: tf.Tensor, components: Components) -> tf.Tensor:
 
 def log_joint(x: np.ndarray, components: Components) -> np.ndarray:
   """log p(x_n, component k), float64 `[N, K]`, of points `[N, d]`."""
-  x = tf.constant(x, _F64)
-  return tf.transpose(_log_joint(_whiten(x, components), components)).numpy()
+  parts = []
+  for first in range(0, len(x), BATCH_SIZE):
+    batch = tf.constant(x[first:first + BATCH_SIZE], _F64)
+    joint = _log_joint(_whiten(batch, components), components)
+    parts.append(joint.numpy().T)
+  return np.concatenate(parts)
 
 
 def _e_step(x: tf.Tensor, row_weights: tf.Tensor, components: Components,
@@ -138,11 +142,11 @@ def _m_step(statistics: _Statistics, components: Components, floor: tf.Tensor,
 
 
 @functools.lru_cache(maxsize=None)
-def _compiled_em(structure: str, rank: int):
-  """EM of one covariance structure as a TensorFlow function."""
+def _compiled_em(structure: str, rank: int, dtype: tf.DType):
+  """EM of one covariance structure, its heavy sums in `dtype`."""
 
   @tf.function(input_signature=[
-      tf.TensorSpec([None, None, None], tf.float32),
+      tf.TensorSpec([None, None, None], dtype),
       tf.TensorSpec([None, None], _F64),
       Components(tf.TensorSpec([None], _F64), tf.TensorSpec([None, None], _F64),
                  tf.TensorSpec([None, None, None], _F64)),
@@ -186,7 +190,7 @@ def fit_em(x: np.ndarray, start: Components, floor: float = 1e-6,
   """Expectation maximization from a given start.
 
   The heavy sums are made in float32 about the current components, everything
-  else in float64; see `_Statistics`.
+  else in float64; where that does not do, all is made again in float64.
 
   ```python
   fit = fit_em(x, kmeans_start(x, 3, floor=1e-6, seed=0))
@@ -206,18 +210,21 @@ def fit_em(x: np.ndarray, start: Components, floor: float = 1e-6,
   unit = float(x.std(axis=0).max()) or 1.0
   num_batches = -(-len(x) // BATCH_SIZE)
   rows = -(-len(x) // num_batches)
-  padded = np.zeros([num_batches * rows, x.shape[1]], np.float32)
+  padded = np.zeros([num_batches * rows, x.shape[1]])
   padded[:len(x)] = (x - center) / unit
   row_weights = np.zeros(len(padded))
   row_weights[:len(x)] = 1.0
-  components, log_likelihood, num_iterations, gain = _compiled_em(
-      structure, rank)(
-          padded.reshape([num_batches, rows, -1]),
-          row_weights.reshape([num_batches, rows]),
-          Components(start.log_weights, (start.loc - center) / unit,
-                     start.scale_tril / unit),
-          np.float64(floor / unit**2), np.int32(max_iterations),
-          np.float64(tolerance))
+  for dtype in (tf.float32, tf.float64):
+    components, log_likelihood, num_iterations, gain = _compiled_em(
+        structure, rank, dtype)(
+            tf.constant(padded.reshape([num_batches, rows, -1]), dtype),
+            row_weights.reshape([num_batches, rows]),
+            Components(start.log_weights, (start.loc - center) / unit,
+                       start.scale_tril / unit),
+            np.float64(floor / unit**2), np.int32(max_iterations),
+            np.float64(tolerance))
+    if np.isfinite(log_likelihood):
+      break
   log_weights, loc, scale_tril = [part.numpy() for part in components]
   return Fit(
       Components(log_weights, loc * unit + center, scale_tril * unit),

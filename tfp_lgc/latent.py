@@ -4,6 +4,7 @@ A latent model is a function `(latents, labels, num_classes, config) ->
 (Mixture, records)`; the records go to metrics.jsonl.
 """
 
+import math
 from typing import Any, Callable
 
 import numpy as np
@@ -59,11 +60,10 @@ def global_gmm(latents: np.ndarray, labels: np.ndarray, num_classes: int,
   given to the classes by its responsibilities for the labeled images."""
   selection = select(latents, config.mixture, _floor(latents, config),
                      config.seed)
-  rng = np.random.default_rng(config.seed)
-  is_labeled = rng.random(len(labels)) < config.mixture.labeled_fraction
+  order = np.random.default_rng(config.seed).permutation(len(labels))
+  shown = order[:math.ceil(config.mixture.labeled_fraction * len(labels))]
   mixture, weights = _attach(selection.components, selection.structure,
-                           latents[is_labeled], labels[is_labeled],
-                           num_classes)
+                             latents[shown], labels[shown], num_classes)
   on_class(num_classes - 1)
   return mixture, [{'event': 'bic', 'bic': selection.bics},
                    {'event': 'purity', 'purity': purity(weights)}]
@@ -71,7 +71,7 @@ def global_gmm(latents: np.ndarray, labels: np.ndarray, num_classes: int,
 
 def prior(latents: np.ndarray, labels: np.ndarray, num_classes: int,
           config: Config, on_class: OnClass) -> tuple[Mixture, Records]:
-  """The model's own prior, which takes no bytes.
+  """The model's own prior, which takes no bytes but its weights by class.
 
   A model that is told the label needs no more. Of another, the components of
   the prior are given to the classes as in `global_gmm`.
@@ -139,7 +139,7 @@ def _attach(components: Components, structure: str, latents: np.ndarray,
   """
   responsibilities = special.softmax(log_joint(latents, components), axis=1)
   one_hot = np.eye(num_classes)[labels]  # [N, C]
-  weights = one_hot.T @ responsibilities / max(len(labels), 1)  # [C, K]
+  weights = one_hot.T @ responsibilities / len(labels)  # [C, K]
   totals = weights.sum(axis=1, keepdims=True)
   # A class without a labeled image takes the components as they are.
   given = np.where(totals > 0, weights / np.maximum(totals, 1e-300),

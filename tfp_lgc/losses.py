@@ -18,7 +18,7 @@ __all__ = ['CenterLoss', 'as_penalty', 'cdf_distance', 'covariance_distance',
 tfd = tfp.distributions
 
 # Draws of a prior's batches by which a covariance distance is normalized.
-NUM_DRAWS = 1000
+NUM_DRAWS = 4000
 
 
 def kl_standard_normal(posterior: tfd.Distribution, z: tf.Tensor,
@@ -171,10 +171,10 @@ def expected_covariance_distance(prior: Components, batch_size: int,
   weights = np.exp(prior.log_weights)
   total = 0.0
   for _ in range(num_draws):
-    component = rng.choice(len(weights), batch_size, p=weights / weights.sum())
-    noise = rng.standard_normal([batch_size, size])
-    z = prior.loc[component] + np.einsum(
-        'bij,bj->bi', prior.scale_tril[component], noise)
+    counts = rng.multinomial(batch_size, weights / weights.sum())
+    z = np.concatenate([
+        loc + rng.standard_normal([count, size]) @ scale_tril.T
+        for count, loc, scale_tril in zip(counts, prior.loc, prior.scale_tril)])
     total += np.mean(np.square(np.cov(z.T, bias=True) - expected))
   return total / num_draws
 

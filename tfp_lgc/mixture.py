@@ -124,6 +124,8 @@ def select(x: np.ndarray, config: MixtureConfig, floor: float, seed: int = 0,
     bics = curves[structure] = []
     for k in range(1, largest + 1):
       fit = _most_likely(x, k, structure, config, floor, seed)
+      if not math.isfinite(fit.log_likelihood):
+        break
       free = num_params(k, x.shape[1], structure, config.covariance_rank)
       bics.append(bic(fit.log_likelihood, len(x), free))
       if best is None or bics[-1] < lowest:
@@ -144,7 +146,8 @@ def _most_likely(x: np.ndarray, num_components: int, structure: str,
                              rank),
              floor, config.max_iterations, config.tolerance, structure, rank)
       for i in range(restarts)]
-  return max(fits, key=lambda fit: fit.log_likelihood)
+  return max(fits, key=lambda fit: fit.log_likelihood if math.isfinite(
+      fit.log_likelihood) else -math.inf)
 
 
 def stack(per_class: Sequence[Components], structures: Sequence[str],

@@ -116,13 +116,28 @@ def _unpack_rows(tensors: dict[str, Quantized], counts: Sequence[int],
   rows = []
   for count, structure, n in zip(counts, structures, num_packed):
     part, packed[structure] = np.split(packed[structure], [n])
-    try:
-      scale_tril = COVARIANCES[structure].unpack(part, count, latent_size)
-    except (ValueError, np.linalg.LinAlgError) as error:
-      raise ArtifactError(f'{_scale_name(structure)}: {error}') from error
+    scale_tril = _unpack_scale(part, structure, count, latent_size)
     rows.append(Components(log_weights[:count], loc[:count], scale_tril))
     log_weights, loc = log_weights[count:], loc[count:]
   return rows
+
+
+def _unpack_scale(packed: np.ndarray, structure: str, count: int,
+                  latent_size: int) -> np.ndarray:
+  """scale_tril `[K, d, d]` of one row, if it can be one."""
+  covariance, name = COVARIANCES[structure], _scale_name(structure)
+  columns = covariance.num_params(1, latent_size, 0)
+  if structure != 'low_rank' and packed.shape[1] != columns:
+    raise ArtifactError(f'{name} has {packed.shape[1]} columns; must be '
+                        f'{columns}')
+  try:
+    with np.errstate(all='ignore'):
+      scale_tril = covariance.unpack(packed, count, latent_size)
+  except (ValueError, np.linalg.LinAlgError) as error:
+    raise ArtifactError(f'{name}: {error}') from error
+  if not np.isfinite(scale_tril).all():
+    raise ArtifactError(f'{name}: is not finite')
+  return scale_tril
 
 
 def _tensor(tensors: dict[str, Quantized], name: str, shape) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import math
 import numbers
 import os
 import threading
@@ -164,9 +163,9 @@ def sample(artifact: AnyArtifact, n: int, labels=None, seed: int = 0, *,
   n = _whole('n', n, 1)
   artifact, seed_tensor = _opened(artifact), _seed_tensor(seed)
   if temperature is not None:
-    if not 0 <= temperature < math.inf:
-      raise LgcError(f'temperature = {temperature}: must be 0 or more')
-    artifact = dataclasses.replace(artifact, temperature=float(temperature))
+    mixture = config_lib.replace(config_lib.MixtureConfig(),
+                                 temperature=temperature)
+    artifact = dataclasses.replace(artifact, temperature=mixture.temperature)
   if balanced and labels is None:
     labels = np.resize([name for name, count in zip(
         artifact.class_names, artifact.class_counts) if count], n)
