@@ -18,7 +18,7 @@ tfd = tfp.distributions
 # The floor of a posterior's scale: a log-density without bound helps nobody.
 MIN_POSTERIOR_STDDEV = 1e-4
 # What the seed is mixed with, so that training and encoding draw other noise.
-TRAIN_SALT, ENCODE_SALT = 1, 2
+TRAIN_SALT, ENCODE_SALT, NOISE_SALT = 1, 2, 3
 
 
 def to_unit(images: tf.Tensor) -> tf.Tensor:
@@ -129,11 +129,10 @@ class Autoencoder(tfk.Model):
       seed: int32 `[2]`, of the posterior draw.
     """
     x = to_unit(images)
-    noise_seed, seed = tf.unstack(tf.random.split(seed))
     corrupted = x
     if self._noise_stddev:
       corrupted += self._noise_stddev * tf.random.stateless_normal(
-          tf.shape(x), noise_seed)
+          tf.shape(x), tf.random.fold_in(seed, NOISE_SALT))
     posterior = self.encode(corrupted, labels)
     z = posterior.sample(seed=seed)
     terms = {'nll': -tf.reduce_mean(self.decode(z, labels).log_prob(x))}
