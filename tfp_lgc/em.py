@@ -100,8 +100,8 @@ def _e_step(x: tf.Tensor, row_weights: tf.Tensor, components: Components,
   """Statistics of one batch.
 
   Args:
-    x: float32 `[B, d]`.
-    row_weights: float32 `[B]`; a row of weight 0 does not count.
+    x: float32 or float64 `[B, d]`; the heavy sums are of its type.
+    row_weights: float64 `[B]`; a row of weight 0 does not count.
     components: float64.
   """
   whitened = _whiten(x, components)
