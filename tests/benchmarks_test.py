@@ -27,7 +27,9 @@ def test_em_and_scikit_learn_find_the_same(capsys, tmp_path):
   output = f'--output={tmp_path}/em.jsonl'
   rows = _rows(capsys, '--suite=em', output)
   assert [row['name'] for row in rows] == [
-      *(f'em/{i}' for i in range(10)), 'em/all']
+      *(f'em/{i}' for i in range(10)), 'em/all', 'em/memory']
+  *rows, memory = rows
+  assert memory['num_bytes'] >= 0
   for row in rows[:-1]:
     np.testing.assert_allclose(row['held_out'], row['sklearn_held_out'],
                                atol=1e-3)
@@ -35,12 +37,13 @@ def test_em_and_scikit_learn_find_the_same(capsys, tmp_path):
       sum(row['sklearn_seconds'] for row in rows[:-1]), abs=0.01)
   # Rows that are there are taken as they are, not measured again.
   file = tmp_path / 'em.jsonl'
-  kept = file.read_text().splitlines()[:-4]
+  kept = file.read_text().splitlines()[:7]
   file.write_text('\n'.join(kept) + '\n')
   again = _rows(capsys, '--suite=em', output)
   assert again[:7] == rows[:7]
-  assert [row['name'] for row in again] == [row['name'] for row in rows]
-  assert len(file.read_text().splitlines()) == 11
+  assert [row['name'] for row in again] == [
+      *(row['name'] for row in rows), 'em/memory']
+  assert len(file.read_text().splitlines()) == 12
 
 
 def test_throughput_counts_images(capsys, monkeypatch):

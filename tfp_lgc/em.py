@@ -18,7 +18,11 @@ from tfp_lgc.covariance import COVARIANCES
 __all__ = ['Components', 'Fit', 'fit_em', 'kmeans_start', 'log_joint']
 
 # Points per batch of an E-step.
-BATCH_SIZE = 2048
+BATCH_SIZE = 6144
+# A point that a component is less responsible for adds nothing to its moments.
+MIN_RESPONSIBILITY = 1e-9
+# Components that are dealt with side by side.
+PARALLEL = 4
 
 _F64 = tf.float64
 
@@ -64,56 +68,78 @@ class _Statistics(NamedTuple):
   sum_ww: tf.Tensor  # [K, d, d]
 
 
-def _whiten(x: tf.Tensor, components: Components) -> tf.Tensor:
-  """L_k^-1 (x_b - loc_k), in the type of x: `[K, B, d]`."""
-  num, size = tf.shape(components.loc)[0], tf.shape(x)[1]
+def _whitening(components: Components) -> tf.Tensor:
+  """`[K, d + 1, d]`: what a point, followed by 1, is multiplied by to become
+  L_k^-1 (x - loc_k)."""
+  num, size = tf.shape(components.loc)[0], tf.shape(components.loc)[1]
   inverse = tf.linalg.triangular_solve(
       components.scale_tril, tf.eye(size, batch_shape=[num], dtype=_F64))
-  offset = tf.cast(tf.linalg.matvec(inverse, components.loc), x.dtype)
-  return (tf.matmul(x[tf.newaxis], tf.cast(inverse, x.dtype), transpose_b=True)
-          - offset[:, tf.newaxis])
+  offset = tf.linalg.matvec(inverse, components.loc)
+  return tf.concat([tf.linalg.matrix_transpose(inverse),
+                    -offset[:, tf.newaxis]], axis=1)
 
 
-def _log_joint(whitened: tf.Tensor, components: Components) -> tf.Tensor:
-  """log p(x_b, component k), float64 `[K, B]`."""
-  size = tf.cast(tf.shape(whitened)[2], _F64)
+def _log_joint(x: tf.Tensor, components: Components, whitening: tf.Tensor,
+               ) -> tf.Tensor:
+  """log p(x_b, component k), float64 `[K, B]`; a component at a time, whose
+  whitened points stay in the cache."""
+  size = tf.cast(tf.shape(components.loc)[1], _F64)
   log_det = tf.reduce_sum(
       tf.math.log(tf.linalg.diag_part(components.scale_tril)), axis=-1)
   constant = (components.log_weights - log_det
               - 0.5 * math.log(2 * math.pi) * size)  # [K]
-  squares = tf.reduce_sum(tf.square(whitened), axis=-1)  # [K, B]
-  return constant[:, tf.newaxis] - 0.5 * tf.cast(squares, _F64)
+  distances = tf.map_fn(
+      lambda w: tf.reduce_sum(tf.square(tf.matmul(x, w)), axis=1), whitening,
+      fn_output_signature=x.dtype, parallel_iterations=PARALLEL)  # [K, B]
+  return constant[:, tf.newaxis] - 0.5 * tf.cast(distances, _F64)
 
 
 def log_joint(x: np.ndarray, components: Components) -> np.ndarray:
   """log p(x_n, component k), float64 `[N, K]`, of points `[N, d]`."""
+  whitening = _whitening(components)
   parts = []
   for first in range(0, len(x), BATCH_SIZE):
-    batch = tf.constant(x[first:first + BATCH_SIZE], _F64)
-    joint = _log_joint(_whiten(batch, components), components)
-    parts.append(joint.numpy().T)
+    batch = np.asarray(x[first:first + BATCH_SIZE], np.float64)
+    batch = np.concatenate([batch, np.ones([len(batch), 1])], axis=1)
+    parts.append(_log_joint(batch, components, whitening).numpy().T)
   return np.concatenate(parts)
 
 
 def _e_step(x: tf.Tensor, row_weights: tf.Tensor, components: Components,
-            ) -> _Statistics:
+            whitening: tf.Tensor) -> _Statistics:
   """Statistics of one batch.
 
   Args:
-    x: float32 or float64 `[B, d]`; the heavy sums are of its type.
-    row_weights: float64 `[B]`; a row of weight 0 does not count.
+    x: float32 or float64 `[B, d + 1]`, points, each followed by 1; the heavy
+      sums are of its type.
+    row_weights: of the type of x, `[B]`; a row of weight 0 does not count.
     components: float64.
+    whitening: of the type of x, see `_whitening`.
   """
-  whitened = _whiten(x, components)
-  joint = _log_joint(whitened, components)
-  log_evidence = tf.reduce_logsumexp(joint, axis=0)  # [B]
-  responsibilities = tf.exp(joint - log_evidence) * row_weights
-  weighted = whitened * tf.cast(responsibilities, x.dtype)[:, :, tf.newaxis]
+  def moments(part):
+    """Of the points that one component has anything to do with: few, as soon
+    as there are many components."""
+    w, responsibility = part
+    rows = tf.where(responsibility > MIN_RESPONSIBILITY)[:, 0]
+    responsibility = tf.gather(responsibility, rows)[:, tf.newaxis]
+    whitened = tf.matmul(tf.gather(x, rows), w)
+    weighted = whitened * responsibility
+    return (tf.cast(tf.matmul(whitened, responsibility, transpose_a=True), _F64),
+            tf.cast(tf.matmul(weighted, whitened, transpose_a=True), _F64))
+
+  joint = _log_joint(x, components, whitening)
+  highest = tf.reduce_max(joint, axis=0)  # [B]
+  shares = tf.exp(tf.cast(joint - highest, x.dtype))  # [K, B]
+  total = tf.reduce_sum(shares, axis=0)
+  responsibilities = shares * (row_weights / total)
+  sum_w, sum_ww = tf.map_fn(
+      moments, (whitening, responsibilities), fn_output_signature=(_F64, _F64),
+      parallel_iterations=PARALLEL)
+  log_evidence = highest + tf.math.log(tf.cast(total, _F64))
   return _Statistics(
-      tf.reduce_sum(log_evidence * row_weights),
-      tf.reduce_sum(responsibilities, axis=1),
-      tf.cast(tf.reduce_sum(weighted, axis=1), _F64),
-      tf.cast(tf.matmul(weighted, whitened, transpose_a=True), _F64))
+      tf.reduce_sum(log_evidence * tf.cast(row_weights, _F64)),
+      tf.reduce_sum(tf.cast(responsibilities, _F64), axis=1),
+      sum_w[:, :, 0], sum_ww)
 
 
 def _m_step(statistics: _Statistics, components: Components, floor: tf.Tensor,
@@ -147,17 +173,19 @@ def _compiled_em(structure: str, rank: int, dtype: tf.DType):
 
   @tf.function(input_signature=[
       tf.TensorSpec([None, None, None], dtype),
-      tf.TensorSpec([None, None], _F64),
+      tf.TensorSpec([None, None], dtype),
       Components(tf.TensorSpec([None], _F64), tf.TensorSpec([None, None], _F64),
                  tf.TensorSpec([None, None, None], _F64)),
       tf.TensorSpec([], _F64), tf.TensorSpec([], tf.int32),
       tf.TensorSpec([], _F64)])
   def em(batches, row_weights, start, floor, max_iterations, tolerance):
-    num_rows = tf.reduce_sum(row_weights)
+    num_rows = tf.reduce_sum(tf.cast(row_weights, _F64))
 
     def statistics(components):
+      whitening = tf.cast(_whitening(components), dtype)
+
       def add(i, total):
-        part = _e_step(batches[i], row_weights[i], components)
+        part = _e_step(batches[i], row_weights[i], components, whitening)
         return i + 1, _Statistics(*[a + b for a, b in zip(total, part)])
       zero = _Statistics(tf.zeros([], _F64), *[
           tf.zeros_like(parameter) for parameter in components])
@@ -210,15 +238,15 @@ def fit_em(x: np.ndarray, start: Components, floor: float = 1e-6,
   unit = float(x.std(axis=0).max()) or 1.0
   num_batches = -(-len(x) // BATCH_SIZE)
   rows = -(-len(x) // num_batches)
-  padded = np.zeros([num_batches * rows, x.shape[1]])
-  padded[:len(x)] = (x - center) / unit
+  padded = np.ones([num_batches * rows, x.shape[1] + 1])
+  padded[:len(x), :-1] = (x - center) / unit
   row_weights = np.zeros(len(padded))
   row_weights[:len(x)] = 1.0
   for dtype in (tf.float32, tf.float64):
     components, log_likelihood, num_iterations, gain = _compiled_em(
         structure, rank, dtype)(
             tf.constant(padded.reshape([num_batches, rows, -1]), dtype),
-            row_weights.reshape([num_batches, rows]),
+            tf.constant(row_weights.reshape([num_batches, rows]), dtype),
             Components(start.log_weights, (start.loc - center) / unit,
                        start.scale_tril / unit),
             np.float64(floor / unit**2), np.int32(max_iterations),

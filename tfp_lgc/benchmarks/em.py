@@ -1,5 +1,7 @@
 """EM against scikit-learn's, from the same starts."""
 
+import multiprocessing
+import resource
 import time
 import warnings
 from typing import Any, Iterator, Mapping
@@ -31,7 +33,9 @@ def run(config: Config, progress: Progress, done: Mapping[str, dict],
 
   Yields:
     A row for each class, and one of all: seconds of both, their ratio, both
-    held-out log-likelihoods (nats an image) and the largest difference.
+    held-out log-likelihoods (nats an image) and the largest difference; and
+    one of memory: what the largest fit of the largest class adds to the peak
+    of a process of its own, in bytes.
   """
   config = config_lib.replace(config, model='ae')
   source = pipeline.open_source(config.data.dataset, config)
@@ -56,6 +60,32 @@ def run(config: Config, progress: Progress, done: Mapping[str, dict],
   yield {'name': 'em/all', 'seconds': round(ours, 3),
          'sklearn_seconds': round(theirs, 3), 'ratio': round(theirs / ours, 2),
          'largest_loss': max(row['largest_loss'] for row in rows)}
+  x = latents[labels == np.bincount(labels).argmax()]
+  yield done.get('em/memory') or {'name': 'em/memory', **_memory(
+      x, config, floor)}
+
+
+def _memory(x: np.ndarray, config: Config, floor: float) -> dict[str, int]:
+  """Each in a fresh process: a peak never falls again."""
+  spawn = multiprocessing.get_context('spawn')
+  start = kmeans_start(x, config.mixture.num_components_max, floor, config.seed)
+  with spawn.Pool(1, maxtasksperchild=1) as pool:
+    return {name: pool.apply(_added_memory, [
+        fit, x, start, floor, config.mixture.max_iterations])
+        for name, fit in (('num_bytes', _fit_ours),
+                          ('sklearn_num_bytes', _fit_sklearn))}
+
+
+def _added_memory(fit, x: np.ndarray, start: Components, floor: float,
+                  limit: int) -> int:
+  """Bytes that a fit adds to the peak of this process; libraries, which a
+  first fit of few points loads, do not count."""
+  def peak():
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+  fit(x[:100], start, floor, 1)
+  before = peak()
+  fit(x, start, floor, limit)
+  return peak() - before
 
 
 def _compare(x: np.ndarray, held_out: np.ndarray, config: Config,
@@ -68,9 +98,8 @@ def _compare(x: np.ndarray, held_out: np.ndarray, config: Config,
     start = kmeans_start(x, k, floor, config.seed)
     # Graphs are compiled once a process, whatever is fitted afterwards.
     fit_em(x, start, floor, 1, TOLERANCE)
-    began = time.perf_counter()
-    fit = fit_em(x, start, floor, limit, TOLERANCE)
-    seconds += time.perf_counter() - began
+    fit, taken = _fit_ours(x, start, floor, limit)
+    seconds += taken
     iterations += fit.num_iterations
     ours.append(_score(held_out, fit.components))
     fitted, taken = _fit_sklearn(x, start, floor, limit)
@@ -89,6 +118,13 @@ def _compare(x: np.ndarray, held_out: np.ndarray, config: Config,
 
 def _score(x: np.ndarray, components: Components) -> float:
   return float(special.logsumexp(log_joint(x, components), axis=1).mean())
+
+
+def _fit_ours(x: np.ndarray, start: Components, floor: float, limit: int):
+  """The fit and the seconds it took."""
+  began = time.perf_counter()
+  fit = fit_em(x, start, floor, limit, TOLERANCE)
+  return fit, time.perf_counter() - began
 
 
 def _fit_sklearn(x: np.ndarray, start: Components, floor: float, limit: int):
