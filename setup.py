@@ -25,6 +25,7 @@ setuptools.setup(
         'absl-py',
         # tensorflow-datasets needs it and does not name it.
         'importlib_resources',
+        'matplotlib',
         'numpy',
         'pillow',
         # The last that work on Python 3.10. Left to find them out, the pip of

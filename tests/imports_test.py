@@ -20,6 +20,7 @@ PACKAGE = ROOT / 'tfp_lgc'
 
 # What a module imports from its own level. All other imports go down.
 SAME_LEVEL = {
+    'baselines/__init__': {'baselines/subset'},
     'benchmarks/__init__': {'benchmarks/em', 'benchmarks/throughput'},
     'codec': {'errors'},
     'commands/benchmark': {'commands/run'},
@@ -29,7 +30,8 @@ SAME_LEVEL = {
     'config': {'errors'},
     'data': {'errors'},
     'networks': {'config', 'heads'},
-    'sources': {'config', 'data', 'errors'},
+    'sources': {'config', 'data', 'errors', 'spuco'},
+    'spuco': {'config', 'data', 'errors'},
     'writers': {'data', 'errors', 'staging'},
 }
 

@@ -325,7 +325,7 @@ def test_temperature_scales_the_spread_of_latents(artifact):
   loc = artifact.mixture.loc[1, 0]
   np.testing.assert_allclose(hot - loc, 2 * (as_it_is - loc), rtol=1e-4,
                              atol=1e-4)
-  np.testing.assert_allclose(cold, np.broadcast_to(loc, [300, 2]), atol=1e-6)
+  np.testing.assert_allclose(cold, np.broadcast_to(loc, cold.shape), atol=1e-6)
 
 
 def test_temperature_is_that_of_the_artifact_if_nothing_is_said(artifact):

@@ -28,6 +28,7 @@ from tfp_lgc.errors import ArtifactError, ConfigError, LgcError
 from tfp_lgc.heads import HEADS
 from tfp_lgc.mixture import Mixture
 from tfp_lgc.packing import pack_mixture, unpack_mixture, VECTOR_BITS
+from tfp_lgc.pruning import decoder_weights
 from tfp_lgc.sampler import Sampler
 from tfp_lgc.staging import replacing
 
@@ -76,24 +77,39 @@ class Artifact:
 
   @classmethod
   def pack(cls, model: Autoencoder, mixture: Mixture, class_names,
-           class_counts, config: Config) -> 'Artifact':
+           class_counts, config: Config, kept: Optional[np.ndarray] = None,
+           fill: Optional[np.ndarray] = None) -> 'Artifact':
     """Quantizes a trained model and its mixture.
 
     Tensors: `decoder/LAYER/kernel` and `decoder/LAYER/bias`, and those of
     packing.py.
+
+    Args:
+      model: trained.
+      mixture: over the latents that are kept.
+      class_names: one string a class.
+      class_counts: training images of each class.
+      config: settings of the model, the mixture and the codec.
+      kept: bool `[latent_size]`, see pruning.py; None for all of them.
+      fill: float `[latent_size]`, what the others are replaced by.
     """
     codec: CodecConfig = config.codec
-    tensors = {}
-    for variable in model.decoder.weights:
-      value = variable.numpy()
-      bits = codec.decoder_bits if value.ndim > 1 else VECTOR_BITS
-      tensors[_tensor_name(variable)] = quantize(value, bits)
+    size = config.model.latent_size
+    kept = np.ones(size, bool) if kept is None else kept
+    weights = decoder_weights(model.decoder, kept,
+                              np.zeros(size) if fill is None else fill)
+    tensors = {
+        f'decoder/{name}': quantize(
+            value, codec.decoder_bits if value.ndim > 1 else VECTOR_BITS)
+        for name, value in weights.items()}
     tensors.update(pack_mixture(mixture, codec.mixture_bits,
                                 config.mixture.covariance_rank))
-    return cls(config.model, model.head.event_shape, tuple(class_names),
-               tuple(int(count) for count in class_counts),
-               mixture.num_components, mixture.structures,
-               model.num_conditions, config.mixture.temperature, tensors)
+    return cls(
+        dataclasses.replace(config.model, latent_size=int(kept.sum())),
+        model.head.event_shape, tuple(class_names),
+        tuple(int(count) for count in class_counts), mixture.num_components,
+        mixture.structures, model.num_conditions, config.mixture.temperature,
+        tensors)
 
   @functools.cached_property
   def mixture(self) -> Mixture:

@@ -1,7 +1,8 @@
 """The one autoencoder class; the named models are settings of it."""
 
-from typing import Callable, Optional
+from typing import Callable, NamedTuple, Optional
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 import tf_keras as tfk
@@ -11,7 +12,7 @@ from tfp_lgc.config import ModelConfig
 from tfp_lgc.data import Split
 from tfp_lgc.heads import HEADS
 
-__all__ = ['Autoencoder', 'to_unit']
+__all__ = ['Autoencoder', 'Encoded', 'to_unit']
 
 tfd = tfp.distributions
 
@@ -24,6 +25,19 @@ TRAIN_SALT, ENCODE_SALT, NOISE_SALT = 1, 2, 3
 def to_unit(images: tf.Tensor) -> tf.Tensor:
   """uint8 pixels as float32 in 0..1."""
   return tf.cast(images, tf.float32) / 255.0
+
+
+class Encoded(NamedTuple):
+  """N images in latent space.
+
+  Attributes:
+    draw: float32 `[N, latent_size]`, a draw from each posterior q(z | x).
+    mean: the same, their means; equal for a model without a posterior.
+    labels: int32 `[N]`.
+  """
+  draw: np.ndarray
+  mean: np.ndarray
+  labels: np.ndarray
 
 
 class Autoencoder(tfk.Model):
@@ -89,15 +103,15 @@ class Autoencoder(tfk.Model):
     return list(self._means.values())
 
   def encode(self, x: tf.Tensor, labels: Optional[tf.Tensor] = None,
-             ) -> tfd.Distribution:
+             training: bool = False) -> tfd.Distribution:
     """q(z | x) of images `[B, H, W, C]` in 0..1; event shape `[latent_size]`.
 
-    `labels`, int32 `[B]`, are needed if the model is told them.
+    `labels`, int32 `[B]`, are needed if the model is told them; `training` is
+    for batch normalization.
     """
     if self.num_conditions:
-      params = self.encoder([x, tf.one_hot(labels, self.num_conditions)])
-    else:
-      params = self.encoder(x)
+      x = [x, tf.one_hot(labels, self.num_conditions)]
+    params = self.encoder(x, training=training)
     if self._posterior == 'point':
       return tfd.VectorDeterministic(params)
     loc, raw_scale = tf.split(params, 2, axis=-1)
@@ -105,9 +119,9 @@ class Autoencoder(tfk.Model):
     return tfd.MultivariateNormalDiag(loc, scale)
 
   def decode(self, z: tf.Tensor, labels: Optional[tf.Tensor] = None,
-             ) -> tfd.Distribution:
+             training: bool = False) -> tfd.Distribution:
     """p(x | z) of latents `[B, latent_size]`; event shape `[H, W, C]`."""
-    return self.head(self._params(z, labels))
+    return self.head(self._params(z, labels, training))
 
   def call(self, x: tf.Tensor, labels: Optional[tf.Tensor] = None,
            ) -> tf.Tensor:
@@ -115,9 +129,11 @@ class Autoencoder(tfk.Model):
     z = self.encode(x, labels).mean()
     return self.head.point_image(self._params(z, labels))
 
-  def _params(self, z: tf.Tensor, labels: Optional[tf.Tensor]) -> tf.Tensor:
+  def _params(self, z: tf.Tensor, labels: Optional[tf.Tensor],
+              training: bool = False) -> tf.Tensor:
     return self.decoder(
-        networks.with_labels(z, labels, self.num_conditions))
+        networks.with_labels(z, labels, self.num_conditions),
+        training=training)
 
   def losses_of(self, images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor,
                 ) -> dict[str, tf.Tensor]:
@@ -133,9 +149,10 @@ class Autoencoder(tfk.Model):
     if self._noise_stddev:
       corrupted += self._noise_stddev * tf.random.stateless_normal(
           tf.shape(x), tf.random.fold_in(seed, NOISE_SALT))
-    posterior = self.encode(corrupted, labels)
+    posterior = self.encode(corrupted, labels, training=True)
     z = posterior.sample(seed=seed)
-    terms = {'nll': -tf.reduce_mean(self.decode(z, labels).log_prob(x))}
+    likelihood = self.decode(z, labels, training=True)
+    terms = {'nll': -tf.reduce_mean(likelihood.log_prob(x))}
     terms['loss'] = terms['nll']
     for name, (weight, penalty) in self._penalties.items():
       terms[name] = penalty(posterior, z, labels)
@@ -154,29 +171,15 @@ class Autoencoder(tfk.Model):
       mean.update_state(terms[name])
     return {name: mean.result() for name, mean in self._means.items()}
 
-  def encode_all(self, split: Split, statistic: str = 'draw',
-                 batch_size: int = 1000):
-    """One latent an image, in the order of the split.
-
-    Args:
-      split: N images.
-      statistic: 'draw' from the posterior, or its 'mean'.
-      batch_size: images at a time.
-
-    Returns:
-      latents: float32 `[N, latent_size]`.
-      labels: int32 `[N]`.
-    """
+  def encode_all(self, split: Split, batch_size: int = 1000) -> Encoded:
+    """Latents of all images, in the order of the split."""
     @tf.function(reduce_retracing=True)
     def encoded(images, labels, i):
       posterior = self.encode(to_unit(images), labels)
-      if statistic == 'mean':
-        return posterior.mean()
-      return posterior.sample(
-          seed=tf.random.fold_in([self._seed, ENCODE_SALT], i))
+      return posterior.sample(seed=tf.random.fold_in(
+          [self._seed, ENCODE_SALT], i)), posterior.mean()
 
-    latents, labels = [], []
-    for i, (images, batch_labels) in enumerate(split.batches(batch_size)):
-      latents.append(encoded(images, batch_labels, tf.constant(i)))
-      labels.append(batch_labels)
-    return tf.concat(latents, 0).numpy(), tf.concat(labels, 0).numpy()
+    parts = []
+    for i, (images, labels) in enumerate(split.batches(batch_size)):
+      parts.append((*encoded(images, labels, tf.constant(i)), labels))
+    return Encoded(*[tf.concat(part, 0).numpy() for part in zip(*parts)])

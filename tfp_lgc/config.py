@@ -36,6 +36,8 @@ TRUNKS = ('dense', 'conv')
 HEADS = ('bernoulli', 'normal_unit', 'normal_diag')
 LATENT_MODELS = ('gmm', 'global', 'prior')
 SUITES = ('em', 'throughput')
+DIFFICULTIES = ('magnitude_large', 'magnitude_medium', 'magnitude_small',
+                'variance_low', 'variance_medium', 'variance_high')
 COVARIANCES = ('full', 'low_rank', 'tied', 'diag', 'spherical')
 
 
@@ -49,14 +51,30 @@ def setting(default, help, choices=None, low=None, high=None):
 class DataConfig:
   """Which images."""
   dataset: str = setting(
-      'digits', "What to compress: digits (embedded), a TFDS name (mnist), or "
-      'a path: x.npz, a folder of IDX files, a folder of images by class. A '
-      'path needs a slash or the ending .npz.')
+      'digits', "What to compress: digits (embedded), a TFDS name (mnist), "
+      'spuco (digits on colors that nearly tell their class), or a path: '
+      'x.npz, a folder of IDX files, a folder of images by class. A path needs '
+      'a slash or the ending .npz.')
   data_dir: str = setting(
       '', 'Where TFDS keeps prepared data sets; empty for its own default.')
   test_fraction: float = setting(
       0.2, 'Share of the images held out as the test split where the data set '
       'brings none.', low=0.01, high=0.9)
+  spurious_base: str = setting(
+      'mnist', 'Gray data set that spuco colors: a name or path as in '
+      '--dataset.')
+  spurious_strength: float = setting(
+      0.995, 'Share of the training images of spuco that have the color of '
+      'their class; in the test split all colors are equally frequent.',
+      low=0.0, high=1.0)
+  spurious_difficulty: str = setting(
+      'magnitude_large', 'Which pixels spuco colors: the whole background '
+      '(magnitude_large), a corner of 4 x 4 or 2 x 2 (medium, small) or 7 x 7 '
+      '(variance_low), or 49 that differ from image to image.',
+      choices=DIFFICULTIES)
+  spurious_group_size: int = setting(
+      1, 'Successive classes that are one class of spuco, with one color.',
+      low=1, high=1000)
 
 
 @dataclasses.dataclass(frozen=True)

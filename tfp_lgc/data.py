@@ -82,7 +82,7 @@ class Split:
     return self.num_examples * (pixels + label_dtype(num_classes).itemsize)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Source:
   """A data set: its two splits and what the labels mean.
 
@@ -91,11 +91,14 @@ class Source:
     train: what is compressed.
     test: what judges are tested on; None if there is no such split.
     class_names: one string a class; a single one where nothing is labeled.
+    test_groups: int `[N]`, an attribute of each test image, in their order,
+      that its class should not be told by; None if there is none.
   """
   name: str
   train: Split
   test: Optional[Split]
   class_names: tuple[str, ...]
+  test_groups: Optional[np.ndarray] = None
 
   def __post_init__(self):
     if not self.train.num_examples:
@@ -107,6 +110,12 @@ class Source:
       raise DataError(f'{self.name}: train images are '
                       f'{self.train.image_shape}, test images '
                       f'{self.test.image_shape}; must be the same')
+
+  def test_labels(self) -> np.ndarray:
+    """int32 `[N]`, of the test images in their order."""
+    assert self.test is not None
+    return np.concatenate([
+        labels for _, labels in self.test.batches(1000).as_numpy_iterator()])
 
 
 def label_dtype(num_classes: int) -> np.dtype:
@@ -251,9 +260,10 @@ def hold_out(labels: np.ndarray, fraction: float,
   return np.flatnonzero(~is_test), np.flatnonzero(is_test)
 
 
-def array_split(images: np.ndarray, labels: np.ndarray) -> Split:
+def array_split(images: np.ndarray, labels: np.ndarray,
+                keep_order: bool = False) -> Split:
   """A `Split` of arrays that passed `check_images` and `encode_labels`."""
-  if images.nbytes > SHUFFLE_NUM_BYTES:
+  if images.nbytes > SHUFFLE_NUM_BYTES and not keep_order:
     # Files are often sorted by class, and a buffer shuffles only so far.
     order = np.random.default_rng(0).permutation(len(images))
     images, labels = images[order], labels[order]

@@ -124,8 +124,8 @@ def _e_step(x: tf.Tensor, row_weights: tf.Tensor, components: Components,
     responsibility = tf.gather(responsibility, rows)[:, tf.newaxis]
     whitened = tf.matmul(tf.gather(x, rows), w)
     weighted = whitened * responsibility
-    return (tf.cast(tf.matmul(whitened, responsibility, transpose_a=True), _F64),
-            tf.cast(tf.matmul(weighted, whitened, transpose_a=True), _F64))
+    return [tf.cast(tf.matmul(a, b, transpose_a=True), _F64)
+            for a, b in ((whitened, responsibility), (weighted, whitened))]
 
   joint = _log_joint(x, components, whitening)
   highest = tf.reduce_max(joint, axis=0)  # [B]
@@ -133,7 +133,7 @@ def _e_step(x: tf.Tensor, row_weights: tf.Tensor, components: Components,
   total = tf.reduce_sum(shares, axis=0)
   responsibilities = shares * (row_weights / total)
   sum_w, sum_ww = tf.map_fn(
-      moments, (whitening, responsibilities), fn_output_signature=(_F64, _F64),
+      moments, (whitening, responsibilities), fn_output_signature=[_F64, _F64],
       parallel_iterations=PARALLEL)
   log_evidence = highest + tf.math.log(tf.cast(total, _F64))
   return _Statistics(

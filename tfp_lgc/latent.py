@@ -10,13 +10,14 @@ from typing import Any, Callable
 import numpy as np
 from scipy import special
 
-from tfp_lgc import models
+from tfp_lgc import models, pruning
+from tfp_lgc.autoencoder import Encoded
 from tfp_lgc.config import Config
 from tfp_lgc.em import Components, log_joint
 from tfp_lgc.errors import ConfigError
 from tfp_lgc.mixture import Mixture, select, Selection, share, stack
 
-__all__ = ['LATENT_MODELS', 'check', 'fit', 'purity']
+__all__ = ['LATENT_MODELS', 'check', 'fit', 'purity', 'usable']
 
 # Weights below this are as good as none, and a code needs a smallest number.
 MIN_WEIGHT = 1e-6
@@ -110,6 +111,19 @@ def check(config: Config, num_classes: int) -> None:
 
 
 LATENT_MODELS = {'gmm': gmm, 'global': global_gmm, 'prior': prior}
+
+
+def usable(encoded: Encoded, config: Config) -> tuple[np.ndarray, np.ndarray]:
+  """The latents that a latent model is fitted to.
+
+  Returns:
+    latents: float32 `[N, d]`, without those that say nothing.
+    kept: bool `[latent_size]`, which these are. A prior keeps all.
+  """
+  kept = np.ones(encoded.draw.shape[1], bool)
+  if config.mixture.latent_model != 'prior':
+    kept = pruning.live(encoded.draw, encoded.mean)
+  return getattr(encoded, config.mixture.latent_statistic)[:, kept], kept
 
 
 def fit(latents: np.ndarray, labels: np.ndarray, num_classes: int,

@@ -6,18 +6,20 @@ import numbers
 import os
 import threading
 from concurrent import futures
-from typing import Any, Iterator, Optional, Sequence, Union
+from typing import Any, Iterator, NamedTuple, Optional, Sequence, Union
 
 import numpy as np
 import tensorflow as tf
 import tf_keras as tfk
 
 from tfp_lgc import config as config_lib
-from tfp_lgc import data, latent, sources, train, tstr
+from tfp_lgc import data, latent, sources, train
 from tfp_lgc.artifact import Artifact, load
-from tfp_lgc.config import Config
+from tfp_lgc.autoencoder import Autoencoder
+from tfp_lgc.config import Config, EvaluateConfig
 from tfp_lgc.data import Images, Source, Split
 from tfp_lgc.errors import DataError, LgcError
+from tfp_lgc.metrics import groups, tstr
 from tfp_lgc.progress import Progress
 from tfp_lgc.sampler import BLOCK_SIZE
 
@@ -61,8 +63,30 @@ def compress(dataset, config: Optional[Config] = None, *,
     FloatingPointError: if training diverges.
   """
   config = config_lib.replace(config or Config(), **overrides)
-  progress = progress or Progress()
-  source = open_source(dataset, config)
+  return fit(open_source(dataset, config), config, progress or Progress(),
+             callbacks).artifact
+
+
+class Fitted(NamedTuple):
+  """What `fit` made on its way.
+
+  Attributes:
+    artifact: the compressed data set.
+    model: the autoencoder, which the artifact has only the decoder of.
+    latents: float32 `[N, d]`, what the mixture was fitted to.
+    labels: int32 `[N]`.
+    kept: bool `[latent_size]`, which latents of the model they are.
+  """
+  artifact: Artifact
+  model: Autoencoder
+  latents: np.ndarray
+  labels: np.ndarray
+  kept: np.ndarray
+
+
+def fit(source: Source, config: Config, progress: Progress,
+        callbacks: Sequence[tfk.callbacks.Callback] = ()) -> Fitted:
+  """`compress`, for those who need more than the artifact."""
   num_classes = len(source.class_names)
   latent.check(config, num_classes)
   rounds, steps = train.schedule(config.train, source.train.num_examples)
@@ -70,8 +94,11 @@ def compress(dataset, config: Optional[Config] = None, *,
     model = train.fit(config, source.train, num_classes,
                       [_TrainProgress(progress, steps), *callbacks])
   with progress.stage('encode'):
-    latents, labels = model.encode_all(source.train,
-                                       config.mixture.latent_statistic)
+    encoded = model.encode_all(source.train)
+    latents, kept = latent.usable(encoded, config)
+    progress.record(event='latents', latent_size=len(kept),
+                    live=int(kept.sum()))
+  labels = encoded.labels
   with progress.stage('mixture', num_classes):
     mixture, records = latent.fit(latents, labels, num_classes, config,
                                   lambda label: progress.step(label + 1))
@@ -81,7 +108,9 @@ def compress(dataset, config: Optional[Config] = None, *,
     progress.record(**row)
   with progress.stage('pack'):
     counts = np.bincount(labels, minlength=num_classes)
-    return Artifact.pack(model, mixture, source.class_names, counts, config)
+    artifact = Artifact.pack(model, mixture, source.class_names, counts, config,
+                             kept, encoded.mean.mean(axis=0))
+  return Fitted(artifact, model, latents, labels, kept)
 
 
 def open_source(dataset, config: Config, test=None) -> Source:
@@ -252,7 +281,9 @@ def evaluate(artifact: AnyArtifact, dataset, config: Optional[Config] = None,
 
   Returns:
     `tstr_accuracy` and `real_accuracy`, each a dict of mean, stddev and runs
-    (from 0 to 1).
+    (from 0 to 1); where the test images have groups (`spuco`), also
+    `tstr_worst_group` and `real_worst_group`, and `tstr_groups` and
+    `real_groups`, means by class and group.
 
   Raises:
     LgcError: if the two do not fit, or there is no test split, or one class.
@@ -260,22 +291,36 @@ def evaluate(artifact: AnyArtifact, dataset, config: Optional[Config] = None,
   runs, artifact = _whole('runs', runs, 1), _opened(artifact)
   config = config_lib.replace(config or Config(), **overrides)
   source = open_source(dataset, config, test)
-  test_split = judging_split(artifact, source)
+  judging_split(artifact, source)
   progress = progress or Progress()
-  results: dict[str, list[float]] = {'tstr_accuracy': [], 'real_accuracy': []}
+  rights: dict[str, list[np.ndarray]] = {'tstr': [], 'real': []}
   with progress.stage('evaluate', 2 * runs):
     for run in range(config.seed, config.seed + runs):
       drawn = sample(artifact, source.train.num_examples, seed=run)
       synthetic = data.array_split(drawn.images, drawn.labels)
-      for name, split in (('tstr_accuracy', synthetic),
-                          ('real_accuracy', source.train)):
-        value = tstr.accuracy(split, test_split, len(artifact.class_names),
-                              config.evaluate, run)
-        results[name].append(round(value, 4))
-        done = sum(len(values) for values in results.values())
-        progress.step(done, f'{name} {value:.4f}')
-  return {name: {**tstr.summarize(values), 'runs': values}
-          for name, values in results.items()}
+      for name, split in (('tstr', synthetic), ('real', source.train)):
+        right = judge(split, source, config.evaluate, run)
+        rights[name].append(right)
+        done = sum(len(values) for values in rights.values())
+        progress.step(done, f'{name}_accuracy {right.mean():.4f}')
+  result: dict[str, Any] = {f'{name}_accuracy': tstr.summarize(
+      [right.mean() for right in values]) for name, values in rights.items()}
+  if source.test_groups is not None:
+    labels = source.test_labels()
+    for name, values in rights.items():
+      tables = [groups.accuracies(right, labels, source.test_groups)
+                for right in values]
+      result[f'{name}_worst_group'] = tstr.summarize(
+          [np.nanmin(table) for table in tables])
+      result[f'{name}_groups'] = np.round(np.mean(tables, 0), 4).tolist()
+  return result
+
+
+def judge(split: Split, source: Source, config: EvaluateConfig, seed: int,
+          ) -> np.ndarray:
+  """Which test images of `source` a judge trained on `split` names rightly."""
+  assert source.test is not None
+  return tstr.right(split, source.test, len(source.class_names), config, seed)
 
 
 def cannot_judge(source: Source) -> str:

@@ -1,5 +1,6 @@
 """Where data sets come from: SOURCES, and `load`, which picks one by name."""
 
+import dataclasses
 import functools
 import gzip
 import os
@@ -11,7 +12,7 @@ from typing import Optional
 import numpy as np
 import tensorflow as tf
 
-from tfp_lgc import data
+from tfp_lgc import data, spuco
 from tfp_lgc.config import DataConfig
 from tfp_lgc.data import Source, Split
 from tfp_lgc.errors import DataError
@@ -299,14 +300,22 @@ def _existing(path: str) -> pathlib.Path:
   return pathlib.Path(path)
 
 
+def spurious(config: DataConfig) -> Source:
+  """SpuCo, made of another data set; see spuco.py."""
+  if kind(config.spurious_base) == 'spuco':
+    raise DataError("spurious_base = 'spuco': must be another data set")
+  base = load(dataclasses.replace(config, dataset=config.spurious_base))
+  return spuco.color(base, config)
+
+
 SOURCES = {'digits': digits, 'tfds': tfds, 'npz': npz, 'idx': idx,
-           'folder': folder}
+           'folder': folder, 'spuco': spurious}
 
 
 def kind(dataset: str) -> str:
   """The key in SOURCES that `--dataset` means."""
-  if dataset == 'digits':
-    return 'digits'
+  if dataset in ('digits', 'spuco'):
+    return dataset
   if dataset.endswith('.npz'):
     return 'npz'
   # A TFDS name may have a slash (emnist/letters); what exists is a path.

@@ -43,8 +43,8 @@ def run(config: Config, progress: Progress, done: Mapping[str, dict],
     raise DataError(f'dataset = {source.name!r}: has no test split')
   with progress.stage('train'):
     model = train.fit(config, source.train, len(source.class_names))
-  latents, labels = model.encode_all(source.train)
-  test, test_labels = model.encode_all(source.test)
+  latents, _, labels = model.encode_all(source.train)
+  test, _, test_labels = model.encode_all(source.test)
   floor = FLOOR * float(latents.var(axis=0).mean())
   rows = []
   with progress.stage('em', len(source.class_names)):

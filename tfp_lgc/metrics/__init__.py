@@ -1,0 +1,1 @@
+"""What is measured of an artifact, its samples and its latents."""

@@ -1,0 +1,62 @@
+"""Latents that say nothing are dropped, before mixtures are fitted to them.
+
+A latent that is the same for all images makes a covariance singular; one that
+is noise makes it large for nothing. Neither changes what is decoded, so the
+decoder's first layer takes their mean into its bias.
+"""
+
+import numpy as np
+import tf_keras as tfk
+
+__all__ = ['decoder_weights', 'live']
+
+# A latent is dead if less than this share of its variance is that of the
+# posterior means, the rest being posterior noise; Y. Burda, R. Grosse,
+# R. Salakhutdinov, Importance Weighted Autoencoders, ICLR 2016, call a unit
+# of a VAE, whose latents have a variance of about 1, inactive by this bound.
+MIN_SIGNAL = 0.01
+# It is constant if its variance is less than this share of the largest one.
+MIN_VARIANCE = 1e-6
+
+
+def live(draws: np.ndarray, means: np.ndarray) -> np.ndarray:
+  """Which latents tell images apart.
+
+  Args:
+    draws: `[N, d]`, a draw from each posterior.
+    means: `[N, d]`, their means; equal to the draws for a deterministic model.
+
+  Returns:
+    bool `[d]`, at least one True.
+  """
+  variance = draws.var(axis=0, dtype=np.float64)
+  signal = means.var(axis=0, dtype=np.float64)
+  kept = ((signal >= MIN_SIGNAL * variance)
+          & (variance > MIN_VARIANCE * variance.max()))
+  if not kept.any():  # A single image, or many equal ones.
+    kept[variance.argmax()] = True
+  return kept
+
+
+def decoder_weights(decoder: tfk.Model, kept: np.ndarray, fill: np.ndarray,
+                    ) -> dict[str, np.ndarray]:
+  """Weights of the decoder that takes only the kept latents.
+
+  Args:
+    decoder: its first layer is a `Dense` one.
+    kept: bool `[d]`.
+    fill: `[d]`, what stands for the others.
+
+  Returns:
+    LAYER/kernel or LAYER/bias -> array.
+  """
+  weights = {variable.name.split(':')[0]: variable.numpy()
+             for variable in decoder.weights}
+  kernel, bias = [variable.name.split(':')[0]
+                  for variable in decoder.layers[1].weights]
+  dropped = np.flatnonzero(~kept)
+  weights[bias] = (weights[bias] + fill[dropped] @ weights[kernel][dropped]
+                   ).astype(np.float32)
+  # Rows of the one-hot label, if there are any, follow those of the latents.
+  weights[kernel] = np.delete(weights[kernel], dropped, axis=0)
+  return weights
