@@ -40,9 +40,9 @@ def _images():
 
 @pytest.fixture(scope='session')
 def artifact():
-  """Of 3 classes, RGB, with a conv decoder."""
+  """Of 3 classes, RGB, with a conv decoder and two latents, neither dead."""
   return tfp_lgc.compress(
-      _images(), trunk='conv', head='normal_diag', epochs=2, batch_size=16,
+      _images(), model='ae', trunk='conv', head='normal_diag', epochs=2, batch_size=16,
       latent_size=2, hidden_size=4, num_filters=2, num_components_max=3)
 
 

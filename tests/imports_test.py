@@ -27,11 +27,13 @@ SAME_LEVEL = {
     'commands/compress': {'commands/run'},
     'commands/evaluate': {'commands/run'},
     'commands/sample': {'commands/run'},
-    'config': {'errors'},
+    'config': {'errors', 'presets'},
     'data': {'errors'},
-    'networks': {'config', 'heads'},
+    'networks': {'config', 'heads', 'paper_trunks', 'trunks'},
+    'paper_trunks': {'config', 'trunks'},
     'sources': {'config', 'data', 'errors', 'spuco'},
     'spuco': {'config', 'data', 'errors'},
+    'trunks': {'config', 'heads'},
     'writers': {'data', 'errors', 'staging'},
 }
 

@@ -25,10 +25,10 @@ from tfp_lgc.config import CodecConfig, Config, MixtureConfig, ModelConfig
 from tfp_lgc.container import MAX_ELEMENTS
 from tfp_lgc.covariance import COVARIANCES
 from tfp_lgc.errors import ArtifactError, ConfigError, LgcError
+from tfp_lgc.folding import decoder_weights
 from tfp_lgc.heads import HEADS
 from tfp_lgc.mixture import Mixture
 from tfp_lgc.packing import pack_mixture, unpack_mixture, VECTOR_BITS
-from tfp_lgc.pruning import decoder_weights
 from tfp_lgc.sampler import Sampler
 from tfp_lgc.staging import replacing
 
@@ -90,7 +90,7 @@ class Artifact:
       class_names: one string a class.
       class_counts: training images of each class.
       config: settings of the model, the mixture and the codec.
-      kept: bool `[latent_size]`, see pruning.py; None for all of them.
+      kept: bool `[latent_size]`, see folding.py; None for all of them.
       fill: float `[latent_size]`, what the others are replaced by.
     """
     codec: CodecConfig = config.codec
@@ -125,12 +125,14 @@ class Artifact:
     with tf.Graph().as_default():  # Takes no memory: compare before building.
       expected = {_tensor_name(variable): tuple(variable.shape)
                   for variable in networks.decoder(
-                      self.model, head, self.num_conditions).weights}
+                      self.model, head, self.num_conditions,
+                      batch_norm=False).weights}
     got = {name: tensor.values.shape for name, tensor in self.tensors.items()
            if name.startswith('decoder/')}
     if got != expected:
       raise ArtifactError(f'the decoder has tensors {got}; must be {expected}')
-    decoder = networks.decoder(self.model, head, self.num_conditions)
+    decoder = networks.decoder(self.model, head, self.num_conditions,
+                               batch_norm=False)
     for variable in decoder.weights:
       variable.assign(dequantize(self.tensors[_tensor_name(variable)]))
     with np.errstate(divide='ignore'):

@@ -12,6 +12,7 @@ import math
 import numbers
 from typing import Any, Optional, TypeVar
 
+from tfp_lgc import presets
 from tfp_lgc.errors import ConfigError
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     'EvaluateConfig',
     'MixtureConfig',
     'ModelConfig',
+    'Preset',
     'TrainConfig',
     'check',
     'replace',
@@ -32,7 +34,7 @@ AnyConfig = TypeVar('AnyConfig')
 
 MODELS = ('ae', 'vae', 'contrastive_ae', 'contrastive_vae', 'cvae',
           'center_vae', 'gmm_dae')
-TRUNKS = ('dense', 'conv')
+TRUNKS = ('dense', 'conv', 'lgc', 'gmm_dae')
 HEADS = ('bernoulli', 'normal_unit', 'normal_diag')
 LATENT_MODELS = ('gmm', 'global', 'prior')
 SUITES = ('em', 'throughput')
@@ -45,6 +47,15 @@ def setting(default, help, choices=None, low=None, high=None):
   """A dataclass field with what is allowed: `choices`, or `low` to `high`."""
   metadata = {'help': help, 'choices': choices, 'low': low, 'high': high}
   return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclasses.dataclass(frozen=True)
+class Preset:
+  """Settings of a paper."""
+  preset: str = setting(
+      'none', 'Settings that replace the defaults of all others: those of a '
+      'paper.', choices=('none', *(name for name in presets.PRESETS
+                                   if ':' not in name)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,7 +93,8 @@ class ModelConfig:
   """The autoencoder."""
   model: str = setting('vae', 'Autoencoder.', choices=MODELS)
   trunk: str = setting(
-      'dense', 'Layers of encoder and decoder.', choices=TRUNKS)
+      'dense', 'Layers of encoder and decoder; those that are named after a '
+      'paper are its networks.', choices=TRUNKS)
   head: str = setting(
       'bernoulli', 'Likelihood p(x | z): the distribution over an image whose '
       'parameters the decoder returns.', choices=HEADS)
@@ -93,6 +105,8 @@ class ModelConfig:
   num_filters: int = setting(
       24, 'Filters of the conv trunk at its smallest resolution.', low=2,
       high=4096)
+  width: float = setting(
+      1.0, 'Multiplies hidden_size and num_filters.', low=1e-3, high=1e3)
   beta: float = setting(
       0.1, 'Weight of the KL divergence from the posterior q(z | x) to the '
       'prior N(0, I) in the loss of a vae; 1 is the ELBO.', low=0.0, high=1e6)
@@ -131,8 +145,10 @@ class TrainConfig:
       low=0, high=1_000_000)
   batch_size: int = setting(128, 'Images per step.', low=1, high=65536)
   learning_rate: float = setting(
-      2e-3, 'Of Adam, at the start of a cosine decay to zero.', low=1e-8,
-      high=10.0)
+      2e-3, 'Of Adam, at the start.', low=1e-8, high=10.0)
+  learning_rate_schedule: str = setting(
+      'cosine', 'How the learning rate falls to zero, or constant.',
+      choices=('cosine', 'constant'))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -272,12 +288,17 @@ def replace(config: AnyConfig, **overrides) -> AnyConfig:
 
   Args:
     config: where the other settings come from; `Config`, or one section.
-    **overrides: flat setting names, e.g. `latent_size=8, seed=1`.
+    **overrides: flat setting names, e.g. `latent_size=8, seed=1`; `preset`
+      stands for the settings of a paper, which the others override.
 
   Raises:
     ConfigError: for an unknown name or a value that is not allowed.
   """
   known = settings(config)
+  [field] = dataclasses.fields(Preset)
+  preset = check(field, overrides.pop('preset', 'none'))
+  if preset != 'none':
+    overrides = {**presets.preset(preset, overrides.get('model')), **overrides}
   top: dict[str, Any] = {}
   by_section: dict[str, dict[str, Any]] = {}
   for name, value in overrides.items():

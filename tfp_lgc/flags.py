@@ -13,6 +13,7 @@ from absl import flags
 
 from tfp_lgc.config import check
 from tfp_lgc.errors import ConfigError
+from tfp_lgc.presets import preset
 
 __all__ = ['HelpRequested', 'parse']
 
@@ -35,7 +36,8 @@ def parse(usage: str, groups: Sequence[type], argv: Sequence[str]) -> list[Any]:
 
   Args:
     usage: what the command does, for `--help`.
-    groups: dataclasses whose fields were made by `config.setting`.
+    groups: dataclasses whose fields were made by `config.setting`; the
+      setting `preset`, where there is one, changes the defaults of others.
     argv: the command's name and its arguments.
 
   Returns:
@@ -62,7 +64,14 @@ def parse(usage: str, groups: Sequence[type], argv: Sequence[str]) -> list[Any]:
   if rest:
     raise ConfigError(f'unexpected argument {rest[0]!r}; flags are written '
                       '--name=value')
-  return [group(**{field.name: check(field, values[field.name].value)
+  chosen = {field.name: check(field, values[field.name].value)
+            for group in groups for field in dataclasses.fields(group)}
+  if chosen.get('preset', 'none') != 'none':
+    model = chosen['model'] if values['model'].present else None
+    chosen.update((name, value)
+                  for name, value in preset(chosen['preset'], model).items()
+                  if not values[name].present)
+  return [group(**{field.name: chosen[field.name]
                    for field in dataclasses.fields(group)})
           for group in groups]
 

@@ -10,7 +10,7 @@ from typing import Any, Callable
 import numpy as np
 from scipy import special
 
-from tfp_lgc import models, pruning
+from tfp_lgc import folding, models
 from tfp_lgc.autoencoder import Encoded
 from tfp_lgc.config import Config
 from tfp_lgc.em import Components, log_joint
@@ -122,7 +122,7 @@ def usable(encoded: Encoded, config: Config) -> tuple[np.ndarray, np.ndarray]:
   """
   kept = np.ones(encoded.draw.shape[1], bool)
   if config.mixture.latent_model != 'prior':
-    kept = pruning.live(encoded.draw, encoded.mean)
+    kept = folding.live(encoded.draw, encoded.mean)
   return getattr(encoded, config.mixture.latent_statistic)[:, kept], kept
 
 

@@ -79,8 +79,8 @@ def unpack_mixture(tensors: dict[str, Quantized],
   counts = num_components[:1] if is_shared else num_components
   if len(structures) != len(counts) or (
       is_shared and len(set(num_components)) > 1):
-    raise ArtifactError(f'{len(structures)} rows of {tuple(num_components)} '
-                        'components')
+    raise ArtifactError(f'{len(structures)} rows of components for '
+                        f'{num_classes} classes')
   if 'prior' in structures:
     if prior is None or len(structures) > 1 or num_max != len(prior.loc):
       raise ArtifactError('the components are not those of the prior')

@@ -61,8 +61,10 @@ def fit(config: Config, split: Split, num_classes: int,
   """
   model = models.build(config, split.image_shape, num_classes)
   rounds, steps = schedule(config.train, split.num_examples)
-  learning_rate = tfk.optimizers.schedules.CosineDecay(
-      config.train.learning_rate, rounds * steps)
+  learning_rate = config.train.learning_rate
+  if config.train.learning_rate_schedule == 'cosine':
+    learning_rate = tfk.optimizers.schedules.CosineDecay(learning_rate,
+                                                         rounds * steps)
   model.compile(tfk.optimizers.Adam(learning_rate),
                 steps_per_execution=min(steps, STEPS_PER_EXECUTION))
   history = model.fit(

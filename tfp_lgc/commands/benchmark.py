@@ -14,6 +14,7 @@ from tfp_lgc.config import (
   EvaluateConfig,
   MixtureConfig,
   ModelConfig,
+  Preset,
   setting,
   SUITES,
   TrainConfig,
@@ -42,9 +43,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
 
 def _benchmark(argv: Sequence[str]) -> None:
-  options, *sections = flags.parse(
-      USAGE, [Suite, DataConfig, ModelConfig, TrainConfig, MixtureConfig,
-              CodecConfig, EvaluateConfig], argv)
+  options, _, *sections = flags.parse(
+      USAGE, [Suite, Preset, DataConfig, ModelConfig, TrainConfig,
+              MixtureConfig, CodecConfig, EvaluateConfig], argv)
   config = dataclasses.replace(Config(*sections), seed=options.seed)
   done = _rows(options.output)
   start_tensorflow()

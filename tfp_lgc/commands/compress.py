@@ -15,6 +15,7 @@ from tfp_lgc.config import (
   EvaluateConfig,
   MixtureConfig,
   ModelConfig,
+  Preset,
   setting,
   TrainConfig,
 )
@@ -45,9 +46,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
 
 def _compress(argv: Sequence[str]) -> None:
-  *sections, options = flags.parse(
-      USAGE, [DataConfig, ModelConfig, TrainConfig, MixtureConfig, CodecConfig,
-              EvaluateConfig, Run], argv)
+  _, *sections, options = flags.parse(
+      USAGE, [Preset, DataConfig, ModelConfig, TrainConfig, MixtureConfig,
+              CodecConfig, EvaluateConfig, Run], argv)
   config = dataclasses.replace(Config(*sections), seed=options.seed)
   start_tensorflow()
   from tfp_lgc import artifact as artifact_lib

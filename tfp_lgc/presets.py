@@ -1,0 +1,46 @@
+"""Settings of the papers by name, for `--preset` and `compress(preset=...)`."""
+
+from typing import Any, Optional
+
+__all__ = ['PRESETS', 'preset']
+
+# What of the paper's loss is 1 of ours: it has 2,000 times the mean squared
+# error, our unit normal head half of its sum over H W C numbers.
+_GMM_DAE = {
+    'model': 'gmm_dae', 'trunk': 'gmm_dae', 'head': 'normal_unit',
+    'num_filters': 128, 'prior_num_components': 10,
+    'prior_separation': 2**0.5, 'batch_size': 100, 'epochs': 100,
+    'learning_rate': 2e-4, 'learning_rate_schedule': 'constant'}
+
+# Preset -> settings. The settings of `PRESET:MODEL` are added for that model.
+PRESETS: dict[str, dict[str, Any]] = {
+    # J. Zhao et al., Latent Gaussian Compression, as its authors run it.
+    'lgc': {
+        'trunk': 'lgc', 'hidden_size': 128, 'latent_size': 64, 'beta': 1.0,
+        'contrastive_form': 'log_of_sums', 'batch_size': 256, 'epochs': 30,
+        'learning_rate': 1e-3, 'learning_rate_schedule': 'constant'},
+    # Its mean squared error is 1 / 392 of half the sum over 784 pixels, and
+    # the contrastive loss weighs 0.1 beside it.
+    'lgc:ae': {'head': 'normal_unit'},
+    'lgc:contrastive_ae': {'head': 'normal_unit', 'contrastive_weight': 39.2},
+    'lgc:contrastive_vae': {'contrastive_weight': 20.0},
+    # A. Saseendran et al., Shape your Space, table 1; coefficients as in its
+    # authors' runs, which differ from those of the appendix.
+    'gmm_dae_mnist': {**_GMM_DAE, 'latent_size': 10,
+                      'prior_weight': 32 * 32 / 4000},
+    'gmm_dae_svhn': {**_GMM_DAE, 'latent_size': 100, 'learning_rate': 2e-3,
+                     'prior_weight': 32 * 32 * 3 / 4000},
+    'gmm_dae_celeba': {**_GMM_DAE, 'latent_size': 64,
+                       'prior_num_components': 20, 'learning_rate': 2e-3,
+                       'prior_weight': 64 * 64 * 3 / 4000},
+}
+
+
+def preset(name: str, model: Optional[str] = None) -> dict[str, Any]:
+  """Settings of a preset.
+
+  Args:
+    name: a key of `PRESETS`.
+    model: of the run; None for that of the preset or the default.
+  """
+  return {**PRESETS[name], **PRESETS.get(f'{name}:{model or "vae"}', {})}
