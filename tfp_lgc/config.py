@@ -71,6 +71,9 @@ class DataConfig:
   test_fraction: float = setting(
       0.2, 'Share of the images held out as the test split where the data set '
       'brings none.', low=0.01, high=0.9)
+  validation_fraction: float = setting(
+      0.0, 'Share of the train split that is held out and takes the place of '
+      'the test split: what settings are to be chosen by.', low=0.0, high=0.9)
   spurious_base: str = setting(
       'mnist', 'Gray data set that spuco colors: a name or path as in '
       '--dataset.')

@@ -9,7 +9,8 @@ import tensorflow as tf
 
 from tfp_lgc.errors import DataError
 
-__all__ = ['Images', 'Source', 'Split', 'from_arrays', 'gzip_num_bytes']
+__all__ = ['Images', 'Source', 'Split', 'from_arrays', 'gzip_num_bytes',
+           'validation']
 
 # A split of at most this many raw bytes is kept in memory once read.
 CACHE_NUM_BYTES = 2**30
@@ -270,6 +271,27 @@ def array_split(images: np.ndarray, labels: np.ndarray,
   examples = tf.data.Dataset.from_tensor_slices(
       (images, labels.astype(np.int32)))
   return Split(examples, len(images), images.shape[1:])
+
+
+def validation(source: Source, fraction: float) -> Source:
+  """A part of the train split in place of the test split, see `hold_out`.
+
+  Args:
+    source: its train split is read into memory.
+    fraction: of each class.
+
+  Raises:
+    DataError: if no class has enough images.
+  """
+  images = source.train.to_memory(source.class_names)
+  train, held_out = hold_out(images.labels, fraction)
+  if not len(held_out):
+    raise DataError(f'validation_fraction = {fraction}: holds out none of '
+                    f'{len(images)} images; must be larger')
+  return Source(source.name,
+                array_split(images.images[train], images.labels[train]),
+                array_split(images.images[held_out], images.labels[held_out]),
+                source.class_names)
 
 
 def from_arrays(train, test=None, test_fraction: float = 0.0,

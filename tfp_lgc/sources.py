@@ -304,7 +304,8 @@ def spurious(config: DataConfig) -> Source:
   """SpuCo, made of another data set; see spuco.py."""
   if kind(config.spurious_base) == 'spuco':
     raise DataError("spurious_base = 'spuco': must be another data set")
-  base = load(dataclasses.replace(config, dataset=config.spurious_base))
+  base = load(dataclasses.replace(config, dataset=config.spurious_base,
+                                  validation_fraction=0.0))
   return spuco.color(base, config)
 
 
@@ -340,4 +341,7 @@ def load(config: DataConfig) -> Source:
   Raises:
     DataError: if it is missing, damaged or not of the described form.
   """
-  return SOURCES[kind(config.dataset)](config)
+  source = SOURCES[kind(config.dataset)](config)
+  if config.validation_fraction:
+    return data.validation(source, config.validation_fraction)
+  return source
