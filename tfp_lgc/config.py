@@ -16,6 +16,7 @@ from tfp_lgc import presets
 from tfp_lgc.errors import ConfigError
 
 __all__ = [
+    'BenchmarkConfig',
     'CodecConfig',
     'Config',
     'DataConfig',
@@ -37,7 +38,7 @@ MODELS = ('ae', 'vae', 'contrastive_ae', 'contrastive_vae', 'cvae',
 TRUNKS = ('dense', 'conv', 'lgc', 'gmm_dae')
 HEADS = ('bernoulli', 'normal_unit', 'normal_diag')
 LATENT_MODELS = ('gmm', 'global', 'prior')
-SUITES = ('em', 'throughput')
+SUITES = ('em', 'papers', 'throughput')
 DIFFICULTIES = ('magnitude_large', 'magnitude_medium', 'magnitude_small',
                 'variance_low', 'variance_medium', 'variance_high')
 COVARIANCES = ('full', 'low_rank', 'tied', 'diag', 'spherical')
@@ -210,6 +211,15 @@ class EvaluateConfig:
       'images.', low=1, high=10_000_000)
   judge_batch_size: int = setting(
       128, 'Images per step of the judge.', low=1, high=65536)
+
+
+@dataclasses.dataclass(frozen=True)
+class BenchmarkConfig:
+  """What of a suite is measured."""
+  rows: str = setting(
+      '', 'Rows of the suite papers, separated by commas; empty for all.')
+  runs: int = setting(
+      3, 'Seeds of each row of the suite papers.', low=1, high=1000)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -43,10 +43,16 @@ def random_subset(images: Images, num_bytes: int, seed: int = 0) -> Compressed:
     return Images(images.images[chosen], images.labels[chosen],
                   images.class_names)
 
-  low, high = 0, len(images)  # `low` fit, or are none.
-  while low < high:
+  def fits(count: int) -> bool:
+    return len(_coded(first(count))) <= num_bytes
+
+  high = 1  # Doubled first: many images take long to code.
+  while high < len(images) and fits(high):
+    high = min(2 * high, len(images))
+  low = high // 2 if high > 1 else 0
+  while low < high:  # `low` fit, or are none; more than `high` do not.
     middle = (low + high + 1) // 2
-    if len(_coded(first(middle))) <= num_bytes:
+    if fits(middle):
       low = middle
     else:
       high = middle - 1

@@ -11,7 +11,7 @@ from scipy import special
 
 from tfp_lgc import config as config_lib
 from tfp_lgc import pipeline, train
-from tfp_lgc.config import Config
+from tfp_lgc.config import BenchmarkConfig, Config
 from tfp_lgc.em import Components, fit_em, kmeans_start, log_joint
 from tfp_lgc.errors import DataError
 from tfp_lgc.progress import Progress
@@ -24,7 +24,7 @@ FLOOR = 1e-6
 
 
 def run(config: Config, progress: Progress, done: Mapping[str, dict],
-        ) -> Iterator[dict[str, Any]]:
+        options: BenchmarkConfig) -> Iterator[dict[str, Any]]:
   """Full covariances, K = 1 to `num_components_max`, for each class.
 
   The latents are those of a plain autoencoder, which BIC gives more components
@@ -37,6 +37,7 @@ def run(config: Config, progress: Progress, done: Mapping[str, dict],
     one of memory: what the largest fit of the largest class adds to the peak
     of a process of its own, in bytes.
   """
+  del options
   config = config_lib.replace(config, model='ae')
   source = pipeline.open_source(config.data.dataset, config)
   if source.test is None:

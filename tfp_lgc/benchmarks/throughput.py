@@ -5,7 +5,7 @@ import time
 from typing import Any, Iterator, Mapping
 
 from tfp_lgc import pipeline
-from tfp_lgc.config import Config
+from tfp_lgc.config import BenchmarkConfig, Config
 from tfp_lgc.progress import Progress
 
 __all__ = ['run']
@@ -17,13 +17,13 @@ NUM_EPOCHS = 1
 
 
 def run(config: Config, progress: Progress, done: Mapping[str, dict],
-        ) -> Iterator[dict[str, Any]]:
+        options: BenchmarkConfig) -> Iterator[dict[str, Any]]:
   """Seconds of `sample(artifact, 60_000)`, beside decoding alone.
 
   Yields:
     One row: median seconds of both, and images a second.
   """
-  del done  # A time is measured whenever it is asked for.
+  del done, options  # A time is measured whenever it is asked for.
   artifact = pipeline.compress(config.data.dataset, config, progress=progress,
                                epochs=NUM_EPOCHS)
   drawn = artifact.sampler.sample(NUM_IMAGES, [0, 0])

@@ -8,6 +8,7 @@ from typing import Optional, Sequence
 from tfp_lgc import flags
 from tfp_lgc.commands.run import run, say, start_tensorflow
 from tfp_lgc.config import (
+  BenchmarkConfig,
   CodecConfig,
   Config,
   DataConfig,
@@ -31,10 +32,14 @@ class Suite:
   """The suite."""
   suite: str = setting(
       'em', 'What is measured: em, our EM against that of scikit-learn; '
-      'throughput, seconds to draw 60,000 images.', choices=SUITES)
+      'papers, accuracies and bytes of the models of the papers; throughput, '
+      'seconds to draw 60,000 images.', choices=SUITES)
   output: str = setting(
-      '', 'x.jsonl to add the rows to; rows of em that it has are not made '
-      'again, so use another file for other flags.')
+      '', 'x.jsonl to add the rows to; rows that it has are not made again '
+      '(but for throughput), so use another file for other flags.')
+  table: bool = setting(
+      False, 'Print the table of the rows that stand in --output, and measure '
+      'nothing.')
   seed: int = setting(0, 'Of the first run.', low=0, high=2**30)
 
 
@@ -43,16 +48,22 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
 
 def _benchmark(argv: Sequence[str]) -> None:
-  options, _, *sections = flags.parse(
-      USAGE, [Suite, Preset, DataConfig, ModelConfig, TrainConfig,
-              MixtureConfig, CodecConfig, EvaluateConfig], argv)
+  options, selection, _, *sections = flags.parse(
+      USAGE, [Suite, BenchmarkConfig, Preset, DataConfig, ModelConfig,
+              TrainConfig, MixtureConfig, CodecConfig, EvaluateConfig], argv)
   config = dataclasses.replace(Config(*sections), seed=options.seed)
   done = _rows(options.output)
   start_tensorflow()
   from tfp_lgc import progress
-  from tfp_lgc.benchmarks import SUITE_FUNCTIONS
+  from tfp_lgc.benchmarks import SUITE_FUNCTIONS, TABLES
+  if options.table:
+    if options.suite not in TABLES:
+      raise ConfigError(f'table: {options.suite} has none; choose from '
+                        f'{", ".join(TABLES)}')
+    print(TABLES[options.suite](done))
+    return
   suite = SUITE_FUNCTIONS[options.suite]
-  for row in suite(config, progress.Progress(say), done):
+  for row in suite(config, progress.Progress(say), done, selection):
     line = json.dumps(row)
     print(line, flush=True)
     if options.output and row['name'] not in done:
