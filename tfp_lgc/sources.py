@@ -304,7 +304,10 @@ def spurious(config: DataConfig) -> Source:
   """SpuCo, made of another data set; see spuco.py."""
   if kind(config.spurious_base) == 'spuco':
     raise DataError("spurious_base = 'spuco': must be another data set")
-  base = load(dataclasses.replace(config, dataset=config.spurious_base))
+  try:
+    base = load(dataclasses.replace(config, dataset=config.spurious_base))
+  except DataError as error:
+    raise DataError(f'spurious_base: {error}') from error
   return spuco.color(base, config)
 
 
