@@ -1,4 +1,4 @@
-"""Every baseline keeps to its bytes; a subset is one, and as large as can be."""
+"""Every baseline keeps to its bytes; a subset is one, and the largest."""
 
 import lzma
 
