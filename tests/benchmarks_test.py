@@ -50,9 +50,11 @@ def test_throughput_counts_images(capsys, monkeypatch):
   monkeypatch.setattr(throughput, 'NUM_IMAGES', 300)
   [row] = _rows(capsys, '--suite=throughput', '--model=cvae')
   assert row['name'] == 'throughput/cvae/dense'
-  assert row['images_per_second'] == pytest.approx(300 / row['seconds'],
-                                                   rel=0.2)
-  assert row['decode_seconds'] > 0
+  # Seconds are rounded to 3 digits; the rate is of the median before that.
+  rate, seconds = row['images_per_second'], row['seconds']
+  assert 300 / (seconds + 6e-4) - 1 <= rate
+  assert rate <= 300 / max(seconds - 6e-4, 1e-9) + 1
+  assert row['decode_seconds'] >= 0
 
 
 def test_a_file_of_something_else_is_left_alone(capsys, tmp_path):
