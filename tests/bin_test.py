@@ -218,6 +218,18 @@ def test_a_single_class_is_compressed_and_not_judged(place, capsys):
       'train/loss', 'train/nll', 'train/kl', 'reconstructions', 'samples'}
 
 
+def test_groups_are_part_of_the_summary(place, capsys):
+  assert _main('compress', '--dataset=spuco', '--spurious_base=two.npz',
+               '--output=out', *TINY) == 0
+  got = _json(capsys.readouterr().out.splitlines()[-1])
+  names = [f'{name}_{what}' for name in ('tstr', 'real')
+           for what in ('worst_group', 'groups')]
+  assert set(got) == {*KEYS, *JUDGED_KEYS, *names}
+  for name in ('tstr', 'real'):
+    assert np.shape(got[f'{name}_groups']) == (2, 2)
+    assert got[f'{name}_worst_group'] == np.min(got[f'{name}_groups'])
+
+
 @pytest.mark.parametrize('flag', ['--evaluate=false', '--noevaluate'])
 def test_without_evaluation_no_judge_is_trained(
     flag, artifact, place, monkeypatch, capsys):
