@@ -1,5 +1,6 @@
 """The commands as a user meets them: files, streams and exit status."""
 
+import dataclasses
 import gzip
 import hashlib
 import itertools
@@ -163,10 +164,13 @@ def test_metrics_are_lines_of_json_that_end_with_the_summary(
   assert rows[-1] == {'event': 'summary', **summary}
   by_event = {event: list(group) for event, group in itertools.groupby(
       rows, lambda row: row['event'])}
-  assert list(by_event) == ['config', 'train', 'bic', 'summary']
+  assert list(by_event) == ['config', 'train', 'latents', 'bic',
+                            'summary']
   assert by_event['config'][0]['model']['latent_size'] == 2
   assert {'step', 'loss', 'nll', 'kl'} <= set(by_event['train'][0])
   assert [row['class_name'] for row in by_event['bic']] == list('0123456789')
+  [latents] = by_event['latents']
+  assert latents['latent_size'] == 2 and 1 <= latents['live'] <= 2
   for row in by_event['bic']:
     # The chosen number of components is where the curve is lowest.
     assert np.argmin(row['bic']['full']) + 1 == summary['num_components'][
@@ -212,6 +216,18 @@ def test_a_single_class_is_compressed_and_not_judged(place, capsys):
       str(next(pathlib.Path('out/tensorboard').iterdir()))).Reload()
   assert set(events.Tags()['tensors']) == {
       'train/loss', 'train/nll', 'train/kl', 'reconstructions', 'samples'}
+
+
+def test_groups_are_part_of_the_summary(place, capsys):
+  assert _main('compress', '--dataset=spuco', '--spurious_base=two.npz',
+               '--output=out', *TINY) == 0
+  got = _json(capsys.readouterr().out.splitlines()[-1])
+  names = [f'{name}_{what}' for name in ('tstr', 'real')
+           for what in ('worst_group', 'groups')]
+  assert set(got) == {*KEYS, *JUDGED_KEYS, *names}
+  for name in ('tstr', 'real'):
+    assert np.shape(got[f'{name}_groups']) == (2, 2)
+    assert got[f'{name}_worst_group'] == np.min(got[f'{name}_groups'])
 
 
 @pytest.mark.parametrize('flag', ['--evaluate=false', '--noevaluate'])
@@ -494,11 +510,13 @@ def test_a_process_ends_with_status_2_and_that_line(command, tmp_path):
 # --help.
 
 
-DATA_FLAGS = {'dataset', 'data_dir', 'test_fraction'}
+DATA_FLAGS = {field.name
+              for field in dataclasses.fields(config_lib.DataConfig)}
 JUDGE_FLAGS = {'judge_steps', 'judge_batch_size'}
 FLAGS = {
-    'benchmark': {*config_lib.settings(config_lib.Config()), 'suite', 'output'},
-    'compress': {*config_lib.settings(config_lib.Config()), 'output',
+    'benchmark': {*config_lib.settings(config_lib.Config()), 'preset', 'suite',
+                  'output'},
+    'compress': {*config_lib.settings(config_lib.Config()), 'preset', 'output',
                  'overwrite', 'evaluate', 'tensorboard'},
     'evaluate': {'artifact', 'runs', 'seed', *DATA_FLAGS, *JUDGE_FLAGS},
     'sample': {'artifact', 'n', 'label', 'balanced', 'temperature', 'seed',

@@ -8,10 +8,14 @@ import pytest
 from tfp_lgc import flags
 from tfp_lgc.config import (
   CodecConfig,
+  Config,
   DataConfig,
+  DIFFICULTIES,
   EvaluateConfig,
   MixtureConfig,
   ModelConfig,
+  Preset,
+  replace,
   setting,
   TrainConfig,
 )
@@ -81,6 +85,45 @@ def test_the_settings_of_a_config_are_flags(group):
   assert flags.parse('', [group], ['x', *args]) == [group()]
 
 
+# --preset
+
+
+def _preset(*args):
+  return flags.parse('', [Preset, *CONFIGS], ['x', *args])[1:]
+
+
+@pytest.mark.parametrize('settings', [
+    {'preset': 'lgc'}, {'preset': 'lgc', 'model': 'contrastive_ae'},
+    {'preset': 'lgc', 'model': 'vae', 'beta': 0.1, 'epochs': 0},
+    {'preset': 'gmm_dae_celeba', 'latent_size': 16, 'width': 0.25},
+    {'preset': 'none', 'latent_size': 3}, {'preset': 'gmm_dae_mnist'},
+    {'preset': 'gmm_dae_mnist', 'model': 'ae'}], ids=str)
+def test_flags_and_keywords_mean_the_same_by_a_preset(settings):
+  """A flag that is given wins, even if it gives the default."""
+  args = [f'--{name}={value}' for name, value in settings.items()]
+  for order in (args, args[::-1]):
+    assert Config(*_preset(*order)) == replace(Config(), **settings)
+
+
+def test_a_preset_is_read_from_a_file_too(tmp_path):
+  path = tmp_path / 'flags.txt'
+  path.write_text('--preset=lgc\n--model=ae\n')
+  assert Config(*_preset(f'--flagfile={path}', '--batch_size=7')) == replace(
+      Config(), preset='lgc', model='ae', batch_size=7)
+
+
+@pytest.mark.parametrize('flag', ['--preset=', '--preset=lgc:ae',
+                                  '--preset=vae', '--preset'])
+def test_an_unknown_preset_is_refused(flag):
+  with pytest.raises(ConfigError, match='preset'):
+    _preset(flag)
+
+
+def test_what_a_preset_replaces_is_checked_all_the_same():
+  with pytest.raises(ConfigError, match='latent_size = 0'):
+    _preset('--preset=lgc', '--latent_size=0')
+
+
 # --help
 
 
@@ -124,6 +167,14 @@ def test_help_lists_what_is_taken_and_only_that(groups):
                     for field in dataclasses.fields(group)]
   for group in groups:
     assert group.__doc__.splitlines()[0] in text
+
+
+def test_many_choices_are_wrapped_between_two_of_them():
+  lines = _help([DataConfig]).splitlines()
+  [first] = [i for i, line in enumerate(lines) if '--spurious_diff' in line]
+  assert max(map(len, lines)) <= 80
+  shown = ''.join(line.strip() for line in lines[first:first + 3])
+  assert f'--spurious_difficulty={"|".join(DIFFICULTIES)}' in shown
 
 
 # What is not taken.

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
+from tfp_lgc import autoencoder, latent, models
 from tfp_lgc import config as config_lib
-from tfp_lgc import latent, models
 from tfp_lgc.errors import ConfigError
 
 
@@ -100,6 +100,39 @@ def test_one_label_at_least_is_shown():
   _, records = latent.fit(latents, labels, 3, _config(
       latent_model='global', labeled_fraction=1e-6))
   assert np.isfinite(records[-1]['purity'])
+
+
+# The latents that are fitted.
+
+
+def _encoded():
+  """Latents of which one is constant, one noise, and two tell something."""
+  rng = np.random.default_rng(0)
+  mean = rng.normal(size=[200, 4]).astype(np.float32)
+  mean[:, 1], mean[:, 2] = 3.0, 0.0
+  draw = mean + rng.normal(size=[200, 4]).astype(np.float32) * np.float32(
+      [0.1, 0.0, 1.0, 0.5])
+  return autoencoder.Encoded(draw, mean, np.zeros(200, np.int32))
+
+
+@pytest.mark.parametrize('statistic', ['draw', 'mean'])
+@pytest.mark.parametrize('latent_model', ['gmm', 'global'])
+def test_what_says_nothing_is_not_fitted(statistic, latent_model):
+  encoded = _encoded()
+  latents, kept = latent.usable(encoded, _config(
+      latent_statistic=statistic, latent_model=latent_model))
+  np.testing.assert_array_equal(kept, [True, False, False, True])
+  np.testing.assert_array_equal(latents,
+                                getattr(encoded, statistic)[:, [0, 3]])
+  assert latents.dtype == np.float32
+
+
+def test_a_prior_keeps_all_latents():
+  encoded = _encoded()
+  latents, kept = latent.usable(encoded, _config(model='cvae',
+                                                 latent_model='prior'))
+  assert kept.all() and kept.dtype == bool
+  np.testing.assert_array_equal(latents, encoded.draw)
 
 
 def test_purity_by_hand():

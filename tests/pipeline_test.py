@@ -2,6 +2,7 @@
 
 import dataclasses
 import gzip
+import json
 import pathlib
 
 import numpy as np
@@ -9,8 +10,8 @@ import pytest
 import tensorflow as tf
 
 import tfp_lgc
-from tfp_lgc import data, pipeline
-from tfp_lgc.config import Config
+from tfp_lgc import autoencoder, data, pipeline
+from tfp_lgc.config import Config, replace
 from tfp_lgc.errors import ConfigError, DataError, LgcError
 from tfp_lgc.progress import Progress
 
@@ -129,6 +130,46 @@ def test_a_data_set_is_arrays_or_a_path_or_a_source(tmp_path):
       np.testing.assert_array_equal(got.labels, labels)
   with pytest.raises(DataError, match='no/such'):
     pipeline.open_source('./no/such/data', Config())
+
+
+# What is on the way to an artifact.
+
+
+@pytest.fixture(scope='module')
+def fitted():
+  """Latents of ReLU, some of which are dead; weights of 16 bits."""
+  config = replace(
+      Config(), model='ae', trunk='lgc', latent_size=12, hidden_size=32,
+      epochs=6, num_components_max=2, decoder_bits=16, mixture_bits=16)
+  source = pipeline.open_source('digits', config)
+  progress = Progress()
+  return source, pipeline.fit(source, config, progress), progress
+
+
+def test_the_mixture_is_of_the_latents_that_are_kept(fitted):
+  source, (artifact, model, latents, labels, kept), progress = fitted
+  encoded = model.encode_all(source.train)
+  np.testing.assert_array_equal(latents, encoded.draw[:, kept])
+  np.testing.assert_array_equal(labels, encoded.labels)
+  assert (latents >= 0).all()
+  assert kept.shape == (12,) and 0 < kept.sum() < 12  # Or nothing is tested.
+  assert artifact.model.latent_size == kept.sum() == latents.shape[1]
+  assert artifact.class_counts == tuple(np.bincount(labels))
+  [row] = [row for row in progress.records if row['event'] == 'latents']
+  assert (row['latent_size'], row['live']) == (12, kept.sum())
+  for label in range(10):  # Weighted means of components are those of latents.
+    components = artifact.mixture.components(label)
+    np.testing.assert_allclose(
+        np.exp(components.log_weights) @ components.loc,
+        latents[labels == label].mean(axis=0), atol=0.02 * latents.max())
+
+
+def test_the_artifact_decodes_what_the_model_does(fitted):
+  source, (artifact, model, latents, _, _), _ = fitted
+  train = source.train.to_memory(source.class_names)
+  expected = 255 * model(autoencoder.to_unit(train.images))
+  got = artifact.sampler.decode(latents)['image']
+  np.testing.assert_allclose(tf.cast(got, tf.float32), expected, atol=1.5)
 
 
 # Sampling.
@@ -295,6 +336,54 @@ def test_evaluate_counts_what_judges_name_rightly(artifact):
     # 30 test images: an accuracy is a thirtieth, rounded to 4 places.
     assert value['mean'] in {round(i / 30, 4) for i in range(31)}
   assert list(progress.seconds) == ['evaluate']
+
+
+def _accuracy_table(right, labels, groups):
+  return [[float(np.round(right[(labels == i) & (groups == j)].mean(), 4))
+           if ((labels == i) & (groups == j)).any() else None
+           for j in range(groups.max() + 1)] for i in range(labels.max() + 1)]
+
+
+@pytest.mark.parametrize('missing', [False, True])
+def test_evaluate_knows_the_worst_of_groups(missing, artifact, monkeypatch):
+  """Of judges whose answers are known."""
+  source = _source()
+  labels = source.test_labels()
+  groups = np.arange(30) // 3 % 2
+  if missing:
+    groups[labels == 1] = 1
+  source = dataclasses.replace(source, test_groups=groups)
+  rights = [np.random.default_rng(i).random(30) < 0.6 for i in range(4)]
+  answers = iter(rights)
+  monkeypatch.setattr(pipeline, 'judge', lambda *args: next(answers))
+  result = tfp_lgc.evaluate(
+      dataclasses.replace(artifact, class_counts=(10, 10, 10)), source, runs=2)
+  json.dumps(result, allow_nan=False)
+  for name, pair in (('tstr', rights[::2]), ('real', rights[1::2])):
+    tables = [_accuracy_table(right, labels, groups) for right in pair]
+    assert (tables[0][1][0] is None) == missing
+    worst = [min(x for row in table for x in row if x is not None)
+             for table in tables]
+    assert result[f'{name}_worst_group']['runs'] == worst
+    assert result[f'{name}_groups'] == [
+        [None if a is None else pytest.approx((a + b) / 2, abs=2e-4)
+         for a, b in zip(*rows)] for rows in zip(*tables)]
+
+
+def test_colors_deceive_a_judge():
+  """Where the color tells the class, a judge of real images has bad groups."""
+  settings = dict(spurious_base='digits', spurious_strength=1.0,
+                  spurious_group_size=5)
+  source = pipeline.open_source('spuco', replace(Config(), **settings))
+  artifact = tfp_lgc.compress(source, **{**TINY, 'num_components_max': 1})
+  result = tfp_lgc.evaluate(artifact, 'spuco', judge_steps=30, **settings)
+  assert np.shape(result['real_groups']) == (2, 2)
+  diagonal = np.diag(result['real_groups'])
+  assert diagonal.min() > 0.9  # In the color of its class.
+  worst = result['real_worst_group']['mean']
+  assert worst == np.min(result['real_groups']) < 0.5
+  assert result['real_accuracy']['mean'] == pytest.approx(
+      np.mean(result['real_groups']), abs=0.02)  # Groups are equally large.
 
 
 def test_test_images_may_be_arrays_too(artifact):

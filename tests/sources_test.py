@@ -129,14 +129,22 @@ def _digits(path, train, test):
   return {'dataset': 'digits'}
 
 
+def _spuco(path, train, test):
+  base = _npz(path, train, test)
+  return {'dataset': 'spuco', 'spurious_base': base['dataset']}
+
+
 # Kind -> fixture, and whether the classes keep their names.
 FIXTURES = {
     'digits': (_digits, False),
     'folder': (_folder, True),
     'idx': (_idx, False),
     'npz': (_npz, True),
+    'spuco': (_spuco, True),
     'tfds': (_tfds, True),
 }
+# What gives back the very images; spuco colors them.
+COPIES = sorted(set(FIXTURES) - {'digits', 'spuco'})
 
 
 def test_every_kind_has_a_fixture():
@@ -165,7 +173,7 @@ def test_every_kind_streams_what_it_announces(kind, tmp_path):
     np.testing.assert_array_equal(again, labels)
 
 
-@pytest.mark.parametrize('kind', sorted(set(FIXTURES) - {'digits'}))
+@pytest.mark.parametrize('kind', COPIES)
 def test_every_kind_gives_back_what_was_written(kind, tmp_path):
   source = _opened(kind, tmp_path)
   names = NAMES if FIXTURES[kind][1] else ('0', '1', '2')
@@ -175,7 +183,7 @@ def test_every_kind_gives_back_what_was_written(kind, tmp_path):
 
 
 # The split of digits is fixed.
-@pytest.mark.parametrize('kind', sorted(set(FIXTURES) - {'digits'}))
+@pytest.mark.parametrize('kind', COPIES)
 @pytest.mark.parametrize('fraction', [0.25, 0.5])
 def test_test_fraction_is_held_out_where_there_is_no_test_split(
     kind, fraction, tmp_path):

@@ -88,12 +88,16 @@ def _help(usage: str, command: str, groups: Sequence[type]) -> str:
 def _help_of(field: dataclasses.Field) -> list[str]:
   default, choices = field.default, field.metadata['choices']
   if isinstance(default, bool):
-    shown = f'  --[no]{field.name}'
+    shown = f'--[no]{field.name}'
   else:
-    shown = f'  --{field.name}=' + (
+    shown = f'--{field.name}=' + (
         '|'.join(choices) if choices else type(default).__name__.upper())
   text = field.metadata['help']
   if default != '':
     text += f' (default: {str(default).lower()})'
-  return [shown, *textwrap.wrap(text, 76, initial_indent='      ',
-                                subsequent_indent='      ')]
+  # Many choices are wrapped between two of them.
+  lines = textwrap.wrap(shown.replace('|', '| '), 80, initial_indent='  ',
+                        subsequent_indent='      ', break_on_hyphens=False)
+  return [*(line.replace('| ', '|') for line in lines),
+          *textwrap.wrap(text, 76, initial_indent='      ',
+                         subsequent_indent='      ')]

@@ -283,7 +283,7 @@ def evaluate(artifact: AnyArtifact, dataset, config: Optional[Config] = None,
     `tstr_accuracy` and `real_accuracy`, each a dict of mean, stddev and runs
     (from 0 to 1); where the test images have groups (`spuco`), also
     `tstr_worst_group` and `real_worst_group`, and `tstr_groups` and
-    `real_groups`, means by class and group.
+    `real_groups`, means by class and group, None where there is no image.
 
   Raises:
     LgcError: if the two do not fit, or there is no test split, or one class.
@@ -312,7 +312,10 @@ def evaluate(artifact: AnyArtifact, dataset, config: Optional[Config] = None,
                 for right in values]
       result[f'{name}_worst_group'] = tstr.summarize(
           [np.nanmin(table) for table in tables])
-      result[f'{name}_groups'] = np.round(np.mean(tables, 0), 4).tolist()
+      means = np.mean(tables, axis=0).round(4)
+      result[f'{name}_groups'] = [
+          [None if np.isnan(mean) else mean for mean in row]
+          for row in means.tolist()]
   return result
 
 

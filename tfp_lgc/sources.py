@@ -304,8 +304,11 @@ def spurious(config: DataConfig) -> Source:
   """SpuCo, made of another data set; see spuco.py."""
   if kind(config.spurious_base) == 'spuco':
     raise DataError("spurious_base = 'spuco': must be another data set")
-  base = load(dataclasses.replace(config, dataset=config.spurious_base,
-                                  validation_fraction=0.0))
+  try:
+    base = load(dataclasses.replace(config, dataset=config.spurious_base,
+                                    validation_fraction=0.0))
+  except DataError as error:
+    raise DataError(f'spurious_base: {error}') from error
   return spuco.color(base, config)
 
 

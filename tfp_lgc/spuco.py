@@ -90,12 +90,10 @@ def _test_colors(labels: np.ndarray, num_classes: int,
   return colors
 
 
-def _colored(images: np.ndarray, colors: np.ndarray, difficulty: str,
-             rng: np.random.Generator) -> np.ndarray:
+def _colored(images: np.ndarray, colors: np.ndarray, palette: np.ndarray,
+             mask: _Mask, rng: np.random.Generator) -> np.ndarray:
   """uint8 `[N, H, W, 3]` of gray `[N, H, W, 1]`; only black pixels change."""
   result = np.repeat(images, 3, axis=-1)
-  palette = _palette(int(colors.max()) + 1)
-  mask = DIFFICULTIES[difficulty]
   for image, gray, color in zip(result, images[..., 0], colors):
     image[(gray == 0) & mask(rng, *gray.shape)] = palette[color]
   return result
@@ -119,6 +117,9 @@ def color(base: Source, config: DataConfig) -> Source:
                     f'{base.train.image_shape}; must be gray, [H, W, 1]')
   if base.test is None:
     raise DataError(f'spurious_base = {base.name!r}: has no test split')
+  if len(base.class_names) < 2:
+    raise DataError(f'spurious_base = {base.name!r}: has one class, '
+                    f'{base.class_names[0]!r}; must have two, with labels')
   size, rng = config.spurious_group_size, np.random.default_rng(0)
   class_names = tuple(
       '+'.join(base.class_names[first:first + size])
@@ -135,11 +136,14 @@ def color(base: Source, config: DataConfig) -> Source:
   train_colors = _train_colors(train.labels, len(class_names),
                                config.spurious_strength, rng)
   test_colors = _test_colors(test.labels, len(class_names), rng)
-  difficulty = config.spurious_difficulty
+  palette = _palette(len(class_names))
+  mask = DIFFICULTIES[config.spurious_difficulty]
   return Source(
       config.dataset,
-      data.array_split(_colored(train.images, train_colors, difficulty, rng),
-                       train.labels),
-      data.array_split(_colored(test.images, test_colors, difficulty, rng),
-                       test.labels, keep_order=True),
+      data.array_split(
+          _colored(train.images, train_colors, palette, mask, rng),
+          train.labels),
+      data.array_split(
+          _colored(test.images, test_colors, palette, mask, rng),
+          test.labels, keep_order=True),
       class_names, test_colors)

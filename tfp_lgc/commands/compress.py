@@ -70,7 +70,9 @@ def _compress(argv: Sequence[str]) -> None:
       say(f'no evaluation: {reason}')
     elif options.evaluate:
       result = pipeline.evaluate(artifact, source, config, progress=log)
-      accuracies = {name: value['mean'] for name, value in result.items()}
+      accuracies = {  # Those of groups are a table of means already.
+          name: value['mean'] if isinstance(value, dict) else value
+          for name, value in result.items()}
     summary = _summary(config, artifact, options.output, sizes.result(), log,
                        accuracies)
   artifact_lib.write_metrics(options.output, [
@@ -90,7 +92,7 @@ def _tensorboard(options: Run, source) -> list:
 
 
 def _summary(config: Config, artifact, output: str, sizes: tuple[int, int], log,
-             accuracies: Mapping[str, float]) -> dict[str, Any]:
+             accuracies: Mapping[str, Any]) -> dict[str, Any]:
   """The one JSON object of a run. All sizes are bytes."""
   from tfp_lgc import artifact as artifact_lib
   raw_num_bytes, gzip_num_bytes = sizes

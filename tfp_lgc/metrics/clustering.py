@@ -49,7 +49,8 @@ def mean_average_precision(labels: np.ndarray, shares: np.ndarray,
   Returns:
     From 0 to 1.
   """
-  one_hot = np.eye(train_labels.max() + 1)[train_labels]
+  num_classes = max(labels.max(), train_labels.max()) + 1
+  one_hot = np.eye(num_classes)[train_labels]
   joint = train_shares.T @ one_hot  # [K, C]
   given = joint / np.maximum(joint.sum(axis=1, keepdims=True), 1e-300)
   scores = shares @ given  # [N, C]
