@@ -96,10 +96,7 @@ def _log_joint(x: tf.Tensor, components: Components, whitening: tf.Tensor,
 
 def log_joint(x: np.ndarray, components: Components) -> np.ndarray:
   """log p(x_n, component k), float64 `[N, K]`, of points `[N, d]`."""
-<<<<<<< HEAD
-=======
   # Those of a `Mixture` are float32.
->>>>>>> tests
   components = Components(*[np.asarray(part, np.float64)
                             for part in components])
   whitening = _whitening(components)
