@@ -23,14 +23,17 @@ __all__ = ['run', 'table']
 
 # Row -> its settings, chosen on a validation part of MNIST (see BUILD.md).
 ROWS: dict[str, dict[str, Any]] = {
-    'ae': {'model': 'ae'},
-    'contrastive_ae': {'model': 'contrastive_ae'},
+    'ae': {'model': 'ae', 'num_components_max': 20},
+    'contrastive_ae': {'model': 'contrastive_ae', 'contrastive_weight': 2.0,
+                       'num_components_max': 20},
     'vae': {'model': 'vae'},
     'vae_conv': {'model': 'vae', 'trunk': 'conv'},
-    'cvae_conv': {'model': 'cvae', 'trunk': 'conv'},
-    'contrastive_vae': {'model': 'contrastive_vae'},
-    'center_vae': {'model': 'center_vae', 'latent_size': 6},
-    'gmm_dae': {'model': 'gmm_dae', 'latent_size': 10, 'trunk': 'conv'},
+    'cvae_conv': {'model': 'cvae', 'trunk': 'conv', 'num_filters': 32,
+                  'num_components_max': 20},
+    'contrastive_vae': {'model': 'contrastive_vae', 'contrastive_weight': 2.0},
+    'center_vae': {'model': 'center_vae', 'trunk': 'conv', 'latent_size': 6,
+                   'center_weight': 0.1, 'num_components_max': 20},
+    'gmm_dae': {'model': 'gmm_dae', 'latent_size': 10},
     'spuco_vae_conv': {'model': 'vae', 'trunk': 'conv', 'dataset': 'spuco'},
     'spuco_vae': {'model': 'vae', 'dataset': 'spuco'},
 }
