@@ -312,10 +312,7 @@ def evaluate(artifact: AnyArtifact, dataset, config: Optional[Config] = None,
                 for right in values]
       result[f'{name}_worst_group'] = tstr.summarize(
           [np.nanmin(table) for table in tables])
-      means = np.mean(tables, axis=0).round(4)
-      result[f'{name}_groups'] = [
-          [None if np.isnan(mean) else mean for mean in row]
-          for row in means.tolist()]
+      result[f'{name}_groups'] = groups.rounded(np.mean(tables, axis=0))
   return result
 
 

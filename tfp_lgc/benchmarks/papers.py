@@ -112,7 +112,7 @@ class _Bench:
       by_group = groups.accuracies(right, self.source.test_labels(),
                                    self.source.test_groups)
       result[f'{what}_worst_group'] = round(float(np.nanmin(by_group)), 4)
-      result[f'{what}_groups'] = by_group.round(4).tolist()
+      result[f'{what}_groups'] = groups.rounded(by_group)
     return result
 
   def real(self, config: Config, progress: Progress) -> dict[str, Any]:

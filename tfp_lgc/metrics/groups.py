@@ -1,8 +1,10 @@
 """Accuracy by groups of images that share a class and another attribute."""
 
+from typing import Optional
+
 import numpy as np
 
-__all__ = ['accuracies']
+__all__ = ['accuracies', 'rounded']
 
 
 def accuracies(right: np.ndarray, labels: np.ndarray, attributes: np.ndarray,
@@ -30,3 +32,10 @@ def accuracies(right: np.ndarray, labels: np.ndarray, attributes: np.ndarray,
   hits = np.bincount(cells, weights=right, minlength=shape[0] * shape[1])
   with np.errstate(invalid='ignore'):
     return (hits / counts).reshape(shape)
+
+
+def rounded(table: np.ndarray) -> list[list[Optional[float]]]:
+  """A table of `accuracies` to 4 digits, None where there is no image: JSON
+  has no nan."""
+  return [[None if np.isnan(value) else value for value in row]
+          for row in table.round(4).tolist()]
