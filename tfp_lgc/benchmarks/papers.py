@@ -107,7 +107,8 @@ class _Bench:
     with progress.stage(f'judge {what}'):
       right = pipeline.judge(data.array_split(images.images, images.labels),
                              self.source, config.evaluate, config.seed)
-    result = {f'{what}_accuracy': round(float(right.mean()), 4)}
+    result: dict[str, Any] = {
+        f'{what}_accuracy': round(float(right.mean()), 4)}
     if self.source.test_groups is not None:
       by_group = groups.accuracies(right, self.source.test_labels(),
                                    self.source.test_groups)
