@@ -31,10 +31,16 @@ class Suite:
   """The suite."""
   suite: str = setting(
       'em', 'What is measured: em, our EM against that of scikit-learn; '
-      'throughput, seconds to draw 60,000 images.', choices=SUITES)
+      'throughput, seconds to draw 60,000 images; gmm_dae_loss, what the loss '
+      'of gmm_dae sees, and each of its terms alone; latents, what BIC chooses '
+      'for draws and means, and how Gaussian the components are.',
+      choices=SUITES)
   output: str = setting(
-      '', 'x.jsonl to add the rows to; rows of em that it has are not made '
-      'again, so use another file for other flags.')
+      '', 'x.jsonl to add the rows to; rows that it has are not made again, '
+      'but those of throughput, so use another file for other flags.')
+  figures: str = setting(
+      '', 'Folder for figures (PNG) of the rows of gmm_dae_loss or latents; '
+      'those of an earlier run are replaced. Empty: none.')
   seed: int = setting(0, 'Of the first run.', low=0, high=2**30)
 
 
@@ -49,15 +55,21 @@ def _benchmark(argv: Sequence[str]) -> None:
   config = dataclasses.replace(Config(*sections), seed=options.seed)
   done = _rows(options.output)
   start_tensorflow()
-  from tfp_lgc import progress
-  from tfp_lgc.benchmarks import SUITE_FUNCTIONS
-  suite = SUITE_FUNCTIONS[options.suite]
+  from tfp_lgc import plots, progress
+  from tfp_lgc.benchmarks import FIGURES, SUITE_FUNCTIONS
+  if options.figures and options.suite not in FIGURES:
+    raise ConfigError(f'figures: the suite {options.suite} has none; choose '
+                      f'from {", ".join(FIGURES)}')
+  suite, rows = SUITE_FUNCTIONS[options.suite], []
   for row in suite(config, progress.Progress(say), done):
     line = json.dumps(row)
     print(line, flush=True)
     if options.output and row['name'] not in done:
       with open(options.output, 'a') as file:
         file.write(line + '\n')
+    rows.append(row)
+  if options.figures:
+    plots.save(FIGURES[options.suite](rows), options.figures)
 
 
 def _rows(path: str) -> dict[str, dict]:
