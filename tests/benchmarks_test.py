@@ -1,14 +1,16 @@
 """The suites of bin/benchmark on little data: rows, arithmetic, restarts."""
 
 import json
+import math
 
 import numpy as np
 import pytest
+from scipy import integrate, stats
 
 from tfp_lgc import benchmarks, models, sources
 from tfp_lgc import config as config_lib
 from tfp_lgc.baselines import BASELINES
-from tfp_lgc.benchmarks import papers, throughput
+from tfp_lgc.benchmarks import ablation, gmm_dae_loss, papers, throughput
 from tfp_lgc.commands import benchmark
 
 TINY = ['--dataset=digits', '--epochs=2', '--latent_size=3', '--hidden_size=8',
@@ -21,7 +23,8 @@ def _rows(capsys, *flags):
 
 
 def test_choices_are_the_table():
-  assert set(config_lib.SUITES) == set(benchmarks.SUITE_FUNCTIONS)
+  assert set(config_lib.SUITES) == set(benchmarks.SUITES)
+  assert set(benchmarks.FIGURES) <= set(benchmarks.SUITES)
 
 
 def test_em_and_scikit_learn_find_the_same(capsys, tmp_path):
@@ -56,6 +59,144 @@ def test_throughput_counts_images(capsys, monkeypatch):
   assert 300 / (seconds + 6e-4) - 1 <= rate
   assert rate <= 300 / max(seconds - 6e-4, 1e-9) + 1
   assert row['decode_seconds'] >= 0
+
+
+@pytest.fixture
+def few_draws(monkeypatch):
+  monkeypatch.setattr(gmm_dae_loss, 'NUM_BATCHES', 200)
+  monkeypatch.setattr(gmm_dae_loss, 'NUM_SAMPLES', (30, 100))
+  monkeypatch.setattr(gmm_dae_loss, 'SEPARATIONS', (math.sqrt(2), 8.0))
+
+
+def _by_kind(rows, kind):
+  return [row for row in rows if row['name'].split('/')[1] == kind]
+
+
+def _bayes_accuracy(separation, num_components):
+  """That the right one of K normal scores, which is shifted, is the largest."""
+  shift = separation / math.sqrt(2)
+  return integrate.quad(
+      lambda x: stats.norm.pdf(x - shift)
+      * stats.norm.cdf(x)**(num_components - 1), -8, 8 + shift)[0]
+
+
+def test_the_loss_of_gmm_dae_by_term(capsys, tmp_path, few_draws):
+  flags = ['--suite=gmm_dae_loss', '--prior_num_components=3',
+           f'--output={tmp_path}/loss.jsonl', f'--figures={tmp_path}/figures']
+  rows = _rows(capsys, *flags)
+  curves = _by_kind(rows, 'curves')
+  assert [(row['prior'], row['latent_size']) for row in curves[::2]] == [
+      ('unimodal', 1), ('unimodal', 2), ('bimodal', 2), ('bimodal', 3)]
+  for row in curves:
+    # At the prior both are 1; what they are divided by is an average as well.
+    for term in ('cdf', 'covariance'):
+      error = np.hypot(row[f'{term}_stderr'][0], 0.03)
+      assert (np.abs(np.array(row[term][0]) - 1) < 4 * error).all()
+    # Shape your Space, appendix A.1: the loss increases.
+    total = np.add(row['cdf'], row['covariance'])
+    assert (np.diff(total, axis=0) > 0).all()
+    if row['change'] == 'shift':  # Which no covariance sees.
+      np.testing.assert_allclose(row['covariance'],
+                                 [row['covariance'][0]] * 5, rtol=2e-3)
+  close, far = _by_kind(rows, 'separation')
+  for row in (close, far):
+    assert row['accuracy'] == pytest.approx(
+        _bayes_accuracy(row['separation'], 3), abs=0.006)
+  assert close['cdf'] == pytest.approx(1, abs=0.2)
+  assert far['cdf'] > 4
+  assert [(row['terms'], row['epoch']) for row in _by_kind(rows, 'ablation')
+          ] == [(terms, epoch) for terms in ablation.TERMS for epoch in (1, 2)]
+  pictures = list((tmp_path / 'figures').iterdir())
+  assert sorted(path.name for path in pictures) == [
+      'figure1_unimodal.png', 'figure2_bimodal.png', 'figure3_ablation.png',
+      'separation.png']
+  # All that is there is taken as it is, and the figures are drawn again.
+  before = (tmp_path / 'loss.jsonl').read_bytes()
+  for path in pictures:
+    path.unlink()
+  assert _rows(capsys, *flags, '--dataset=no_such_thing') == rows
+  assert (tmp_path / 'loss.jsonl').read_bytes() == before
+  assert all(path.exists() for path in pictures)
+
+
+def test_one_gaussian_is_told_from_ten_by_no_one_hot_prior():
+  """34 %, as the README says; and the loss cannot tell either."""
+  config = config_lib.replace(config_lib.Config(), latent_size=10,
+                              batch_size=100)
+  row = gmm_dae_loss._separation(math.sqrt(2), config)
+  assert _bayes_accuracy(math.sqrt(2), 10) == pytest.approx(0.341, abs=5e-4)
+  assert row['accuracy'] == pytest.approx(0.341, abs=0.006)
+  for term in ('cdf', 'covariance'):
+    assert row[term] == pytest.approx(1, abs=4 * row[f'{term}_stderr'] + 0.01)
+
+
+def test_the_terms_of_an_ablation(monkeypatch):
+  """Draws from the prior get 1, its entropy, and clusters that are found."""
+  rng = np.random.default_rng(0)
+  labels = rng.integers(2, size=20_000)
+  z = (ablation.PRIOR.loc[labels]
+       + rng.standard_normal([20_000, 2])).astype(np.float32)
+  row = ablation._describe(z, labels, 100)
+  assert row['cdf'] == pytest.approx(1, abs=0.2)
+  assert row['covariance'] == pytest.approx(1, abs=0.4)
+  assert row['log_likelihood'] == pytest.approx(row['prior_log_likelihood'],
+                                                abs=0.03)
+  assert row['purity'] > 0.999
+  np.testing.assert_allclose(row['covariance_matrix'], [[10, 9], [9, 10]],
+                             atol=0.2)
+  shuffled = ablation._describe(z, rng.permutation(labels), 100)
+  assert shuffled['purity'] == pytest.approx(0.5, abs=0.02)
+
+
+@pytest.mark.parametrize('model', ['vae', 'ae'])
+def test_latents_of_draws_and_of_means(capsys, tmp_path, model):
+  flags = ['--suite=latents', f'--model={model}', '--covariance=diag',
+           f'--output={tmp_path}/x.jsonl', f'--figures={tmp_path}/figures']
+  rows = _rows(capsys, *flags)
+  by_name = {row['name']: row for row in rows}
+  # The draws of a model without a posterior are their means.
+  statistics = ['draw', 'mean'] if model == 'vae' else ['draw']
+  assert [row['name'] for row in rows if row['name'].count('/') == 3] == [
+      f'latents/{model}/dense/{statistic}' for statistic in statistics]
+  for statistic in statistics:
+    prefix = f'latents/{model}/dense/{statistic}'
+    summary = by_name[prefix]
+    bics = [by_name[f'{prefix}/bic/{i}'] for i in range(10)]
+    assert [row['num_components'] for row in bics] == summary['num_components']
+    for row in bics:
+      assert row['num_components'] == 1 + np.argmin(row['bic']['diag'])
+    assert summary['bic'] == pytest.approx(
+        sum(min(row['bic']['diag']) for row in bics), abs=2)
+    assert summary['bic_one'] == pytest.approx(
+        sum(row['bic']['diag'][0] for row in bics), abs=2)
+    assert 0.1 <= summary['purity'] <= 1
+    components = [row for row in rows
+                  if row['name'].startswith(f'{prefix}/gaussianity/')]
+    assert sum(row['num_points'] for row in components) == sum(
+        row['num_points'] for row in bics)
+    for row in components:
+      assert 0 < row['ks'] < 1
+      assert row['quantiles'] == sorted(row['quantiles'])
+    for kind in ('bic', 'qq'):
+      assert (tmp_path / 'figures'
+              / f'{kind}_{model}_dense_{statistic}.png').stat().st_size > 10_000
+  assert _rows(capsys, *flags, '--dataset=no_such_thing') == rows
+
+
+def test_figures_of_a_suite_that_has_none(capsys, tmp_path):
+  assert benchmark.main(['benchmark', '--suite=em',
+                         f'--figures={tmp_path}/figures']) == 2
+  assert 'choose from gmm_dae_loss, latents' in capsys.readouterr().err
+  assert not (tmp_path / 'figures').exists()
+
+
+def test_an_ablation_needs_its_digits(capsys, tmp_path):
+  np.savez(tmp_path / 'x.npz', x_train=np.zeros([9, 8, 8], np.uint8),
+           y_train=np.arange(9) % 3)
+  assert benchmark.main([
+      'benchmark', '--suite=gmm_dae_loss', '--prior_num_components=3',
+      f'--dataset={tmp_path}/x.npz']) == 2
+  assert "has no class '8'" in capsys.readouterr().err
 
 
 def test_a_file_of_something_else_is_left_alone(capsys, tmp_path):

@@ -21,8 +21,10 @@ PACKAGE = ROOT / 'tfp_lgc'
 # What a module imports from its own level. All other imports go down.
 SAME_LEVEL = {
     'baselines/__init__': {'baselines/subset'},
-    'benchmarks/__init__': {'benchmarks/em', 'benchmarks/papers',
+    'benchmarks/__init__': {'benchmarks/em', 'benchmarks/gmm_dae_loss',
+                            'benchmarks/latents', 'benchmarks/papers',
                             'benchmarks/throughput'},
+    'benchmarks/gmm_dae_loss': {'benchmarks/ablation'},
     'codec': {'errors'},
     'commands/benchmark': {'commands/run'},
     'commands/compress': {'commands/run'},

@@ -38,7 +38,7 @@ MODELS = ('ae', 'vae', 'contrastive_ae', 'contrastive_vae', 'cvae',
 TRUNKS = ('dense', 'conv', 'lgc', 'gmm_dae')
 HEADS = ('bernoulli', 'normal_unit', 'normal_diag')
 LATENT_MODELS = ('gmm', 'global', 'prior')
-SUITES = ('em', 'papers', 'throughput')
+SUITES = ('em', 'gmm_dae_loss', 'latents', 'papers', 'throughput')
 DIFFICULTIES = ('magnitude_large', 'magnitude_medium', 'magnitude_small',
                 'variance_low', 'variance_medium', 'variance_high')
 COVARIANCES = ('full', 'low_rank', 'tied', 'diag', 'spherical')

@@ -17,7 +17,7 @@ from tfp_lgc.em import Components, log_joint
 from tfp_lgc.errors import ConfigError
 from tfp_lgc.mixture import Mixture, select, Selection, share, stack
 
-__all__ = ['LATENT_MODELS', 'check', 'fit', 'purity', 'usable']
+__all__ = ['LATENT_MODELS', 'check', 'fit', 'floor', 'purity', 'usable']
 
 # Weights below this are as good as none, and a code needs a smallest number.
 MIN_WEIGHT = 1e-6
@@ -26,7 +26,7 @@ OnClass = Callable[[int], None]
 Records = list[dict[str, Any]]
 
 
-def _floor(latents: np.ndarray, config: Config) -> float:
+def floor(latents: np.ndarray, config: Config) -> float:
   """What is added to variances, in the units of the latents."""
   # A data set of one repeated latent has no unit of its own: take 1.
   unit = float(latents.var(axis=0, dtype=np.float64).mean()) or 1.0
@@ -36,12 +36,12 @@ def _floor(latents: np.ndarray, config: Config) -> float:
 def gmm(latents: np.ndarray, labels: np.ndarray, num_classes: int,
         config: Config, on_class: OnClass) -> tuple[Mixture, Records]:
   """A mixture for each class, of its own; LGC paper."""
-  floor = _floor(latents, config)
+  added = floor(latents, config)
   selections = []
   for label in range(num_classes):
     x = latents[labels == label]
     if len(x):
-      selections.append(select(x, config.mixture, floor, config.seed))
+      selections.append(select(x, config.mixture, added, config.seed))
     else:
       # Nothing is ever drawn from a class without an image.
       size = latents.shape[1]
@@ -59,7 +59,7 @@ def global_gmm(latents: np.ndarray, labels: np.ndarray, num_classes: int,
                config: Config, on_class: OnClass) -> tuple[Mixture, Records]:
   """One mixture of all latents, fitted without labels; then each component is
   given to the classes by its responsibilities for the labeled images."""
-  selection = select(latents, config.mixture, _floor(latents, config),
+  selection = select(latents, config.mixture, floor(latents, config),
                      config.seed)
   order = np.random.default_rng(config.seed).permutation(len(labels))
   shown = order[:math.ceil(config.mixture.labeled_fraction * len(labels))]

@@ -12,8 +12,8 @@ from tfp_lgc.config import MixtureConfig
 from tfp_lgc.covariance import COVARIANCES
 from tfp_lgc.em import Components, Fit, fit_em, kmeans_start
 
-__all__ = ['Mixture', 'Selection', 'bic', 'num_params', 'select', 'share',
-           'stack']
+__all__ = ['Mixture', 'Selection', 'bic', 'most_likely', 'num_params',
+           'select', 'share', 'stack']
 
 tfd = tfp.distributions
 
@@ -123,7 +123,7 @@ def select(x: np.ndarray, config: MixtureConfig, floor: float, seed: int = 0,
                   max(1, num_distinct // points_each))
     bics = curves[structure] = []
     for k in range(1, largest + 1):
-      fit = _most_likely(x, k, structure, config, floor, seed)
+      fit = most_likely(x, k, structure, config, floor, seed)
       if not math.isfinite(fit.log_likelihood):
         break
       free = num_params(k, x.shape[1], structure, config.covariance_rank)
@@ -136,9 +136,18 @@ def select(x: np.ndarray, config: MixtureConfig, floor: float, seed: int = 0,
   return Selection(*best, curves)
 
 
-def _most_likely(x: np.ndarray, num_components: int, structure: str,
-                 config: MixtureConfig, floor: float, seed: int) -> Fit:
-  """The best of several EM runs; a single Gaussian needs one."""
+def most_likely(x: np.ndarray, num_components: int, structure: str,
+                config: MixtureConfig, floor: float, seed: int) -> Fit:
+  """The best of several EM runs; a single Gaussian needs one.
+
+  Args:
+    x: `[N, d]`.
+    num_components: K.
+    structure: of the covariances.
+    config: of the EM runs.
+    floor: added to the variances.
+    seed: of the k-means++ starts.
+  """
   rank = config.covariance_rank
   restarts = config.num_restarts if num_components > 1 else 1
   fits = [

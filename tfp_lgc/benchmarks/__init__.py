@@ -1,17 +1,33 @@
-"""Suites of bin/benchmark: what is measured and how.
+"""Suites of bin/benchmark: what is measured and how."""
 
-A suite is a function `(config, progress, done, options) -> rows of a table`. A
-row is a dict that JSON can hold and has a `name`; `done` are rows of an earlier
-run by name, which are not made again. Times are compared side by side, in one
-process and one run.
-"""
+from typing import Callable, NamedTuple, Optional
 
-from tfp_lgc.benchmarks import em, papers, throughput
+from tfp_lgc.benchmarks import em, gmm_dae_loss, latents, papers, throughput
 
-__all__ = ['SUITE_FUNCTIONS', 'TABLES']
+__all__ = ['SUITES', 'Suite']
 
-SUITE_FUNCTIONS = {'em': em.run, 'papers': papers.run,
-                   'throughput': throughput.run}
 
-# Suite -> (rows by name) -> a table for people, in Markdown.
-TABLES = {'papers': papers.table}
+class Suite(NamedTuple):
+  """What bin/benchmark measures under one name.
+
+  Attributes:
+    run: (config, progress, done, options) -> rows. A row is a dict that JSON
+      can hold and has a `name`; `done` are rows of an earlier run by name,
+      which are not made again. Times are compared side by side, in one process
+      and one run.
+    figures: rows -> file name -> `Figure`; from the rows alone, so that a
+      finished suite can be drawn again.
+    table: (rows by name) -> a table for people, in Markdown.
+  """
+  run: Callable
+  figures: Optional[Callable] = None
+  table: Optional[Callable] = None
+
+
+SUITES = {
+    'em': Suite(em.run),
+    'gmm_dae_loss': Suite(gmm_dae_loss.run, gmm_dae_loss.figures),
+    'latents': Suite(latents.run, latents.figures),
+    'papers': Suite(papers.run, table=papers.table),
+    'throughput': Suite(throughput.run),
+}

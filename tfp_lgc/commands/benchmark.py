@@ -28,18 +28,23 @@ With --output a run that was ended goes on where it stopped."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Suite:
+class Run:
   """The suite."""
   suite: str = setting(
       'em', 'What is measured: em, our EM against that of scikit-learn; '
-      'papers, accuracies and bytes of the models of the papers; throughput, '
-      'seconds to draw 60,000 images.', choices=SUITES)
+      'gmm_dae_loss, what the loss of gmm_dae sees, and each of its terms '
+      'alone; latents, what BIC chooses for draws and means, and how Gaussian '
+      'the components are; papers, accuracies and bytes of the models of the '
+      'papers; throughput, seconds to draw 60,000 images.', choices=SUITES)
   output: str = setting(
-      '', 'x.jsonl to add the rows to; rows that it has are not made again '
-      '(but for throughput), so use another file for other flags.')
+      '', 'x.jsonl to add the rows to; rows that it has are not made again, '
+      'but those of throughput, so use another file for other flags.')
+  figures: str = setting(
+      '', 'Folder for figures (PNG) of the rows of gmm_dae_loss or latents; '
+      'those of an earlier run are replaced. Empty: none.')
   table: bool = setting(
-      False, 'Print the table of the rows that stand in --output, and measure '
-      'nothing.')
+      False, 'Print the table of the rows of papers that stand in --output, '
+      'and measure nothing.')
   seed: int = setting(0, 'Of the first run.', low=0, high=2**30)
 
 
@@ -49,26 +54,31 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
 def _benchmark(argv: Sequence[str]) -> None:
   options, selection, _, *sections = flags.parse(
-      USAGE, [Suite, BenchmarkConfig, Preset, DataConfig, ModelConfig,
+      USAGE, [Run, BenchmarkConfig, Preset, DataConfig, ModelConfig,
               TrainConfig, MixtureConfig, CodecConfig, EvaluateConfig], argv)
   config = dataclasses.replace(Config(*sections), seed=options.seed)
   done = _rows(options.output)
   start_tensorflow()
-  from tfp_lgc import progress
-  from tfp_lgc.benchmarks import SUITE_FUNCTIONS, TABLES
-  if options.table:
-    if options.suite not in TABLES:
-      raise ConfigError(f'table: {options.suite} has none; choose from '
-                        f'{", ".join(TABLES)}')
-    print(TABLES[options.suite](done))
+  from tfp_lgc import benchmarks, plots, progress
+  suite, rows = benchmarks.SUITES[options.suite], []
+  for what in ('figures', 'table'):
+    if getattr(options, what) and getattr(suite, what) is None:
+      has = [name for name, its in benchmarks.SUITES.items()
+             if getattr(its, what)]
+      raise ConfigError(f'{what}: the suite {options.suite} has none; choose '
+                        f'from {", ".join(has)}')
+  if options.table and suite.table:
+    print(suite.table(done))
     return
-  suite = SUITE_FUNCTIONS[options.suite]
-  for row in suite(config, progress.Progress(say), done, selection):
+  for row in suite.run(config, progress.Progress(say), done, selection):
     line = json.dumps(row)
     print(line, flush=True)
     if options.output and row['name'] not in done:
       with open(options.output, 'a') as file:
         file.write(line + '\n')
+    rows.append(row)
+  if options.figures and suite.figures:
+    plots.save(suite.figures(rows), options.figures)
 
 
 def _rows(path: str) -> dict[str, dict]:

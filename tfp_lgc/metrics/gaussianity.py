@@ -25,12 +25,12 @@ def squared_mahalanobis(x: np.ndarray, components: Components,
   Returns:
     For each component an array `[N_k]` of its points.
   """
+  components = Components(*[part.astype(np.float64) for part in components])
   nearest = log_joint(x, components).argmax(axis=1)
   result = []
   for k, (loc, scale_tril) in enumerate(zip(components.loc,
                                             components.scale_tril)):
-    whitened = np.linalg.solve(scale_tril.astype(np.float64),
-                               (x[nearest == k] - loc).T.astype(np.float64))
+    whitened = np.linalg.solve(scale_tril, (x[nearest == k] - loc).T)
     result.append(np.square(whitened).sum(axis=0))
   return result
 
