@@ -64,7 +64,7 @@ def test_throughput_counts_images(capsys, monkeypatch):
 @pytest.fixture
 def few_draws(monkeypatch):
   monkeypatch.setattr(gmm_dae_loss, 'NUM_BATCHES', 200)
-  monkeypatch.setattr(gmm_dae_loss, 'NUM_SAMPLES', (30, 100))
+  monkeypatch.setattr(gmm_dae_loss, 'NUM_SAMPLES', (100,))
   monkeypatch.setattr(gmm_dae_loss, 'SEPARATIONS', (math.sqrt(2), 8.0))
 
 

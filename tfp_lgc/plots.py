@@ -153,7 +153,7 @@ def ablation(rows: Rows, loc: np.ndarray, terms: Sequence[str],
     _pair_plot(ax, row, loc, limit)
     ax.set_xlabel(
         f'{TERM_NAMES[row["terms"]]}, epoch {row["epoch"]}\n'
-        f'terms: {row["cdf"]:.3g}, {row["covariance"]:.3g}; '
+        f'cdf {row["cdf"]:.3g}, covariance {row["covariance"]:.3g}, '
         f'purity {row["purity"]:.3f}')
   handles, names = axes[0, 0].get_legend_handles_labels()
   drawn.legend(handles, names, loc='outside lower center', ncols=len(names),
