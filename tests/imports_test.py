@@ -29,11 +29,14 @@ SAME_LEVEL = {
     'commands/sample': {'commands/run'},
     'config': {'errors', 'presets'},
     'data': {'errors'},
-    'networks': {'config', 'heads', 'paper_trunks', 'trunks'},
+    'head': {'flow'},
+    'heads': {'config', 'errors', 'flow', 'head', 'likelihoods'},
+    'likelihoods': {'head'},
+    'networks': {'config', 'head', 'paper_trunks', 'trunks'},
     'paper_trunks': {'config', 'trunks'},
     'sources': {'config', 'data', 'errors', 'spuco'},
     'spuco': {'config', 'data', 'errors'},
-    'trunks': {'config', 'heads'},
+    'trunks': {'config', 'head'},
     'writers': {'data', 'errors', 'staging'},
 }
 
