@@ -15,11 +15,16 @@ import tfp_lgc
 from tfp_lgc import config as config_lib
 from tfp_lgc import heads, models, networks, pipeline, sources
 
-ALL = list(itertools.product(models.MODELS, networks.TRUNKS, heads.HEADS))
-# Each model on each trunk, and each head, at every change; the rest of the
-# table takes minutes.
+# Trunks whose latents are too many for a mixture are not compressed with.
+COMPRESSING = [name for name, trunk in networks.TRUNKS.items()
+               if trunk.code_size is None]
+ALL = list(itertools.product(models.MODELS, COMPRESSING, heads.HEADS, (0, 3)))
+# Each model on each trunk, each head, and some mixtures, at every change; the
+# rest of the table takes long.
+MIXTURES = ('normal_diag', 'matrix_t_full', 'maf')
 QUICK = [member for member in ALL
-         if member[2] == 'bernoulli' or member[:2] == ('vae', 'conv')]
+         if member[2:] == ('bernoulli', 0) or member[:2] == ('vae', 'dense')
+         and (member[3] == 0 or member[2] in MIXTURES)]
 MEMBERS = [pytest.param(*member, marks=() if member in QUICK
                         else pytest.mark.slow) for member in ALL]
 
@@ -35,14 +40,38 @@ def digits():
   return sources.load(config_lib.DataConfig(dataset='digits'))
 
 
-@pytest.mark.parametrize('model, trunk, head', MEMBERS)
-def test_from_images_to_samples_of_either_file(model, trunk, head, digits,
-                                               tmp_path):
+@pytest.fixture(scope='module')
+def colored():
+  """128 images in RGB, higher than wide, dark or bright."""
+  rng = np.random.default_rng(0)
+  labels = np.arange(128) % 2
+  images = rng.integers(0, 100, [128, 7, 5, 3]) + 150 * labels[
+      :, np.newaxis, np.newaxis, np.newaxis]
+  return sources.data.from_arrays((images.astype(np.uint8), labels))
+
+
+@pytest.mark.parametrize('model, trunk, head, num_components', MEMBERS)
+def test_from_images_to_samples_of_either_file(
+    model, trunk, head, num_components, digits, tmp_path):
+  _check(digits, tmp_path, model=model, trunk=trunk, head=head,
+         head_num_components=num_components, epochs=12)
+
+
+@pytest.mark.parametrize('head, num_components', [
+    pytest.param(head, k, marks=() if k and head in MIXTURES
+                 else pytest.mark.slow)
+    for head, k in itertools.product(heads.HEADS, (0, 3))])
+def test_color_images_do_too(head, num_components, colored, tmp_path):
+  _check(colored, tmp_path, trunk='conv', head=head,
+         head_num_components=num_components, epochs=60, batch_size=32)
+
+
+def _check(source, tmp_path, **settings):
   records = pipeline.Progress()
   artifact = tfp_lgc.compress(
-      digits, model=model, trunk=trunk, head=head, epochs=12, latent_size=4,
-      hidden_size=16, num_filters=4, num_components_max=2,
-      prior_num_components=3, progress=records)
+      source, latent_size=4, hidden_size=16, num_filters=4,
+      num_components_max=2, prior_num_components=3, progress=records,
+      **settings)
   losses = [row['loss'] for row in records.records if row['event'] == 'train']
   assert np.isfinite(losses).all()
   assert losses[-1] < losses[0]
@@ -57,6 +86,9 @@ def test_from_images_to_samples_of_either_file(model, trunk, head, digits,
     np.testing.assert_array_equal(images, drawn.images)
     np.testing.assert_array_equal(labels, drawn.labels)
   assert len(np.unique(drawn.images)) > 10
+  pixels = tfp_lgc.sample(tmp_path / 'artifact.lgc', 20, seed=5,
+                          stochastic=True)
+  assert (pixels.images != drawn.images).any()
 
 
 @pytest.mark.parametrize('model', [

@@ -42,8 +42,9 @@ def _images():
 def artifact():
   """Of 3 classes, RGB, with a conv decoder and two latents, neither dead."""
   return tfp_lgc.compress(
-      _images(), model='ae', trunk='conv', head='normal_diag', epochs=2, batch_size=16,
-      latent_size=2, hidden_size=4, num_filters=2, num_components_max=3)
+      _images(), model='ae', trunk='conv', head='normal_diag', epochs=2,
+      batch_size=16, latent_size=2, hidden_size=4, num_filters=2,
+      num_components_max=3)
 
 
 @pytest.fixture(scope='session')

@@ -32,7 +32,9 @@ def _head(name, num_components=0, shape=SHAPE, **settings):
 
 def _case(head, seed=0, num_images=5):
   rng = np.random.default_rng(seed)
-  params = rng.normal(size=[num_images, head.params_size]).astype(np.float32)
+  # SciPy takes a covariance of large factors for a singular one.
+  params = 0.3 * rng.normal(size=[num_images, head.params_size])
+  params = params.astype(np.float32)
   x = rng.random([num_images, *head.event_shape]).astype(np.float32)
   return params, x
 
@@ -202,45 +204,53 @@ def _inverse(head, x):
   return head(np.zeros([5, SIZE], np.float32)).bijector.inverse(x)
 
 
-@pytest.mark.parametrize('num_components', [0, 1, 3, 10])
+@pytest.mark.parametrize('num_components', [0, 10])
 @pytest.mark.parametrize('name', NAMES)
 def test_gradients_reach_every_parameter_at_the_start(name, num_components):
   """Of every component, where an image has the size of real ones."""
   shape = (6, 5, 3) if name.endswith('full') else (28, 28, 1)
   head = _head(name, num_components, shape)
-  params, x = _case(head, num_images=4)
-  params = tf.constant(0.5 * head.start * params)
+  params, x = _case(head, num_images=3)
+  params = tf.constant(head.start * params)
   with tf.GradientTape() as tape:
     tape.watch(params)
     tape.watch(list(head.weights.values()))
     loss = -tf.reduce_mean(head(params).log_prob(x))
   gradient, of_weights = tape.gradient(loss, [params, head.weights])
-  gradient = gradient.numpy()
   assert np.isfinite(loss)
   assert np.isfinite(gradient).all()
-  if num_components == 1:  # One logit means nothing.
-    assert (gradient[:, 0] == 0).all()
-    gradient = gradient[:, 1:]
-  assert (gradient != 0).all(axis=0).mean() > 0.999
-  for name, value in of_weights.items():
+  assert (gradient.numpy() != 0).any(axis=0).all()
+  for part, value in of_weights.items():
     assert np.isfinite(value).all()
-    assert (value.numpy() != 0).any(), name
+    assert (value.numpy() != 0).any(), part
+
+
+def test_one_component_is_the_plain_distribution_and_a_logit_for_nothing():
+  for name in NAMES:
+    plain, single = _head(name), _head(name, 1)
+    params, x = _case(plain)
+    logit = np.full([5, 1], 7, np.float32)
+    assert single.params_size == 1 + plain.params_size
+    np.testing.assert_allclose(
+        single(np.hstack([logit, params])).log_prob(x),
+        plain(params).log_prob(x), rtol=1e-5)
 
 
 @pytest.mark.parametrize('num_components', [0, 10])
-@pytest.mark.parametrize('pixel', [0.0, 0.5, 1.0])
-@pytest.mark.parametrize('level', [-100.0, 0.0, 100.0])
 @pytest.mark.parametrize('min_stddev', [1e-6, 0.05])
 @pytest.mark.parametrize('name', NAMES)
-def test_finite_on_constant_images(name, pixel, level, min_stddev,
-                                   num_components):
+def test_finite_on_constant_images(name, min_stddev, num_components):
+  """Black, gray and white, each with parameters near and far."""
   head = _head(name, num_components, min_stddev=min_stddev)
-  params = tf.fill([2, head.params_size], level)
+  pixels, levels = np.meshgrid([0.0, 0.5, 1.0], [-100.0, 0.0, 100.0])
+  params = tf.constant(np.tile(levels.reshape(-1, 1), head.params_size),
+                       tf.float32)
+  x = np.broadcast_to(pixels.reshape(-1, 1, 1, 1), [9, *SHAPE])
   with tf.GradientTape() as tape:
     tape.watch(params)
-    loss = tf.reduce_sum(head(params).log_prob(tf.fill([2, *SHAPE], pixel)))
-  assert np.isfinite(loss)
-  assert np.isfinite(tape.gradient(loss, params)).all()
+    log_prob = head(params).log_prob(x.astype(np.float32))
+  assert np.isfinite(log_prob).all()
+  assert np.isfinite(tape.gradient(log_prob, params)).all()
   assert np.isfinite(head.point_image(params)).all()
   assert np.isfinite(head.draw_image(params, [0, 1])).all()
 
@@ -281,10 +291,25 @@ def test_point_of_a_mixture_of_t_is_where_it_is_densest(name):
   params, _ = _case(head, num_images=8)
   locs = head.split(params)['loc'].numpy()
   densities = [head(params).log_prob(locs[:, k]) for k in range(4)]
+  points, got = head.component_images(params)
+  np.testing.assert_array_equal(points, locs)
+  np.testing.assert_allclose(got, np.transpose(densities), rtol=1e-5)
   best = np.argmax(densities, axis=0)
   assert len(set(best)) > 1
   np.testing.assert_array_equal(head.point_image(params),
                                 np.clip(locs[range(8), best], 0, 1))
+
+
+def test_component_images_are_those_of_a_mixture():
+  head = _head('bernoulli', 3)
+  params, _ = _case(head)
+  points, _ = head.component_images(params)
+  weights = special.softmax(head.split(params)['mixture_logits'], axis=1)
+  np.testing.assert_allclose(np.einsum('nk,nkhwc->nhwc', weights, points),
+                             head.point_image(params), atol=1e-6)
+  for head in (_head('bernoulli'), _head('maf', 2)):
+    with pytest.raises(ValueError, match='no components'):
+      head.component_images(params)
 
 
 def test_point_of_a_flow_is_the_mean_of_draws():
@@ -292,7 +317,7 @@ def test_point_of_a_flow_is_the_mean_of_draws():
   params, _ = _case(head)
   draws = np.stack([head.flow.forward(head.noise(
       head.split(params), tf.constant([7, i]), False)) for i in range(2000)])
-  point = head._flow_moments(params)[0]
+  point = head._flow_moments(head.flow, params)[0]
   # Fifty draws are off by a seventh of a standard deviation.
   off = (point - draws.mean(0)) / draws.std(0)
   assert 0.05 < np.std(off) < 0.25
@@ -310,12 +335,12 @@ def test_a_location_may_have_a_sigmoid():
     params, _ = _case(head)
     loc = special.expit(head.split(params)['loc'])
     np.testing.assert_allclose(head.point_image(params), loc, rtol=1e-5)
-    np.testing.assert_allclose(
-        head(params).log_prob(loc),
-        _head(name)(np.concatenate(
-            [loc.reshape(5, -1) if key == 'loc' else value.numpy().reshape(5, -1)
-             for key, value in head.split(params).items()],
-            axis=1)).log_prob(loc), rtol=1e-5)
+    blocks = {key: value.numpy().reshape(5, -1)
+              for key, value in head.split(params).items()}
+    blocks['loc'] = loc.reshape(5, -1)
+    linear = _head(name)(np.concatenate(list(blocks.values()), axis=1))
+    np.testing.assert_allclose(head(params).log_prob(loc),
+                               linear.log_prob(loc), rtol=1e-5)
 
 
 # Variances and draws.
@@ -349,7 +374,7 @@ def test_variance_is_tfps(name):
 
 
 @pytest.mark.parametrize('name', T)
-@pytest.mark.parametrize('df', [0.5, 1.5, 2.0])
+@pytest.mark.parametrize('df', [0.5, 1.5, 1.999])
 def test_a_t_of_few_degrees_of_freedom_has_no_variance(name, df):
   for num_components in (0, 3):
     head, params, _ = _t_case(name, num_components, df)

@@ -58,7 +58,7 @@ class Head:  # No tuple: Keras would wrap that, and a wrapper is not callable.
       have the same noise) to one draw each, `[..., H, W, C]`.
     mode: maps the dict to the image at which the density is highest, or nearly
       so, for a head whose point that is; None where the point is the mean.
-    num_components: of a mixture; 0 for a plain distribution.
+    component: the head of each component of a mixture, or None.
     start: what the initial weights of the layer that gives `params` are
       multiplied by.
     flow: what the distribution is pushed through, or None.
@@ -69,7 +69,7 @@ class Head:  # No tuple: Keras would wrap that, and a wrapper is not callable.
   moments: Callable[[Blocks], tuple[tf.Tensor, tf.Tensor]]
   noise: Callable[[Blocks, tf.Tensor, bool], tf.Tensor]
   mode: Optional[Callable[[Blocks], tf.Tensor]] = None
-  num_components: int = 0
+  component: Optional['Head'] = None
   start: float = 1.0
   flow: Optional[Flow] = None
 
@@ -105,7 +105,7 @@ class Head:  # No tuple: Keras would wrap that, and a wrapper is not callable.
     flow the mean of 50 draws, whose noise is the same for all images.
     """
     if self.flow:
-      point = self._flow_moments(params)[0]
+      point, _ = self._flow_moments(self.flow, params)
     elif self.mode:
       point = self.mode(self.split(params))
     else:
@@ -116,7 +116,7 @@ class Head:  # No tuple: Keras would wrap that, and a wrapper is not callable.
     """The variance of each pixel, `[..., H, W, C]`; nan where there is none,
     which is where a t has at most 2 degrees of freedom."""
     if self.flow:
-      return self._flow_moments(params)[1]
+      return self._flow_moments(self.flow, params)[1]
     return self.moments(self.split(params))[1]
 
   def draw_image(self, params: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
@@ -131,11 +131,27 @@ class Head:  # No tuple: Keras would wrap that, and a wrapper is not callable.
       drawn = self.flow.forward(drawn)
     return tf.clip_by_value(drawn, 0.0, 1.0)
 
-  def _flow_moments(self, params: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+  def component_images(self, params: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The point of each component of a mixture, `[..., K, H, W, C]`, and the
+    log-density of the mixture there, `[..., K]`.
+
+    Raises:
+      ValueError: if it is no mixture, or one that goes through a flow.
+    """
+    if not self.component or self.flow:
+      raise ValueError('the head has no components that are images')
+    blocks = self.split(params)
+    _, components = _parts(blocks)
+    points = (self.component.mode(components) if self.component.mode
+              else self.component.moments(components)[0])
+    return points, _log_densities(self.make(blocks), points)
+
+  def _flow_moments(self, flow: Flow, params: tf.Tensor,
+                    ) -> tuple[tf.Tensor, tf.Tensor]:
     """Of 50 draws."""
     blocks = self.split(params)
     seeds = tf.random.split(FLOW_SEED, NUM_FLOW_DRAWS, 'philox')
-    draws = self.flow.forward(tf.map_fn(  # [50, ..., H, W, C]
+    draws = flow.forward(tf.map_fn(  # [50, ..., H, W, C]
         lambda seed: self.noise(blocks, seed, True), seeds,
         fn_output_signature=params.dtype))
     return tf.reduce_mean(draws, 0), tf.math.reduce_variance(draws, 0)
@@ -153,7 +169,7 @@ def normal_noise(x: tf.Tensor, seed: tf.Tensor, event_rank: int, shared: bool,
                  ) -> tf.Tensor:
   """N(0, 1) as many as `x` has numbers, or one of its events."""
   return tf.random.stateless_normal(noise_shape(x, event_rank, shared), seed,
-                                    x.dtype, alg='philox')
+                                    dtype=x.dtype, alg='philox')
 
 
 def mixture(head: Head, num_components: int) -> Head:
@@ -171,9 +187,11 @@ def mixture(head: Head, num_components: int) -> Head:
     num_components: K, at least 1; K = 1 has a logit that does nothing, which
       is how the paper counts.
   """
-  blocks = {'mixture_logits': (num_components,)}
+  blocks: dict[str, tuple[int, ...]] = {'mixture_logits': (num_components,)}
   blocks.update((name, (num_components, *shape))
                 for name, shape in head.blocks.items())
+
+  component_mode = head.mode
 
   def make(b):
     logits, components = _parts(b)
@@ -201,14 +219,16 @@ def mixture(head: Head, num_components: int) -> Head:
                       tf.random.fold_in(seed, 1, 'philox'), shared)
 
   def mode(b):
-    points, log_densities = component_modes(b, head, make)
+    assert component_mode
+    points = component_mode(_parts(b)[1])  # [..., K, H, W, C]
+    log_densities = _log_densities(make(b), points)
     rank = log_densities.shape.rank - 1
     return tf.gather(points, tf.argmax(log_densities, axis=-1), axis=rank,
                      batch_dims=rank)
 
   return dataclasses.replace(
       head, blocks=blocks, make=make, moments=moments, noise=noise,
-      mode=mode if head.mode else None, num_components=num_components,
+      mode=mode if component_mode else None, component=head,
       start=MIXTURE_START)
 
 
@@ -218,12 +238,10 @@ def _parts(blocks: Blocks) -> tuple[tf.Tensor, Blocks]:
   return components.pop('mixture_logits'), components
 
 
-def component_modes(blocks: Blocks, head: Head, make: Callable,
-                    ) -> tuple[tf.Tensor, tf.Tensor]:
-  """The mode of each component, `[..., K, H, W, C]`, and the log-density of
-  the mixture there, `[..., K]`."""
-  points = head.mode(_parts(blocks)[1])
+def _log_densities(distribution: tfd.Distribution, points: tf.Tensor,
+                   ) -> tf.Tensor:
+  """`[..., K]` of `[..., K, H, W, C]`, which are all of one distribution."""
   rank = points.shape.rank
   first = [rank - 4, *range(rank - 4), rank - 3, rank - 2, rank - 1]
-  log_densities = make(blocks).log_prob(tf.transpose(points, first))
-  return points, tf.transpose(log_densities, [*range(1, rank - 3), 0])
+  log_densities = distribution.log_prob(tf.transpose(points, first))
+  return tf.transpose(log_densities, [*range(1, rank - 3), 0])

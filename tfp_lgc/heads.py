@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import math
+from typing import Callable
 
 import tensorflow as tf
 
@@ -11,11 +12,11 @@ from tfp_lgc.config import ModelConfig
 from tfp_lgc.errors import ConfigError
 from tfp_lgc.flow import Flow
 from tfp_lgc.head import Head, mixture
-from tfp_lgc.likelihoods import Options
+from tfp_lgc.likelihoods import DEFAULTS, Options
 
 __all__ = ['HEADS', 'build', 'maf']
 
-def maf(event_shape, options: Options = Options()) -> Head:
+def maf(event_shape, options: Options = DEFAULTS) -> Head:
   """Normal pixels of scale 1, pushed through a masked autoregressive flow whose
   weights are the same for all images.
 
@@ -31,7 +32,7 @@ def maf(event_shape, options: Options = Options()) -> Head:
   return dataclasses.replace(base, flow=flow)
 
 
-HEADS = {
+HEADS: dict[str, Callable[..., Head]] = {
     'bernoulli': likelihoods.bernoulli,
     'continuous_bernoulli': likelihoods.continuous_bernoulli,
     # The squared error by the name that people know it by.

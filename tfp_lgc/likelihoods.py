@@ -20,8 +20,8 @@ import tensorflow_probability as tfp
 
 from tfp_lgc.head import Blocks, Head, noise_shape, normal_noise
 
-__all__ = ['Options', 'bernoulli', 'continuous_bernoulli', 'matrix_normal',
-           'matrix_t', 'normal', 'student_t']
+__all__ = ['DEFAULTS', 'Options', 'bernoulli', 'continuous_bernoulli',
+           'matrix_normal', 'matrix_t', 'normal', 'student_t']
 
 tfb, tfd = tfp.bijectors, tfp.distributions
 
@@ -41,11 +41,14 @@ class Options(NamedTuple):
   seed: int = 0
 
 
+DEFAULTS = Options()
+
+
 def positive(raw: tf.Tensor, low: float) -> tf.Tensor:
   return low + tf.math.softplus(raw)
 
 
-def bernoulli(event_shape, options: Options = Options()) -> Head:
+def bernoulli(event_shape, options: Options = DEFAULTS) -> Head:
   """Independent Bernoulli pixels; gray pixels count as probabilities.
 
   The log-probability of a gray pixel x is x ln p + (1 - x) ln(1 - p), the
@@ -72,7 +75,7 @@ def bernoulli(event_shape, options: Options = Options()) -> Head:
       moments, noise)
 
 
-def continuous_bernoulli(event_shape, options: Options = Options()) -> Head:
+def continuous_bernoulli(event_shape, options: Options = DEFAULTS) -> Head:
   """Independent pixels with a density on 0..1 that is exponential there.
 
   G. Loaiza-Ganem, J. P. Cunningham, The Continuous Bernoulli: Fixing a
@@ -137,7 +140,7 @@ _SCALES = {
 }
 
 
-def normal(structure: str, event_shape, options: Options = Options()) -> Head:
+def normal(structure: str, event_shape, options: Options = DEFAULTS) -> Head:
   """A normal distribution of all pixels.
 
   With unit scale its log-density is minus half the squared error and a
@@ -163,7 +166,7 @@ def normal(structure: str, event_shape, options: Options = Options()) -> Head:
   return Head(tuple(event_shape), vectors.blocks, make, moments, noise)
 
 
-def student_t(structure: str, event_shape, options: Options = Options(),
+def student_t(structure: str, event_shape, options: Options = DEFAULTS,
               ) -> Head:
   """Student's t of all pixels together, its degrees of freedom learned.
 
@@ -235,7 +238,7 @@ class _Vectors:
         distribution, tfb.Reshape(self._event_shape, [self._size]))
 
 
-def matrix_normal(structure: str, event_shape, options: Options = Options(),
+def matrix_normal(structure: str, event_shape, options: Options = DEFAULTS,
                   ) -> Head:
   """A matrix normal distribution of each channel.
 
@@ -259,7 +262,7 @@ def matrix_normal(structure: str, event_shape, options: Options = Options(),
   return Head(tuple(event_shape), matrices.blocks, make, moments, noise)
 
 
-def matrix_t(structure: str, event_shape, options: Options = Options()) -> Head:
+def matrix_t(structure: str, event_shape, options: Options = DEFAULTS) -> Head:
   """TFP's matrix t of each channel: Student's t of all its pixels, whose scale
   is the Kronecker product of those of rows and columns. It is not the matrix t
   of the textbooks, of which Student's t is no special case.

@@ -6,7 +6,7 @@ artifact, and seeded, because nothing here touches a global seed.
 
 import itertools
 import math
-from typing import Callable, NamedTuple, Optional
+from typing import Any, Callable, NamedTuple, Optional
 
 import tensorflow as tf
 import tf_keras as tfk
@@ -127,7 +127,7 @@ def split_maps(x: tf.Tensor, features: tf.Tensor, head: Head, layers: Layers,
     `[B, head.params_size]`.
   """
   size = head.params_size - x.shape[1] * x.shape[2] * x.shape[3]
-  rest = layers.dense(features, size, 'rest') if size else None
+  rest: Any = layers.dense(features, size, 'rest') if size else None
   parts, first_map, first = [], 0, 0
   for shape in head.blocks.values():
     if n := _maps_of(shape, head):
