@@ -21,7 +21,8 @@ PACKAGE = ROOT / 'tfp_lgc'
 # What a module imports from its own level. All other imports go down.
 SAME_LEVEL = {
     'baselines/__init__': {'baselines/subset'},
-    'benchmarks/__init__': {'benchmarks/em', 'benchmarks/throughput'},
+    'benchmarks/__init__': {'benchmarks/em', 'benchmarks/heads',
+                            'benchmarks/throughput'},
     'codec': {'errors'},
     'commands/benchmark': {'commands/run'},
     'commands/compress': {'commands/run'},

@@ -42,7 +42,7 @@ HEADS = ('bernoulli', 'continuous_bernoulli', 'mse', 'normal_unit',
          'matrix_normal_full', 'matrix_t_unit', 'matrix_t_diag',
          'matrix_t_full', 'maf')
 LATENT_MODELS = ('gmm', 'global', 'prior')
-SUITES = ('em', 'throughput')
+SUITES = ('em', 'heads', 'throughput')
 DIFFICULTIES = ('magnitude_large', 'magnitude_medium', 'magnitude_small',
                 'variance_low', 'variance_medium', 'variance_high')
 COVARIANCES = ('full', 'low_rank', 'tied', 'diag', 'spherical')

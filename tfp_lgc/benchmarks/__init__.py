@@ -6,8 +6,9 @@ name, which are not made again. Times are compared side by side, in one process
 and one run.
 """
 
-from tfp_lgc.benchmarks import em, throughput
+from tfp_lgc.benchmarks import em, heads, throughput
 
 __all__ = ['SUITE_FUNCTIONS']
 
-SUITE_FUNCTIONS = {'em': em.run, 'throughput': throughput.run}
+SUITE_FUNCTIONS = {'em': em.run, 'heads': heads.run,
+                   'throughput': throughput.run}

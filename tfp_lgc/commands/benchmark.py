@@ -31,9 +31,10 @@ class Suite:
   """The suite."""
   suite: str = setting(
       'em', 'What is measured: em, our EM against that of scikit-learn; '
-      'throughput, seconds to draw 60,000 images.', choices=SUITES)
+      'heads, reconstructions by likelihood; throughput, seconds to draw '
+      '60,000 images.', choices=SUITES)
   output: str = setting(
-      '', 'x.jsonl to add the rows to; rows of em that it has are not made '
+      '', 'x.jsonl to add the rows to; rows that it has are not made '
       'again, so use another file for other flags.')
   seed: int = setting(0, 'Of the first run.', low=0, high=2**30)
 
