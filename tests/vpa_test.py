@@ -94,6 +94,19 @@ def test_the_aligned_cnn_learns_what_the_papers_does_not(head, num_components,
   assert errors[1] < 0.02 < errors[0]
 
 
+def test_a_trained_flow_still_goes_from_pixel_to_pixel(split):
+  """What it makes of its inverse, one pixel at a time, are the images."""
+  model = train.fit(_config('vpa_mlp', head='maf', latent_size=2, epochs=5,
+                            min_stddev=0.05, batch_size=32), split, 4)
+  images, _ = next(iter(split.batches(16)))
+  x = tf.cast(images, tf.float32) / 255
+  bijector = model.decode(model.encode(x).mean()).bijector
+  u = bijector.inverse(x)
+  assert np.abs(u).max() > 1
+  np.testing.assert_allclose(model.flow.forward(u), x, atol=1e-3)
+  assert _error(model, split) < 0.04
+
+
 def test_no_mixture_is_fitted_to_the_cnns_code():
   with pytest.raises(ConfigError, match='trunk = vpa_cnn.*another trunk'):
     latent.check(_config('vpa_cnn'), 10)

@@ -11,6 +11,7 @@ from tfp_lgc import heads, networks
 from tfp_lgc.config import ModelConfig
 from tfp_lgc.data import Split
 from tfp_lgc.errors import ConfigError
+from tfp_lgc.head import as_it_is
 
 __all__ = ['Autoencoder', 'Encoded', 'to_unit']
 
@@ -145,6 +146,7 @@ class Autoencoder(tfk.Model):
         networks.with_labels(z, labels, self.num_conditions),
         training=training)
 
+  @as_it_is
   def losses_of(self, images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor,
                 ) -> dict[str, tf.Tensor]:
     """Each term of the loss, and their weighted sum `loss`; nats an image.

@@ -19,11 +19,15 @@ import tensorflow_probability as tfp
 
 from tfp_lgc.flow import Flow
 
-__all__ = ['Blocks', 'Head', 'mixture', 'normal_noise']
+__all__ = ['Blocks', 'Head', 'as_it_is', 'mixture', 'noise_shape',
+           'normal_noise']
 
 tfd = tfp.distributions
 
 Blocks = dict[str, tf.Tensor]
+
+# AutoGraph rewrites what a `tf.function` calls, and stumbles over TFP's code.
+as_it_is = tf.autograph.experimental.do_not_convert
 
 # Draws whose mean stands for a distribution that is pushed through a flow.
 NUM_FLOW_DRAWS = 50
@@ -92,10 +96,12 @@ class Head:  # No tuple: Keras would wrap that, and a wrapper is not callable.
                 [batch_shape, tf.constant(shape, tf.int32)], 0))
             for (name, shape), part in zip(self.blocks.items(), parts)}
 
+  @as_it_is
   def __call__(self, params: tf.Tensor) -> tfd.Distribution:
     distribution = self.make(self.split(params))
     return self.flow.distribution(distribution) if self.flow else distribution
 
+  @as_it_is
   def point_image(self, params: tf.Tensor) -> tf.Tensor:
     """The image that stands for the distribution, `[..., H, W, C]`, clipped to
     0..1.
@@ -112,6 +118,7 @@ class Head:  # No tuple: Keras would wrap that, and a wrapper is not callable.
       point, _ = self.moments(self.split(params))
     return tf.clip_by_value(point, 0.0, 1.0)
 
+  @as_it_is
   def variance_image(self, params: tf.Tensor) -> tf.Tensor:
     """The variance of each pixel, `[..., H, W, C]`; nan where there is none,
     which is where a t has at most 2 degrees of freedom."""
@@ -119,6 +126,7 @@ class Head:  # No tuple: Keras would wrap that, and a wrapper is not callable.
       return self._flow_moments(self.flow, params)[1]
     return self.moments(self.split(params))[1]
 
+  @as_it_is
   def draw_image(self, params: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """A draw from each distribution, `[..., H, W, C]`, clipped to 0..1.
 
@@ -131,6 +139,7 @@ class Head:  # No tuple: Keras would wrap that, and a wrapper is not callable.
       drawn = self.flow.forward(drawn)
     return tf.clip_by_value(drawn, 0.0, 1.0)
 
+  @as_it_is
   def component_images(self, params: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """The point of each component of a mixture, `[..., K, H, W, C]`, and the
     log-density of the mixture there, `[..., K]`.
