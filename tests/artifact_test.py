@@ -413,7 +413,7 @@ def signatures(saved):
 
 def test_the_saved_model_has_these_signatures(signatures):
   assert set(signatures) == {'serving_default', 'sample', 'sample_class',
-                             'decode', 'latent_log_prob'}
+                             'sample_stochastic', 'decode', 'latent_log_prob'}
 
 
 def test_decode_gives_the_images_of_latents(signatures):
@@ -442,7 +442,10 @@ signatures = tf.saved_model.load(sys.argv[1]).signatures
 drawn = signatures['sample'](n=tf.constant(300), seed=tf.constant([0, 7]))
 of_class = signatures['sample_class'](
     label=tf.constant([2, 0, 2]), seed=tf.constant([0, 7]))
+pixels = signatures['sample_stochastic'](
+    n=tf.constant(300), seed=tf.constant([0, 7]))
 np.savez(sys.argv[2], image=drawn['image'], label=drawn['label'],
+         pixels=pixels['image'], latent=drawn['latent'],
          class_image=of_class['image'], class_label=of_class['label'])
 print([name for name in ('tfp_lgc', 'tensorflow_probability', 'tf_keras')
        if name in sys.modules])
@@ -458,7 +461,26 @@ def _run(*command, cwd):
   return run.stdout
 
 
-def test_tensorflow_alone_draws_the_same_images(artifact, saved, tmp_path):
+@pytest.fixture(scope='module', params=[
+    None, {'head': 'matrix_t_diag', 'head_num_components': 3},
+    {'head': 'maf', 'head_num_components': 2}],
+    ids=['normal_diag', 'mixture', 'flow'])
+def with_head(request, artifact, saved, tmp_path_factory):
+  """Artifacts whose heads differ in what drawing from them takes."""
+  if request.param is None:
+    return artifact, saved
+  images = np.random.default_rng(0).integers(0, 256, [64, 7, 6, 3], np.uint8)
+  other = tfp_lgc.compress(
+      (images, np.array(['ape', 'emu', 'cat', 'emu'] * 16)), trunk='conv',
+      epochs=2, batch_size=16, latent_size=2, hidden_size=4, num_filters=2,
+      num_components_max=1, **request.param)
+  directory = tmp_path_factory.mktemp('head') / 'out'
+  other.save(directory)
+  return other, directory
+
+
+def test_tensorflow_alone_draws_the_same_images(with_head, tmp_path):
+  artifact, saved = with_head
   printed = _run('-c', _ALONE, saved / 'saved_model' / '1', 'drawn.npz',
                  cwd=tmp_path)
   assert printed == '[]\n'
@@ -466,9 +488,37 @@ def test_tensorflow_alone_draws_the_same_images(artifact, saved, tmp_path):
   drawn = tfp_lgc.sample(artifact, 300, seed=7)
   np.testing.assert_array_equal(got['image'], drawn.images)
   np.testing.assert_array_equal(got['label'], drawn.labels)
+  drawn = tfp_lgc.sample(artifact, 300, seed=7, stochastic=True)
+  np.testing.assert_array_equal(got['pixels'], drawn.images)
   drawn = tfp_lgc.sample(artifact, 3, labels=['emu', 'ape', 'emu'], seed=7)
   np.testing.assert_array_equal(got['class_image'], drawn.images)
   np.testing.assert_array_equal(got['class_label'], [2, 0, 2])
+
+
+def test_a_head_comes_back_with_its_file(with_head):
+  artifact, saved = with_head
+  again = tfp_lgc.load(saved / 'artifact.lgc')
+  assert again.model == artifact.model
+  assert set(again.tensors) == set(artifact.tensors)
+  for stochastic in (False, True):
+    np.testing.assert_array_equal(
+        tfp_lgc.sample(again, 20, stochastic=stochastic).images,
+        tfp_lgc.sample(artifact, 20, stochastic=stochastic).images)
+
+
+def test_a_flow_is_packed_and_a_file_without_it_refused(with_head):
+  artifact, _ = with_head
+  names = {name for name in artifact.tensors if name.startswith('head/')}
+  if artifact.model.head != 'maf':
+    assert not names
+    return
+  assert names == {f'head/{layer}/{part}' for layer in ('hidden', 'params')
+                   for part in ('kernel', 'bias')}
+  less = dataclasses.replace(artifact, tensors={
+      name: tensor for name, tensor in artifact.tensors.items()
+      if name != 'head/hidden/bias'})
+  with pytest.raises(ArtifactError, match='head/hidden/bias'):
+    _ = less.sampler
 
 
 def test_saved_model_cli_draws_the_same_images(artifact, saved, tmp_path):
@@ -492,6 +542,23 @@ def test_files_of_version_1_say_less_and_mean_the_same(artifact):
   content[-32:] = hashlib.sha256(content[:-32]).digest()
   again = tfp_lgc.Artifact.from_bytes(bytes(content))
   assert again.to_bytes() == artifact.to_bytes()
+
+
+def test_files_from_before_there_were_mixtures_of_heads_stay_readable(artifact):
+  header, tensors = container.loads(artifact.to_bytes())
+  for key in ('head_num_components', 'loc_activation', 'max_head_params'):
+    del header['model'][key]
+  again = tfp_lgc.Artifact.from_bytes(container.dumps(header, tensors))
+  assert again.model == artifact.model
+  np.testing.assert_array_equal(tfp_lgc.sample(again, 20).images,
+                                tfp_lgc.sample(artifact, 20).images)
+
+
+def test_latents_that_no_mixture_is_for_are_refused(artifact):
+  header, tensors = container.loads(artifact.to_bytes())
+  header['model']['trunk'] = 'vpa_cnn'
+  with pytest.raises(ArtifactError, match='trunk = vpa_cnn'):
+    tfp_lgc.Artifact.from_bytes(container.dumps(header, tensors))
 
 
 def test_a_prior_takes_no_more_memory_than_a_file_may(artifact):

@@ -10,7 +10,13 @@ from scipy import integrate, stats
 from tfp_lgc import benchmarks, models, sources
 from tfp_lgc import config as config_lib
 from tfp_lgc.baselines import BASELINES
-from tfp_lgc.benchmarks import ablation, gmm_dae_loss, papers, throughput
+from tfp_lgc.benchmarks import (
+  ablation,
+  gmm_dae_loss,
+  heads,
+  papers,
+  throughput,
+)
 from tfp_lgc.commands import benchmark
 
 TINY = ['--dataset=digits', '--epochs=2', '--latent_size=3', '--hidden_size=8',
@@ -48,6 +54,35 @@ def test_em_and_scikit_learn_find_the_same(capsys, tmp_path):
   assert [row['name'] for row in again] == [
       *(row['name'] for row in rows), 'em/memory']
   assert len(file.read_text().splitlines()) == 12
+
+
+def test_heads_are_measured_row_by_row(capsys, tmp_path, monkeypatch):
+  rows = [row for row in heads.ROWS if row.preset == 'vpa_mlp'
+          and row.head in ('mse', 'student_t_full', 'maf', 'normal_unit')]
+  rows.append(next(row for row in heads.ROWS if row.preset == 'vpa_cnn'))
+  monkeypatch.setattr(heads, 'ROWS', rows)
+  output = f'--output={tmp_path}/heads.jsonl'
+  flags = ['--suite=heads', '--judge_steps=50', '--max_head_params=2000',
+           '--num_filters=4', '--epochs=3', output]
+  got = _rows(capsys, *flags)
+  assert [row['name'] for row in got] == [
+      'heads/vpa_mlp/mse/0', 'heads/vpa_mlp/normal_unit/1',
+      'heads/vpa_mlp/normal_unit/10', 'heads/vpa_mlp/mse/0/half',
+      'heads/vpa_mlp/student_t_full/1/half', 'heads/vpa_mlp/maf/0',
+      'heads/vpa_cnn/matrix_normal_unit/1']
+  by_name = {row['name'].removeprefix('heads/'): row for row in got}
+  assert by_name['vpa_mlp/mse/0']['num_params'] == 65 * 32 + 33 * 64
+  half = by_name['vpa_mlp/student_t_full/1/half']
+  assert half['image_shape'] == [4, 4, 1]
+  assert half['num_params'] == 17 * 32 + 33 * (2 + 16 + 136)
+  for row in got:
+    mse = by_name['vpa_mlp/mse/0' + '/half' * row['name'].endswith('half')]
+    assert row['ratio'] == pytest.approx(
+        row['seconds_per_epoch'] / mse['seconds_per_epoch'], abs=0.01)
+    assert 0 < row['l2_percent'] < 100
+    assert row['frechet'] > 0
+  assert by_name['vpa_mlp/maf/0']['paper_ratio'] == pytest.approx(36.52)
+  assert _rows(capsys, *flags) == got  # Nothing is measured again.
 
 
 def test_throughput_counts_images(capsys, monkeypatch):

@@ -22,8 +22,8 @@ PACKAGE = ROOT / 'tfp_lgc'
 SAME_LEVEL = {
     'baselines/__init__': {'baselines/subset'},
     'benchmarks/__init__': {'benchmarks/em', 'benchmarks/gmm_dae_loss',
-                            'benchmarks/latents', 'benchmarks/papers',
-                            'benchmarks/throughput'},
+                            'benchmarks/heads', 'benchmarks/latents',
+                            'benchmarks/papers', 'benchmarks/throughput'},
     'benchmarks/gmm_dae_loss': {'benchmarks/ablation'},
     'codec': {'errors'},
     'commands/benchmark': {'commands/run'},
@@ -32,11 +32,14 @@ SAME_LEVEL = {
     'commands/sample': {'commands/run'},
     'config': {'errors', 'presets'},
     'data': {'errors'},
-    'networks': {'config', 'heads', 'paper_trunks', 'trunks'},
+    'head': {'flow'},
+    'heads': {'config', 'errors', 'flow', 'head', 'likelihoods'},
+    'likelihoods': {'head'},
+    'networks': {'config', 'head', 'paper_trunks', 'trunks'},
     'paper_trunks': {'config', 'trunks'},
     'sources': {'config', 'data', 'errors', 'spuco'},
     'spuco': {'config', 'data', 'errors'},
-    'trunks': {'config', 'heads'},
+    'trunks': {'config', 'head'},
     'writers': {'data', 'errors', 'staging'},
 }
 

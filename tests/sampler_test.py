@@ -11,6 +11,7 @@ from tfp_lgc.mixture import Mixture
 from tfp_lgc.sampler import BLOCK_SIZE, Sampler
 
 SHAPE = 3, 2, 1
+HEAD = heads.HEADS['bernoulli'](SHAPE)
 SEED = np.array([0, 3], np.int32)
 PRIOR = np.array([0.5, 0.1, 0.0, 0.4])
 FAR = 1e6  # Where a component stands that is not to be drawn.
@@ -38,14 +39,14 @@ def mixture():
 @pytest.fixture(scope='module')
 def decoder():
   return networks.decoder(ModelConfig(latent_size=2, hidden_size=3),
-                          heads.bernoulli(SHAPE), seed=1)
+                          HEAD, seed=1)
 
 
 @pytest.fixture(scope='module')
 def sampler(mixture, decoder):
   with np.errstate(divide='ignore'):
     log_prior = np.log(PRIOR)
-  return Sampler(decoder, heads.bernoulli(SHAPE), mixture, log_prior)
+  return Sampler(decoder, HEAD, mixture, log_prior)
 
 
 @pytest.fixture(scope='module')
@@ -85,6 +86,24 @@ def test_images_are_the_heads_point_of_the_latents(drawn, decoder):
   off = drawn['image'].reshape(len(pixels), -1) - pixels
   assert np.abs(off).max() < 0.51  # Rounded to the nearest.
   assert len(np.unique(drawn['image'])) > 50
+
+
+def test_a_stochastic_sampler_draws_pixels_of_the_same_latents(sampler, drawn):
+  """Bernoulli pixels: whether they are white is what can be counted."""
+  pixels = _numpy(sampler.stochastic().sample(80 * BLOCK_SIZE, SEED))
+  for name in ('latent', 'label'):
+    np.testing.assert_array_equal(pixels[name], drawn[name])
+  assert set(np.unique(pixels['image'])) == {0, 255}
+  p = drawn['image'] / 255
+  off = (pixels['image'] / 255 - p) / np.sqrt(p * (1 - p) + 1e-3)
+  assert (np.abs(off.mean(axis=0)) * np.sqrt(len(off)) < 4).all()
+  # Pixels and images are independent of each other.
+  flat = off.reshape(len(off), -1)
+  correlation = np.corrcoef(np.hstack([flat[:-1], flat[1:]]), rowvar=False)
+  np.fill_diagonal(correlation, 0)
+  assert np.abs(correlation).max() * np.sqrt(len(off)) < 5
+  again = _numpy(sampler.stochastic().sample(300, SEED))
+  _same(again, pixels, slice(300))
 
 
 def test_decode_is_what_sample_does(sampler, drawn):
@@ -148,7 +167,7 @@ def test_components_are_as_frequent_as_their_weights(decoder):
   weights = np.array([0.6, 0.3, 0.09, 0.01])
   loc = 100 * np.arange(8, dtype=np.float32).reshape(1, 4, 2)
   apart = Sampler(
-      decoder, heads.bernoulli(SHAPE),
+      decoder, HEAD,
       Mixture(np.log(weights)[np.newaxis].astype(np.float32), loc,
               np.tile(np.eye(2, dtype=np.float32), [1, 4, 1, 1]),
               ('full',)), [0.0])

@@ -16,9 +16,10 @@ from typing import Any, Iterable, Optional, Union
 
 import numpy as np
 import tensorflow as tf
+import tf_keras as tfk
 
 from tfp_lgc import config as config_lib
-from tfp_lgc import container, models, networks
+from tfp_lgc import container, heads, models, networks
 from tfp_lgc.autoencoder import Autoencoder
 from tfp_lgc.codec import dequantize, quantize, Quantized
 from tfp_lgc.config import CodecConfig, Config, MixtureConfig, ModelConfig
@@ -26,7 +27,7 @@ from tfp_lgc.container import MAX_ELEMENTS
 from tfp_lgc.covariance import COVARIANCES
 from tfp_lgc.errors import ArtifactError, ConfigError, LgcError
 from tfp_lgc.folding import decoder_weights
-from tfp_lgc.heads import HEADS
+from tfp_lgc.head import Head
 from tfp_lgc.mixture import Mixture
 from tfp_lgc.packing import pack_mixture, unpack_mixture, VECTOR_BITS
 from tfp_lgc.sampler import Sampler
@@ -81,8 +82,8 @@ class Artifact:
            fill: Optional[np.ndarray] = None) -> 'Artifact':
     """Quantizes a trained model and its mixture.
 
-    Tensors: `decoder/LAYER/kernel` and `decoder/LAYER/bias`, and those of
-    packing.py.
+    Tensors: `decoder/LAYER/kernel` and `decoder/LAYER/bias`, the same with
+    `head` for those of a flow, and those of packing.py.
 
     Args:
       model: trained.
@@ -98,10 +99,12 @@ class Artifact:
     kept = np.ones(size, bool) if kept is None else kept
     weights = decoder_weights(model.decoder, kept,
                               np.zeros(size) if fill is None else fill)
-    tensors = {
-        f'decoder/{name}': quantize(
-            value, codec.decoder_bits if value.ndim > 1 else VECTOR_BITS)
-        for name, value in weights.items()}
+    weights = {f'decoder/{name}': value for name, value in weights.items()}
+    weights.update((f'head/{name}', variable.numpy())
+                   for name, variable in model.head.weights.items())
+    tensors = {name: quantize(
+        value, codec.decoder_bits if value.ndim > 1 else VECTOR_BITS)
+               for name, value in weights.items()}
     tensors.update(pack_mixture(mixture, codec.mixture_bits,
                                 config.mixture.covariance_rank))
     return cls(
@@ -121,24 +124,32 @@ class Artifact:
   @functools.cached_property
   def sampler(self) -> Sampler:
     """Decoder and mixture as TensorFlow functions."""
-    head = HEADS[self.model.head](self.image_shape, self.model.min_stddev)
     with tf.Graph().as_default():  # Takes no memory: compare before building.
-      expected = {_tensor_name(variable): tuple(variable.shape)
-                  for variable in networks.decoder(
-                      self.model, head, self.num_conditions,
-                      batch_norm=False).weights}
+      _, _, variables = self._built()
+      expected = {name: tuple(variable.shape)
+                  for name, variable in variables.items()}
     got = {name: tensor.values.shape for name, tensor in self.tensors.items()
-           if name.startswith('decoder/')}
+           if name.startswith(('decoder/', 'head/'))}
     if got != expected:
       raise ArtifactError(f'the decoder has tensors {got}; must be {expected}')
-    decoder = networks.decoder(self.model, head, self.num_conditions,
-                               batch_norm=False)
-    for variable in decoder.weights:
-      variable.assign(dequantize(self.tensors[_tensor_name(variable)]))
+    decoder, head, variables = self._built()
+    for name, variable in variables.items():
+      variable.assign(dequantize(self.tensors[name]))
     with np.errstate(divide='ignore'):
       log_prior = np.log(np.array(self.class_counts) / sum(self.class_counts))
     return Sampler(decoder, head, self.mixture, log_prior, self.num_conditions,
                    self.temperature)
+
+  def _built(self) -> tuple[tfk.Model, Head, dict[str, tf.Variable]]:
+    """Decoder, head, and the variables of both by their names in `tensors`."""
+    head = heads.build(self.model, self.image_shape)
+    decoder = networks.decoder(self.model, head, self.num_conditions,
+                               batch_norm=False)
+    variables = {f'decoder/{variable.name.split(":")[0]}': variable
+                 for variable in decoder.weights}
+    variables.update((f'head/{name}', variable)
+                     for name, variable in head.weights.items())
+    return decoder, head, variables
 
   def to_bytes(self) -> bytes:
     """The content of artifact.lgc."""
@@ -206,6 +217,8 @@ class Artifact:
                           'components')
     if not set(self.structures) <= {*COVARIANCES, 'prior'}:
       raise ArtifactError(f'structures = {self.structures}')
+    if networks.code_size(self.model, self.image_shape):
+      raise ArtifactError(f'trunk = {self.model.trunk}')
     if (type(self.num_conditions) is not int
         or self.num_conditions not in (0, num_classes)):
       raise ArtifactError(f'num_conditions = {self.num_conditions}')
@@ -238,10 +251,6 @@ class Artifact:
       (version / 'assets.extra').mkdir()
       shutil.copy(new / LGC_NAME, version / 'assets.extra' / LGC_NAME)
       _write(new / METRICS_NAME, _lines(metrics))
-
-
-def _tensor_name(variable) -> str:
-  return f'decoder/{variable.name.split(":")[0]}'
 
 
 def check_output(directory: Path, overwrite: bool) -> None:

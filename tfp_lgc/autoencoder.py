@@ -7,10 +7,11 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 import tf_keras as tfk
 
-from tfp_lgc import networks
+from tfp_lgc import heads, networks
 from tfp_lgc.config import ModelConfig
 from tfp_lgc.data import Split
-from tfp_lgc.heads import HEADS
+from tfp_lgc.errors import ConfigError
+from tfp_lgc.head import as_it_is
 
 __all__ = ['Autoencoder', 'Encoded', 'to_unit']
 
@@ -79,18 +80,28 @@ class Autoencoder(tfk.Model):
       num_conditions: classes, for a model that is told the label.
       min_posterior_stddev: floor of the scale of a gaussian posterior.
       seed: of initial weights and of posterior draws.
+
+    Raises:
+      ConfigError: for a head of too many numbers, or a trunk that the model
+        cannot have.
     """
     super().__init__(name=config.model)
     if posterior not in ('point', 'gaussian'):
       raise ValueError(f"posterior = {posterior!r}; must be 'point' or "
                        "'gaussian'")
-    self.head = HEADS[config.head](image_shape, config.min_stddev)
+    self.head = heads.build(config, image_shape, seed)
+    self.flow = self.head.flow  # Keras trains what it sees.
     self.num_conditions = num_conditions
     self._posterior = posterior
     self._penalties = penalties or {}
     self._seed = seed
     self._noise_stddev = config.noise_stddev
     self._min_stddev = min_posterior_stddev
+    code_size = networks.code_size(config, image_shape)
+    if code_size and config.model not in ('ae', 'contrastive_ae'):
+      raise ConfigError(f'trunk = {config.trunk}: leaves no room for the '
+                        f'posterior, prior or label of {config.model}; choose '
+                        'the model ae or contrastive_ae, or the trunk vpa_mlp')
     num_params = config.latent_size * (2 if posterior == 'gaussian' else 1)
     self.encoder = networks.encoder(config, image_shape, num_params,
                                     num_conditions, seed)
@@ -135,6 +146,7 @@ class Autoencoder(tfk.Model):
         networks.with_labels(z, labels, self.num_conditions),
         training=training)
 
+  @as_it_is
   def losses_of(self, images: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor,
                 ) -> dict[str, tf.Tensor]:
     """Each term of the loss, and their weighted sum `loss`; nats an image.

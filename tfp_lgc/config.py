@@ -35,10 +35,15 @@ AnyConfig = TypeVar('AnyConfig')
 
 MODELS = ('ae', 'vae', 'contrastive_ae', 'contrastive_vae', 'cvae',
           'center_vae', 'gmm_dae')
-TRUNKS = ('dense', 'conv', 'lgc', 'gmm_dae')
-HEADS = ('bernoulli', 'normal_unit', 'normal_diag')
+TRUNKS = ('dense', 'conv', 'lgc', 'gmm_dae', 'vpa_mlp', 'vpa_cnn',
+          'vpa_cnn_aligned')
+HEADS = ('bernoulli', 'continuous_bernoulli', 'mse', 'normal_unit',
+         'normal_diag', 'normal_full', 'student_t_unit', 'student_t_diag',
+         'student_t_full', 'matrix_normal_unit', 'matrix_normal_diag',
+         'matrix_normal_full', 'matrix_t_unit', 'matrix_t_diag',
+         'matrix_t_full', 'maf')
 LATENT_MODELS = ('gmm', 'global', 'prior')
-SUITES = ('em', 'gmm_dae_loss', 'latents', 'papers', 'throughput')
+SUITES = ('em', 'gmm_dae_loss', 'heads', 'latents', 'papers', 'throughput')
 DIFFICULTIES = ('magnitude_large', 'magnitude_medium', 'magnitude_small',
                 'variance_low', 'variance_medium', 'variance_high')
 COVARIANCES = ('full', 'low_rank', 'tied', 'diag', 'spherical')
@@ -101,7 +106,14 @@ class ModelConfig:
       'paper are its networks.', choices=TRUNKS)
   head: str = setting(
       'bernoulli', 'Likelihood p(x | z): the distribution over an image whose '
-      'parameters the decoder returns.', choices=HEADS)
+      'parameters the decoder returns. mse is normal_unit.', choices=HEADS)
+  head_num_components: int = setting(
+      0, 'Components of a mixture of such distributions over an image, with '
+      'learned weights; 0: none, one distribution without a weight.', low=0,
+      high=1000)
+  loc_activation: str = setting(
+      'linear', 'Activation of the location of the normal, student_t and '
+      'matrix heads.', choices=('linear', 'sigmoid'))
   latent_size: int = setting(
       16, 'Dimensions of the latent space.', low=1, high=1024)
   hidden_size: int = setting(
@@ -137,8 +149,11 @@ class ModelConfig:
       0.0, 'Scale of the normal noise on the images that the encoder sees '
       '(pixels are in 0..1): a denoising autoencoder.', low=0.0, high=10.0)
   min_stddev: float = setting(
-      0.05, 'Floor of the learned pixel scale (pixels are in 0..1) of '
-      'normal_diag.', low=1e-6, high=10.0)
+      0.05, 'Floor of the learned scale of a pixel (pixels are in 0..1), for '
+      'every head that learns one.', low=1e-6, high=10.0)
+  max_head_params: int = setting(
+      2**18, 'A head that takes more numbers an image is refused, and more '
+      'than four a pixel.', low=1, high=2**26)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,116 +1,88 @@
-"""Output heads: what a decoder's numbers mean, as a TFP distribution.
-
-A head splits the last layer's numbers into named blocks and makes the
-likelihood p(x | z) of them. Its `point` is the one image that stands for the
-distribution; it is written in plain TensorFlow, because it travels in the
-exported SavedModel, where TFP is not to be needed.
-"""
+"""The output heads by name."""
 
 import dataclasses
+import functools
 import math
 from typing import Callable
 
 import tensorflow as tf
-import tensorflow_probability as tfp
 
-__all__ = ['HEADS', 'Head', 'bernoulli', 'normal_diag', 'normal_unit']
+from tfp_lgc import likelihoods
+from tfp_lgc.config import ModelConfig
+from tfp_lgc.errors import ConfigError
+from tfp_lgc.flow import Flow
+from tfp_lgc.head import Head, mixture
+from tfp_lgc.likelihoods import DEFAULTS, Options
 
-tfd = tfp.distributions
+__all__ = ['HEADS', 'build', 'maf']
 
-
-@dataclasses.dataclass(frozen=True)
-class Head:  # No tuple: Keras would wrap that, and a wrapper is not callable.
-  """A likelihood of images in terms of unconstrained numbers.
-
-  ```python
-  head = heads.bernoulli((28, 28, 1))
-  distribution = head(params)   # params: [..., head.params_size]
-  distribution.log_prob(x)      # x: [..., 28, 28, 1] in 0..1 -> [...], nats
-  ```
-
-  Attributes:
-    event_shape: `(H, W, C)`.
-    blocks: name -> shape of each parameter of one image, in the order in which
-      they lie in `params`.
-    make: maps a dict of blocks `[..., *shape]` to a `tfd.Distribution` over
-      `event_shape`.
-    point: maps the same dict to one image `[..., H, W, C]`.
-  """
-  event_shape: tuple[int, int, int]
-  blocks: dict[str, tuple[int, ...]]
-  make: Callable
-  point: Callable
-
-  @property
-  def params_size(self) -> int:
-    """How many numbers the decoder gives for one image."""
-    return sum(math.prod(shape) for shape in self.blocks.values())
-
-  def split(self, params: tf.Tensor) -> dict[str, tf.Tensor]:
-    """`[..., params_size]` as a dict of blocks `[..., *shape]`."""
-    sizes = [math.prod(shape) for shape in self.blocks.values()]
-    parts = tf.split(params, sizes, axis=-1)
-    batch_shape = tf.shape(params)[:-1]
-    return {name: tf.reshape(part, tf.concat([batch_shape, shape], 0))
-            for (name, shape), part in zip(self.blocks.items(), parts)}
-
-  def __call__(self, params: tf.Tensor) -> tfd.Distribution:
-    return self.make(self.split(params))
-
-  def point_image(self, params: tf.Tensor) -> tf.Tensor:
-    """The image that stands for the distribution, `[..., H, W, C]`, clipped to
-    0..1."""
-    return tf.clip_by_value(self.point(self.split(params)), 0.0, 1.0)
-
-
-def bernoulli(event_shape, min_stddev: float = 0.0) -> Head:
-  """Independent Bernoulli pixels; gray pixels count as probabilities.
-
-  The log-probability of a gray pixel x is x ln p + (1 - x) ln(1 - p), the
-  binary cross-entropy that the LGC paper trains with, not a density.
+def maf(event_shape, options: Options = DEFAULTS) -> Head:
+  """Normal pixels of scale 1, pushed through a masked autoregressive flow whose
+  weights are the same for all images.
 
   Args:
     event_shape: `(H, W, C)`.
-    min_stddev: not used; a Bernoulli has no scale.
+    options: floor of the flow's scales, and the seed of its weights; the
+      location is that before the flow, and has no activation.
   """
-  del min_stddev
-  return Head(
-      tuple(event_shape), {'logits': tuple(event_shape)},
-      lambda b: tfd.Independent(
-          tfd.Bernoulli(logits=b['logits'], dtype=tf.float32), 3),
-      lambda b: tf.math.sigmoid(b['logits']))
+  flow = Flow(event_shape,
+              lambda raw: options.min_stddev + tf.math.softplus(raw),
+              options.seed)
+  base = likelihoods.normal('unit', event_shape)
+  return dataclasses.replace(base, flow=flow)
 
 
-def normal_unit(event_shape, min_stddev: float = 0.0) -> Head:
-  """Independent normal pixels of scale 1: half the squared error, and a
-  constant.
+HEADS: dict[str, Callable[..., Head]] = {
+    'bernoulli': likelihoods.bernoulli,
+    'continuous_bernoulli': likelihoods.continuous_bernoulli,
+    # The squared error by the name that people know it by.
+    'mse': functools.partial(likelihoods.normal, 'unit'),
+    'normal_unit': functools.partial(likelihoods.normal, 'unit'),
+    'normal_diag': functools.partial(likelihoods.normal, 'diag'),
+    'normal_full': functools.partial(likelihoods.normal, 'full'),
+    'student_t_unit': functools.partial(likelihoods.student_t, 'unit'),
+    'student_t_diag': functools.partial(likelihoods.student_t, 'diag'),
+    'student_t_full': functools.partial(likelihoods.student_t, 'full'),
+    'matrix_normal_unit': functools.partial(likelihoods.matrix_normal, 'unit'),
+    'matrix_normal_diag': functools.partial(likelihoods.matrix_normal, 'diag'),
+    'matrix_normal_full': functools.partial(likelihoods.matrix_normal, 'full'),
+    'matrix_t_unit': functools.partial(likelihoods.matrix_t, 'unit'),
+    'matrix_t_diag': functools.partial(likelihoods.matrix_t, 'diag'),
+    'matrix_t_full': functools.partial(likelihoods.matrix_t, 'full'),
+    'maf': maf,
+}
+
+# What has as free a covariance as images of any size allow.
+_MATRIX_HEADS = {'normal_full': 'matrix_normal_full',
+                 'student_t_full': 'matrix_t_full'}
+_LOCATIONS = {'linear': tf.identity, 'sigmoid': tf.math.sigmoid}
+
+
+def build(config: ModelConfig, event_shape, seed: int = 0) -> Head:
+  """The head that a model has.
 
   Args:
+    config: `head`, `head_num_components`, `loc_activation`, `min_stddev` and
+      `max_head_params`.
     event_shape: `(H, W, C)`.
-    min_stddev: not used; the scale is not learned.
+    seed: of the initial weights of a flow.
+
+  Raises:
+    ConfigError: if it takes more than `max_head_params` numbers an image, and
+      more than four a pixel.
   """
-  del min_stddev
-  return Head(
-      tuple(event_shape), {'loc': tuple(event_shape)},
-      lambda b: tfd.Independent(tfd.Normal(b['loc'], 1.0), 3),
-      lambda b: b['loc'])
-
-
-def normal_diag(event_shape, min_stddev: float = 0.05) -> Head:
-  """Independent normal pixels with a scale of their own: heteroscedastic.
-
-  Args:
-    event_shape: `(H, W, C)`.
-    min_stddev: added to the scale, in units of pixels in 0..1. Without it the
-      density of a pixel that is always black has no bound.
-  """
-  return Head(
-      tuple(event_shape),
-      {'loc': tuple(event_shape), 'scale': tuple(event_shape)},
-      lambda b: tfd.Independent(
-          tfd.Normal(b['loc'], min_stddev + tf.math.softplus(b['scale'])), 3),
-      lambda b: b['loc'])
-
-
-HEADS = {'bernoulli': bernoulli, 'normal_unit': normal_unit,
-         'normal_diag': normal_diag}
+  options = Options(config.min_stddev, _LOCATIONS[config.loc_activation], seed)
+  head = HEADS[config.head](tuple(event_shape), options)
+  if config.head_num_components:
+    head = mixture(head, config.head_num_components)
+  if head.params_size > max(config.max_head_params, 4 * math.prod(event_shape)):
+    cure = 'fewer --head_num_components'
+    if config.head in _MATRIX_HEADS:
+      cure = (f'--head={_MATRIX_HEADS[config.head]}, whose covariance is the '
+              'product of one of rows and one of columns')
+    raise ConfigError(
+        f'head = {config.head}: takes {head.params_size:,} numbers for each '
+        f'image of {"x".join(map(str, event_shape))}, max_head_params is '
+        f'{config.max_head_params:,}; try {cure}, or a higher '
+        '--max_head_params')
+  return head

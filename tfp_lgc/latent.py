@@ -10,7 +10,7 @@ from typing import Any, Callable
 import numpy as np
 from scipy import special
 
-from tfp_lgc import folding, models
+from tfp_lgc import folding, models, networks
 from tfp_lgc.autoencoder import Encoded
 from tfp_lgc.config import Config
 from tfp_lgc.em import Components, log_joint
@@ -104,8 +104,14 @@ def check(config: Config, num_classes: int) -> None:
   """Refuses a latent model that will not do, before anything is trained.
 
   Raises:
-    ConfigError: for a prior of a model that has none, or none for classes.
+    ConfigError: for a prior of a model that has none, or none for classes; for
+      a trunk of more latents than a mixture is for.
   """
+  if networks.TRUNKS[config.model.trunk].code_size:
+    raise ConfigError(f'trunk = {config.model.trunk}: its latents are more '
+                      'than the pixels of an image, and no mixture of them '
+                      'would be small; it can be trained and reconstructs '
+                      '(train.fit), to compress choose another trunk')
   if config.mixture.latent_model == 'prior':
     _usable_prior(config, num_classes)
 

@@ -7,13 +7,22 @@ import tf_keras as tfk
 
 from tfp_lgc import paper_trunks, trunks
 from tfp_lgc.config import ModelConfig
-from tfp_lgc.heads import Head
+from tfp_lgc.head import Head
 from tfp_lgc.trunks import Layers
 
-__all__ = ['TRUNKS', 'decoder', 'encoder', 'judge', 'with_labels']
+__all__ = ['TRUNKS', 'code_size', 'decoder', 'encoder', 'judge', 'with_labels']
 
 TRUNKS = {'dense': trunks.dense, 'conv': trunks.conv,
-          'lgc': paper_trunks.lgc, 'gmm_dae': paper_trunks.gmm_dae}
+          'lgc': paper_trunks.lgc, 'gmm_dae': paper_trunks.gmm_dae,
+          'vpa_mlp': paper_trunks.vpa_mlp, 'vpa_cnn': paper_trunks.vpa_cnn,
+          'vpa_cnn_aligned': paper_trunks.vpa_cnn_aligned}
+
+
+def code_size(config: ModelConfig, image_shape) -> Optional[int]:
+  """Size of the latents of a trunk that leaves no choice; None for others,
+  which have `latent_size` of them."""
+  trunk = TRUNKS[config.trunk]
+  return trunk.code_size and trunk.code_size(config, image_shape)
 
 
 def encoder(config: ModelConfig, image_shape, params_size: int,
@@ -23,7 +32,8 @@ def encoder(config: ModelConfig, image_shape, params_size: int,
   Args:
     config: sizes and trunk.
     image_shape: `(H, W, C)`.
-    params_size: numbers that it gives for an image.
+    params_size: numbers that it gives for an image; `code_size`, if that is
+      not None.
     num_conditions: classes whose one-hot label is a second input; 0 for none.
     seed: of the initial weights.
 
@@ -37,9 +47,10 @@ def encoder(config: ModelConfig, image_shape, params_size: int,
     condition = tfk.Input([num_conditions])
     inputs = [x, condition]
   hidden = trunk.encoder(config, x, condition, layers)
-  params = layers.dense(hidden, params_size, 'params',
-                        trunk.latent_activation(config))
-  return tfk.Model(inputs, params, name='encoder')
+  if trunk.code_size is None:
+    hidden = layers.dense(hidden, params_size, 'params',
+                          trunk.latent_activation(config))
+  return tfk.Model(inputs, hidden, name='encoder')
 
 
 def decoder(config: ModelConfig, head: Head, num_conditions: int = 0,
@@ -57,9 +68,10 @@ def decoder(config: ModelConfig, head: Head, num_conditions: int = 0,
     A model of latents, followed by the one-hot label if there are conditions,
     `[B, latent_size + num_conditions]` -> `[B, head.params_size]`.
   """
-  z = tfk.Input([config.latent_size + num_conditions])
-  params = TRUNKS[config.trunk].decoder(config, z, head,
-                                        Layers(2 * seed + 1, batch_norm))
+  latent_size = code_size(config, head.event_shape) or config.latent_size
+  z = tfk.Input([latent_size + num_conditions])
+  params = TRUNKS[config.trunk].decoder(
+      config, z, head, Layers(2 * seed + 1, batch_norm, head.start))
   return tfk.Model(z, params, name='decoder')
 
 

@@ -162,7 +162,7 @@ def _opened(artifact: AnyArtifact) -> Artifact:
 
 def sample(artifact: AnyArtifact, n: int, labels=None, seed: int = 0, *,
            balanced: bool = False, temperature: Optional[float] = None,
-           ) -> Images:
+           stochastic: bool = False) -> Images:
   """Draws labelled images.
 
   The same artifact and seed give the same images, from an `Artifact`, either
@@ -184,6 +184,8 @@ def sample(artifact: AnyArtifact, n: int, labels=None, seed: int = 0, *,
       take turns.
     temperature: what covariances are multiplied by; None for what the artifact
       was made with.
+    stochastic: whether pixels are drawn from the output head, p(x | z), with
+      all their noise; else an image is the one point that stands for p(x | z).
 
   Raises:
     LgcError: for n, labels, seed or temperature that are not allowed.
@@ -199,14 +201,17 @@ def sample(artifact: AnyArtifact, n: int, labels=None, seed: int = 0, *,
     labels = np.resize([name for name, count in zip(
         artifact.class_names, artifact.class_counts) if count], n)
   positions = None if labels is None else _positions(artifact, labels, n)
+  sampler = artifact.sampler
+  if stochastic:
+    sampler = sampler.stochastic()
   parts = []
   for first in range(0, -(-n // BLOCK_SIZE), BLOCKS_PER_CALL):
     if positions is None:
       count = min(BLOCKS_PER_CALL, -(-n // BLOCK_SIZE) - first)
-      drawn = artifact.sampler.sample_blocks(first, count, seed_tensor)
+      drawn = sampler.sample_blocks(first, count, seed_tensor)
     else:
       stop = (first + BLOCKS_PER_CALL) * BLOCK_SIZE
-      drawn = artifact.sampler.sample_class_blocks(
+      drawn = sampler.sample_class_blocks(
           positions[first * BLOCK_SIZE:stop], seed_tensor, first)
     parts.append((drawn['image'].numpy(), drawn['label'].numpy()))
   return Images(np.concatenate([image for image, _ in parts])[:n],

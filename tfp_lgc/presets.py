@@ -8,9 +8,17 @@ __all__ = ['PRESETS', 'preset']
 # error, our unit normal head half of its sum over H W C numbers.
 _GMM_DAE = {
     'model': 'gmm_dae', 'trunk': 'gmm_dae', 'head': 'normal_unit',
-    'num_filters': 128, 'prior_num_components': 10,
+    'loc_activation': 'sigmoid', 'num_filters': 128, 'prior_num_components': 10,
     'prior_separation': 2**0.5, 'batch_size': 100, 'epochs': 100,
     'learning_rate': 2e-4, 'learning_rate_schedule': 'constant'}
+
+# S. Ciobanu, Vanilla Probabilistic Autoencoder, CAINE 2021. Of its rows the
+# first, MSE; the others are --head=NAME --head_num_components=1 or 10, but for
+# maf, which has no mixture. A pixel's scale has hardly a floor.
+_VPA = {
+    'model': 'ae', 'head': 'mse', 'min_stddev': 1e-6, 'beta': 1.0,
+    'batch_size': 128, 'epochs': 20, 'learning_rate': 1e-3,
+    'learning_rate_schedule': 'constant'}
 
 # Preset -> settings. The settings of `PRESET:MODEL` are added for that model.
 PRESETS: dict[str, dict[str, Any]] = {
@@ -21,8 +29,9 @@ PRESETS: dict[str, dict[str, Any]] = {
         'learning_rate': 1e-3, 'learning_rate_schedule': 'constant'},
     # Its mean squared error is 1 / 392 of half the sum over 784 pixels, and
     # the contrastive loss weighs 0.1 beside it.
-    'lgc:ae': {'head': 'normal_unit'},
-    'lgc:contrastive_ae': {'head': 'normal_unit', 'contrastive_weight': 39.2},
+    'lgc:ae': {'head': 'normal_unit', 'loc_activation': 'sigmoid'},
+    'lgc:contrastive_ae': {'head': 'normal_unit', 'loc_activation': 'sigmoid',
+                           'contrastive_weight': 39.2},
     'lgc:contrastive_vae': {'contrastive_weight': 20.0},
     # A. Saseendran et al., Shape your Space, table 1; coefficients as in its
     # authors' runs, which differ from those of the appendix.
@@ -33,6 +42,11 @@ PRESETS: dict[str, dict[str, Any]] = {
     'gmm_dae_celeba': {**_GMM_DAE, 'latent_size': 64,
                        'prior_num_components': 20, 'learning_rate': 2e-3,
                        'prior_weight': 64 * 64 * 3 / 4000},
+    'vpa_mlp': {**_VPA, 'trunk': 'vpa_mlp', 'latent_size': 32},
+    'vpa_mlp:vae': {'head': 'normal_diag'},
+    'vpa_cnn': {**_VPA, 'trunk': 'vpa_cnn', 'num_filters': 320},
+    'vpa_cnn_aligned': {**_VPA, 'trunk': 'vpa_cnn_aligned',
+                        'num_filters': 320},
 }
 
 
@@ -43,4 +57,5 @@ def preset(name: str, model: Optional[str] = None) -> dict[str, Any]:
     name: a key of `PRESETS`.
     model: of the run; None for that of the preset or the default.
   """
-  return {**PRESETS[name], **PRESETS.get(f'{name}:{model or "vae"}', {})}
+  model = model or PRESETS[name].get('model', 'vae')
+  return {**PRESETS[name], **PRESETS.get(f'{name}:{model}', {})}

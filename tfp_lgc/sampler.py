@@ -8,6 +8,7 @@ position alone and is always computed whole. So `sample(n)` are the first n
 images of `sample(m)` to the last bit, in whichever portions they are drawn.
 """
 
+import copy
 import math
 from typing import Optional
 
@@ -15,12 +16,14 @@ import tensorflow as tf
 import tf_keras as tfk
 
 from tfp_lgc import networks
-from tfp_lgc.heads import Head
+from tfp_lgc.head import Head
 from tfp_lgc.mixture import Mixture
 
 __all__ = ['BLOCK_SIZE', 'Sampler']
 
 BLOCK_SIZE = 256
+# What makes of the seed of latents one of the noise of pixels.
+NOISE_SALT = 1
 
 _N = tf.TensorSpec([], tf.int32, 'n')
 _SEED = tf.TensorSpec([2], tf.int32, 'seed')
@@ -53,7 +56,7 @@ class Sampler(tf.Module):
     """
     super().__init__(name='sampler')
     # Not the Keras model itself: its metadata would outweigh its weights.
-    self.weights = list(decoder.weights)
+    self.weights = [*decoder.weights, *head.weights.values()]
     self.logits = tf.Variable(mixture.logits, trainable=False, name='logits')
     self.loc = tf.Variable(mixture.loc, trainable=False, name='loc')
     self.scale_tril = tf.Variable(mixture.scale_tril, trainable=False,
@@ -62,12 +65,25 @@ class Sampler(tf.Module):
                                  trainable=False, name='log_prior')
     self._num_conditions = num_conditions
     self._noise_scale = math.sqrt(temperature)
-    self._decode = lambda z: head.point_image(decoder(z, training=False))
+    self._decode = lambda z: decoder(z, training=False)
+    self._head = head
+    self._is_stochastic = False
 
-  def _images(self, z: tf.Tensor, labels: Optional[tf.Tensor]) -> tf.Tensor:
-    """uint8 `[B, H, W, C]` of latents `[B, d]`."""
-    inputs = networks.with_labels(z, labels, self._num_conditions)
-    return tf.cast(tf.round(255.0 * self._decode(inputs)), tf.uint8)
+  def stochastic(self) -> 'Sampler':
+    """The same with the same variables, but whose `sample...` functions draw
+    images from the head, where this takes the point image. Labels and latents
+    are the same."""
+    other = copy.copy(self)
+    other._is_stochastic = True
+    return other
+
+  def _images(self, z: tf.Tensor, labels: Optional[tf.Tensor],
+              seed: Optional[tf.Tensor] = None) -> tf.Tensor:
+    """uint8 `[B, H, W, C]` of latents `[B, d]`; with a seed, draws."""
+    params = self._decode(networks.with_labels(z, labels, self._num_conditions))
+    images = (self._head.point_image(params) if seed is None
+              else self._head.draw_image(params, seed))
+    return tf.cast(tf.round(255.0 * images), tf.uint8)
 
   def _latents(self, labels: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
     """z ~ p(z | y) of labels `[B]`: a component, then one affine map."""
@@ -94,7 +110,10 @@ class Sampler(tf.Module):
           self.log_prior[tf.newaxis], BLOCK_SIZE, seeds[2], tf.int32,
           'philox')[0]
     z = self._latents(labels, seeds)
-    return {'image': self._images(z, labels), 'label': labels, 'latent': z}
+    noise = (tf.random.fold_in(seeds[1], NOISE_SALT, 'philox')
+             if self._is_stochastic else None)
+    return {'image': self._images(z, labels, noise), 'label': labels,
+            'latent': z}
 
   def _blocks(self, positions: tf.Tensor, seed: tf.Tensor, labels=None):
     """The blocks at `positions` `[P]`, one after the other."""
@@ -178,7 +197,8 @@ class Sampler(tf.Module):
 
   def save(self, path: str) -> None:
     """Writes a SavedModel with the signatures `sample`, `sample_class`,
-    `decode`, `latent_log_prob` and `serving_default` (= sample)."""
+    `sample_stochastic`, `decode`, `latent_log_prob` and `serving_default`
+    (= sample)."""
     latent = tf.TensorSpec([None, self.loc.shape[-1]], tf.float32, 'latent')
     decoded = [latent] + [_LABEL] * bool(self._num_conditions)
     sample = self.sample.get_concrete_function()
@@ -186,6 +206,7 @@ class Sampler(tf.Module):
         'serving_default': sample,
         'sample': sample,
         'sample_class': self.sample_class.get_concrete_function(),
+        'sample_stochastic': self.stochastic().sample.get_concrete_function(),
         'decode': self.decode.get_concrete_function(*decoded),
         'latent_log_prob': self.latent_log_prob.get_concrete_function(latent),
     }

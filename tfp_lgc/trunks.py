@@ -6,16 +6,16 @@ artifact, and seeded, because nothing here touches a global seed.
 
 import itertools
 import math
-from typing import Callable, NamedTuple, Optional
+from typing import Any, Callable, NamedTuple, Optional
 
 import tensorflow as tf
 import tf_keras as tfk
 
 from tfp_lgc.config import ModelConfig
-from tfp_lgc.heads import Head
+from tfp_lgc.head import Head
 
 __all__ = ['Layers', 'Trunk', 'conv', 'dense', 'flat', 'halved', 'joined',
-           'num_maps', 'scaled', 'split_maps']
+           'num_maps', 'pooled', 'scaled', 'split_maps']
 
 # A conv trunk halves an image until its longer side is at most this.
 SMALLEST_SIDE = 8
@@ -27,30 +27,35 @@ class Layers:
   Attributes:
     batch_norm: whether `norm` normalizes; the decoder of an artifact has that
       folded into its weights, see folding.py.
+    start: what the initial weights of the layers that give the parameters of
+      a head, `params` and `rest`, are multiplied by.
   """
 
-  def __init__(self, seed: int, batch_norm: bool = True):
-    self.batch_norm = batch_norm
+  def __init__(self, seed: int, batch_norm: bool = True, start: float = 1.0):
+    self.batch_norm, self.start = batch_norm, start
     self._seeds = itertools.count(seed * 1000)
 
-  def _init(self) -> tfk.initializers.Initializer:
-    return tfk.initializers.GlorotUniform(seed=next(self._seeds) % 2**31)
+  def _init(self, name: str) -> tfk.initializers.Initializer:
+    """Glorot's uniform; its scale is that of a variance."""
+    start = self.start if name in ('params', 'rest') else 1.0
+    return tfk.initializers.VarianceScaling(
+        start**2, 'fan_avg', 'uniform', seed=next(self._seeds) % 2**31)
 
   def dense(self, x, units: int, name: str, activation=None):
     return tfk.layers.Dense(units, activation, name=name,
-                            kernel_initializer=self._init())(x)
+                            kernel_initializer=self._init(name))(x)
 
   def conv(self, x, filters: int, name: str, activation=None, size: int = 4,
            strides: int = 2):
     return tfk.layers.Conv2D(filters, size, strides, 'same', name=name,
                              activation=activation,
-                             kernel_initializer=self._init())(x)
+                             kernel_initializer=self._init(name))(x)
 
   def deconv(self, x, filters: int, name: str, activation=None):
     """Twice as high and wide."""
     return tfk.layers.Conv2DTranspose(filters, 4, 2, 'same', name=name,
                                       activation=activation,
-                                      kernel_initializer=self._init())(x)
+                                      kernel_initializer=self._init(name))(x)
 
   def norm(self, x, name: str):
     if not self.batch_norm:
@@ -68,11 +73,14 @@ class Trunk(NamedTuple):
     decoder: (config, latents `[B, d]`, head, layers) -> its parameters
       `[B, head.params_size]`.
     latent_activation: config -> of that dense layer.
+    code_size: (config, image_shape) -> n, for a trunk without that dense
+      layer, whose latents are what the encoder returns; else None.
   """
   encoder: Callable
   decoder: Callable
   latent_activation: Callable[[ModelConfig], Optional[str]] = (
       lambda config: None)
+  code_size: Optional[Callable[..., int]] = None
 
 
 def scaled(config: ModelConfig, size: int) -> int:
@@ -99,16 +107,53 @@ def halved(image_shape, times: int) -> list[tuple[int, int]]:
   return sides
 
 
-def split_maps(x: tf.Tensor, head: Head) -> tf.Tensor:
-  """Maps `[B, H, W, P / (H W)]` as parameters `[B, P]`, each block of the head
-  from maps of its own."""
-  maps = tf.split(x, num_maps(head), axis=-1)  # each [B, H, W, C]
-  flatten = tfk.layers.Flatten(name='flat')  # One layer: names are unique.
-  return tf.concat([flatten(block) for block in maps], axis=-1)
+def pooled(x: tf.Tensor) -> tf.Tensor:
+  """Maps `[B, H, W, C]` as their means `[B, C]`."""
+  return tfk.layers.GlobalAveragePooling2D(name='pooled')(x)
 
 
-def num_maps(head: Head) -> list[int]:
-  return [shape[-1] for shape in head.blocks.values()]
+def split_maps(x: tf.Tensor, features: tf.Tensor, head: Head, layers: Layers,
+               ) -> tf.Tensor:
+  """Maps as parameters of a head.
+
+  Args:
+    x: `[B, H, W, num_maps(head)]`. Each block of the head that consists of
+      images has maps of its own, so that its numbers keep their places.
+    features: `[B, n]`, of which a dense layer, `rest`, makes the other blocks.
+    head: whose parameters they are.
+    layers: makes that layer.
+
+  Returns:
+    `[B, head.params_size]`.
+  """
+  size = head.params_size - x.shape[1] * x.shape[2] * x.shape[3]
+  rest: Any = layers.dense(features, size, 'rest') if size else None
+  parts, first_map, first = [], 0, 0
+  for shape in head.blocks.values():
+    if n := _maps_of(shape, head):
+      part = x[..., first_map:first_map + n]  # [B, H, W, K C]
+      if len(shape) == 4:
+        part = tf.reshape(part, [-1, *x.shape[1:3], shape[0], shape[3]])
+        part = tf.transpose(part, [0, 3, 1, 2, 4])
+      parts.append(tf.reshape(part, [-1, math.prod(shape)]))
+      first_map += n
+    else:
+      parts.append(rest[:, first:first + math.prod(shape)])
+      first += math.prod(shape)
+  return tf.concat(parts, axis=-1)
+
+
+def _maps_of(shape: tuple[int, ...], head: Head) -> int:
+  """How many maps a block of images `(H, W, C)` or `(K, H, W, C)` takes; 0 if
+  it is of something else."""
+  if shape[-3:] != head.event_shape:
+    return 0
+  return math.prod(shape) // math.prod(head.event_shape[:2])
+
+
+def num_maps(head: Head) -> int:
+  """Of all blocks."""
+  return sum(_maps_of(shape, head) for shape in head.blocks.values())
 
 
 def _dense_encoder(config, x, condition, layers):
@@ -144,15 +189,15 @@ def _conv_decoder(config, z, head, layers):
   sides = halved(head.event_shape, _num_halvings(head.event_shape))[::-1]
   filters = scaled(config, config.num_filters)
   x = layers.dense(z, math.prod(sides[0]) * filters, 'hidden', 'relu')
-  x = tfk.layers.Reshape(sides[0] + (filters,), name='grid')(x)
+  x = grid = tfk.layers.Reshape(sides[0] + (filters,), name='grid')(x)
   for i, (height, width) in enumerate(sides[1:]):
     if i == len(sides) - 2:
-      x = layers.deconv(x, sum(num_maps(head)), 'params')
+      x = layers.deconv(x, num_maps(head), 'params')
     else:
       x = layers.deconv(x, filters, f'up_{i}', 'relu')
     # Doubling overshoots where halving rounded up.
     x = x[:, :height, :width]
-  return split_maps(x, head)
+  return split_maps(x, pooled(grid), head, layers)
 
 
 dense = Trunk(_dense_encoder, _dense_decoder)

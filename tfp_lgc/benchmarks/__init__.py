@@ -2,7 +2,14 @@
 
 from typing import Callable, NamedTuple, Optional
 
-from tfp_lgc.benchmarks import em, gmm_dae_loss, latents, papers, throughput
+from tfp_lgc.benchmarks import (
+  em,
+  gmm_dae_loss,
+  heads,
+  latents,
+  papers,
+  throughput,
+)
 
 __all__ = ['SUITES', 'Suite']
 
@@ -27,6 +34,7 @@ class Suite(NamedTuple):
 SUITES = {
     'em': Suite(em.run),
     'gmm_dae_loss': Suite(gmm_dae_loss.run, gmm_dae_loss.figures),
+    'heads': Suite(heads.run),
     'latents': Suite(latents.run, latents.figures),
     'papers': Suite(papers.run, table=papers.table),
     'throughput': Suite(throughput.run),

@@ -33,9 +33,10 @@ class Run:
   suite: str = setting(
       'em', 'What is measured: em, our EM against that of scikit-learn; '
       'gmm_dae_loss, what the loss of gmm_dae sees, and each of its terms '
-      'alone; latents, what BIC chooses for draws and means, and how Gaussian '
-      'the components are; papers, accuracies and bytes of the models of the '
-      'papers; throughput, seconds to draw 60,000 images.', choices=SUITES)
+      'alone; heads, reconstructions by likelihood; latents, what BIC chooses '
+      'for draws and means, and how Gaussian the components are; papers, '
+      'accuracies and bytes of the models of the papers; throughput, seconds '
+      'to draw 60,000 images.', choices=SUITES)
   output: str = setting(
       '', 'x.jsonl to add the rows to; rows that it has are not made again, '
       'but those of throughput, so use another file for other flags.')

@@ -25,6 +25,9 @@ class Samples:
   temperature: float = setting(
       -1.0, 'What covariances are multiplied by; -1 for what the artifact was '
       'made with.', low=-1.0, high=100.0)
+  stochastic: bool = setting(
+      False, 'Draw pixels from the output head, noise and all, instead of the '
+      'one image that stands for its distribution.')
   seed: int = setting(0, 'Same seed, same images.', low=0, high=2**31 - 1)
   output: str = setting(
       'samples.npz', 'x.npz (arrays x_train, y_train), x.png (one contact '
@@ -47,6 +50,7 @@ def _sample(argv: Sequence[str]) -> None:
   images = pipeline.sample(
       options.artifact, options.n, options.label or None, options.seed,
       balanced=options.balanced,
-      temperature=None if options.temperature == -1 else options.temperature)
+      temperature=None if options.temperature == -1 else options.temperature,
+      stochastic=options.stochastic)
   writers.write(images, options.output)
   print(f'{len(images):,} images written to {options.output}')
