@@ -73,8 +73,9 @@ def test_gmm_dae_normalizes_batches_in_training_only():
 def test_small_images_are_the_corner_of_what_is_decoded():
   """28 x 28 is 2 x 2 doubled four times, of which the rest is cut off."""
   config = ModelConfig(trunk='gmm_dae', latent_size=3, num_filters=2)
-  small, whole = [networks.decoder(config, heads.bernoulli((side, side, 1)))
-                  for side in (28, 32)]
+  small, whole = [
+      networks.decoder(config, heads.HEADS['bernoulli']((side, side, 1)))
+      for side in (28, 32)]
   assert [w.shape for w in small.weights] == [w.shape for w in whole.weights]
   z = np.random.default_rng(0).normal(size=[4, 3]).astype(np.float32)
   inner = slice(0, 20)  # Where nothing is cut off between the layers.

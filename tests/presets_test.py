@@ -85,7 +85,7 @@ def _squares_and_nll(head_name, shape):
   """Mean squared errors of random images, and our negative log-likelihoods."""
   rng = np.random.default_rng(0)
   x, params = rng.random([50, *shape]), rng.normal(size=[50, *shape])
-  head = heads.HEADS[head_name](shape, 0.05)
+  head = heads.HEADS[head_name](shape)
   nll = -head(tf.constant(params.reshape([50, -1]), tf.float32)).log_prob(
       tf.constant(x, tf.float32))
   return np.square(x - params).mean(axis=(1, 2, 3)), nll.numpy()

@@ -188,7 +188,7 @@ def mixture(head: Head, num_components: int) -> Head:
   one flow over a mixture.
 
   ```python
-  head = mixture(heads.normal_unit((28, 28, 1)), 10)   # 7,850 numbers
+  head = mixture(HEADS['normal_unit']((28, 28, 1)), 10)   # 7,850 numbers
   ```
 
   Args:
