@@ -56,7 +56,7 @@ def test_maps_keep_their_place_in_the_image(trunk):
   for name, first in (('params', 1), ('rest', 101)):
     kernel, bias = decoder.get_layer(name).weights
     kernel.assign(0 * kernel)
-    bias.assign(first + np.arange(len(bias), dtype=np.float32))
+    bias.assign(first + np.arange(bias.shape[0], dtype=np.float32))
   blocks = head.split(decoder(z))
   for name, first in (('loc', 1), ('scale', 7)):
     expected = first + np.arange(6.0).reshape(1, 2, 1, 1, 3)
