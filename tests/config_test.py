@@ -133,7 +133,7 @@ def test_a_section_is_no_setting(name):
 
 
 @pytest.mark.parametrize('name, value, near', [
-    ('model', 'VAE', ''), ('model', 'vaee', 'vae'), ('trunk', 'cnn', ''),
+    ('model', 'VAE', ''), ('model', 'vaee', 'vae'), ('trunk', 'xyz', ''),
     ('trunk', 'conf', 'conv'), ('head', 'bernouli', 'bernoulli'),
     ('head', '', '')])
 def test_an_unknown_choice_lists_them_and_suggests_a_near_one(name, value,

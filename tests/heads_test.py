@@ -361,16 +361,57 @@ def _t_case(name, num_components=0, df=None):
   return head, params, x
 
 
+def _of_matrices(name, head, params):
+  """TFP's own distribution of the channels, `[5, C]` of `[H, W]`."""
+  blocks = {key: value.numpy().astype(float)
+            for key, value in head.split(params).items()}
+  structure = name.split('_')[-1]
+  scales = [tf.linalg.LinearOperatorLowerTriangular(np.stack([
+      [_factor(blocks[key][i, c] if key in blocks else None, structure, n,
+               math.sqrt(FLOOR)) for c in range(2)] for i in range(5)]))
+            for key, n in (('rows', 3), ('columns', 4))]
+  loc = np.moveaxis(blocks['loc'], -1, 1)
+  if 'df' in blocks:
+    return tfd.MatrixTLinearOperator(_softplus(blocks['df'], 1e-6), loc,
+                                     *scales)
+  return tfd.MatrixNormalLinearOperator(loc, *scales)
+
+
+@pytest.mark.parametrize('name', [n for n in NAMES if n.startswith('matrix')])
+def test_matrices_are_as_tfps(name):
+  head = _head(name)
+  params, x = _case(head)
+  expected = _of_matrices(name, head, params).log_prob(
+      np.moveaxis(x, -1, 1).astype(float))
+  np.testing.assert_allclose(head(params).log_prob(x),
+                             np.sum(expected, axis=1), rtol=1e-4)
+
+
+@pytest.mark.parametrize('name', NAMES)
+def test_batches_may_be_of_unknown_size(name):
+  """Where TFP's own matrix distributions fail."""
+  head = _head(name, 2)
+  params, x = _case(head)
+
+  @tf.function(input_signature=[
+      tf.TensorSpec([None, head.params_size]), tf.TensorSpec([None, *SHAPE])])
+  def results(params, x):
+    return (tf.autograph.experimental.do_not_convert(
+        lambda: head(params).log_prob(x))(), head.point_image(params))
+
+  log_prob, point = results(params, x)
+  np.testing.assert_allclose(log_prob, head(params).log_prob(x), rtol=1e-4)
+  np.testing.assert_allclose(point, head.point_image(params), atol=1e-5)
+
+
 @pytest.mark.parametrize('name', [n for n in NAMES if n != 'maf'])
 def test_variance_is_tfps(name):
   head, params, _ = _t_case(name, df=5.0)
   distribution = head(params)
-  if isinstance(distribution, tfd.TransformedDistribution):
-    base = distribution.distribution
-    if isinstance(base, tfd.Independent):  # [5, C, H, W]
-      expected = np.moveaxis(base.distribution.variance(), 1, -1)
-    else:
-      expected = np.reshape(base.variance(), [5, *SHAPE])
+  if name.startswith('matrix'):
+    expected = np.moveaxis(_of_matrices(name, head, params).variance(), 1, -1)
+  elif isinstance(distribution, tfd.TransformedDistribution):
+    expected = np.reshape(distribution.distribution.variance(), [5, *SHAPE])
   else:
     expected = distribution.variance()
   np.testing.assert_allclose(head.variance_image(params), expected, rtol=1e-4)

@@ -34,7 +34,7 @@ SAME_LEVEL = {
     'data': {'errors'},
     'head': {'flow'},
     'heads': {'config', 'errors', 'flow', 'head', 'likelihoods'},
-    'likelihoods': {'head'},
+    'likelihoods': {'head', 'scales'},
     'networks': {'config', 'head', 'paper_trunks', 'trunks'},
     'paper_trunks': {'config', 'trunks'},
     'sources': {'config', 'data', 'errors', 'spuco'},

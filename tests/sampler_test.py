@@ -90,7 +90,8 @@ def test_images_are_the_heads_point_of_the_latents(drawn, decoder):
 
 def test_a_stochastic_sampler_draws_pixels_of_the_same_latents(sampler, drawn):
   """Bernoulli pixels: whether they are white is what can be counted."""
-  pixels = _numpy(sampler.stochastic().sample(80 * BLOCK_SIZE, SEED))
+  stochastic = sampler.stochastic
+  pixels = _numpy(stochastic.sample(80 * BLOCK_SIZE, SEED))
   for name in ('latent', 'label'):
     np.testing.assert_array_equal(pixels[name], drawn[name])
   assert set(np.unique(pixels['image'])) == {0, 255}
@@ -102,7 +103,7 @@ def test_a_stochastic_sampler_draws_pixels_of_the_same_latents(sampler, drawn):
   correlation = np.corrcoef(np.hstack([flat[:-1], flat[1:]]), rowvar=False)
   np.fill_diagonal(correlation, 0)
   assert np.abs(correlation).max() * np.sqrt(len(off)) < 5
-  again = _numpy(sampler.stochastic().sample(300, SEED))
+  again = _numpy(stochastic.sample(300, SEED))
   _same(again, pixels, slice(300))
 
 

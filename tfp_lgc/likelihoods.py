@@ -19,6 +19,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfp_lgc.head import Blocks, Head, noise_shape, normal_noise
+from tfp_lgc.scales import kronecker, positive, SCALES
 
 __all__ = ['DEFAULTS', 'Options', 'bernoulli', 'continuous_bernoulli',
            'matrix_normal', 'matrix_t', 'normal', 'student_t']
@@ -42,10 +43,6 @@ class Options(NamedTuple):
 
 
 DEFAULTS = Options()
-
-
-def positive(raw: tf.Tensor, low: float) -> tf.Tensor:
-  return low + tf.math.softplus(raw)
 
 
 def bernoulli(event_shape, options: Options = DEFAULTS) -> Head:
@@ -109,37 +106,6 @@ def _uniform(x: tf.Tensor, seed: tf.Tensor, shared: bool) -> tf.Tensor:
                                      alg='philox')
 
 
-class _Scale(NamedTuple):
-  """Scale `[..., n, n]` of a vector of size n.
-
-  Attributes:
-    shape: n -> the shape of the block that it is made of; None if none.
-    operator: (block or None, n, floor of its diagonal) -> `LinearOperator`.
-    variance: that operator -> the diagonal of scale scale^T, `[..., n]`.
-  """
-  shape: Callable
-  operator: Callable
-  variance: Callable
-
-
-_SCALES = {
-    'unit': _Scale(
-        lambda n: None,
-        lambda raw, n, low: tf.linalg.LinearOperatorIdentity(n),
-        lambda operator: operator.diag_part()),
-    'diag': _Scale(
-        lambda n: (n,),
-        lambda raw, n, low: tf.linalg.LinearOperatorDiag(
-            positive(raw, low), is_non_singular=True),
-        lambda operator: tf.square(operator.diag)),
-    'full': _Scale(
-        lambda n: (n * (n + 1) // 2,),
-        lambda raw, n, low: tf.linalg.LinearOperatorLowerTriangular(
-            tfb.FillScaleTriL(diag_shift=low)(raw), is_non_singular=True),
-        lambda operator: tf.reduce_sum(tf.square(operator.to_dense()), -1)),
-}
-
-
 def normal(structure: str, event_shape, options: Options = DEFAULTS) -> Head:
   """A normal distribution of all pixels.
 
@@ -201,7 +167,7 @@ class _Vectors:
   def __init__(self, structure: str, event_shape, options: Options):
     self._event_shape, self._options = tuple(event_shape), options
     self._size = math.prod(event_shape)
-    self._scale = _SCALES[structure]
+    self._scale = SCALES[structure]
     self._is_map = structure == 'diag'  # A scale for each pixel is an image.
     self.blocks = {'loc': self._event_shape}
     if shape := self._scale.shape(self._size):
@@ -250,8 +216,8 @@ def matrix_normal(structure: str, event_shape, options: Options = DEFAULTS,
   matrices = _Matrices(structure, event_shape, options)
 
   def make(b):
-    return matrices.image(tfd.MatrixNormalLinearOperator(
-        matrices.loc(b), *matrices.scales(b)))
+    return matrices.image(tfd.MultivariateNormalLinearOperator(
+        matrices.loc(b), matrices.scale(b)))
 
   def moments(b):
     return matrices.point(b), matrices.variance(b)
@@ -275,8 +241,8 @@ def matrix_t(structure: str, event_shape, options: Options = DEFAULTS) -> Head:
   matrices = _Matrices(structure, event_shape, options)
 
   def make(b):
-    return matrices.image(tfd.MatrixTLinearOperator(
-        positive(b['df'], MIN_DF), matrices.loc(b), *matrices.scales(b)))
+    return matrices.image(tfd.MultivariateStudentTLinearOperator(
+        positive(b['df'], MIN_DF), matrices.loc(b), matrices.scale(b)))
 
   def moments(b):
     return matrices.point(b), _t_variance(
@@ -294,45 +260,61 @@ def matrix_t(structure: str, event_shape, options: Options = DEFAULTS) -> Head:
 
 
 class _Matrices:
-  """Images as a matrix a channel: what matrix normal and t have in common."""
+  """Images as a matrix a channel: what matrix normal and t have in common.
+
+  A matrix is the vector of its rows, one after the other, whose scale is the
+  Kronecker product of that of rows and that of columns.
+  """
 
   def __init__(self, structure: str, event_shape, options: Options):
-    self._options, self._scale = options, _SCALES[structure]
-    self._height, self._width, channels = event_shape
+    self._options, self._scale = options, SCALES[structure]
+    self._height, self._width, self._channels = event_shape
     self.blocks = {'loc': tuple(event_shape)}
     for name, side in (('rows', self._height), ('columns', self._width)):
       if shape := self._scale.shape(side):
-        self.blocks[name] = (channels, *shape)
+        self.blocks[name] = (self._channels, *shape)
 
   def point(self, b: Blocks) -> tf.Tensor:
     return self._options.location(b['loc'])
 
-  def loc(self, b: Blocks) -> tf.Tensor:
-    return _channels_first(self.point(b))  # [..., C, H, W]
+  def _flat(self, x: tf.Tensor) -> tf.Tensor:
+    x = _channels_first(x)  # [..., C, H, W]
+    return tf.reshape(x, tf.concat(
+        [tf.shape(x)[:-2], [self._height * self._width]], 0))
 
-  def scales(self, b: Blocks) -> tuple:
+  def _unflat(self, x: tf.Tensor) -> tf.Tensor:
+    return _channels_last(tf.reshape(x, tf.concat(
+        [tf.shape(x)[:-1], [self._height, self._width]], 0)))
+
+  def loc(self, b: Blocks) -> tf.Tensor:
+    return self._flat(self.point(b))  # [..., C, H W]
+
+  def _scales(self, b: Blocks) -> tuple:
     """Of rows `[..., C, H, H]` and columns `[..., C, W, W]`."""
     low = math.sqrt(self._options.min_stddev)
     return (self._scale.operator(b.get('rows'), self._height, low),
             self._scale.operator(b.get('columns'), self._width, low))
 
+  def scale(self, b: Blocks) -> tf.linalg.LinearOperator:
+    return kronecker(*self._scales(b))
+
   def variance(self, b: Blocks) -> tf.Tensor:
-    rows, columns = [self._scale.variance(scale) for scale in self.scales(b)]
+    rows, columns = [self._scale.variance(scale) for scale in self._scales(b)]
     variance = rows[..., tf.newaxis] * columns[..., tf.newaxis, :]
     if variance.shape.rank == 2:  # Unit scales have no channels.
       return tf.broadcast_to(variance[..., tf.newaxis], tf.shape(b['loc']))
     return _channels_last(variance)
 
   def scaled_noise(self, b: Blocks, seed: tf.Tensor, shared: bool):
-    rows, columns = self.scales(b)
-    noise = _channels_first(normal_noise(b['loc'], seed, 3, shared))
-    # R Z C^T: C is applied to the rows of R Z.
-    noise = columns.matmul(rows.matmul(noise), adjoint_arg=True)
-    return _channels_last(tf.linalg.matrix_transpose(noise))
+    noise = self._flat(normal_noise(b['loc'], seed, 3, shared))
+    return self._unflat(self.scale(b).matvec(noise))
 
   def image(self, distribution: tfd.Distribution) -> tfd.Distribution:
+    sides = [self._channels, self._height, self._width]
     return tfd.TransformedDistribution(
-        tfd.Independent(distribution, 1), tfb.Transpose(perm=[1, 2, 0]))
+        tfd.Independent(distribution, 1), tfb.Chain([
+            tfb.Transpose(perm=[1, 2, 0]),
+            tfb.Reshape(sides, [self._channels, self._height * self._width])]))
 
 
 def _channels_first(x: tf.Tensor) -> tf.Tensor:

@@ -203,7 +203,7 @@ def sample(artifact: AnyArtifact, n: int, labels=None, seed: int = 0, *,
   positions = None if labels is None else _positions(artifact, labels, n)
   sampler = artifact.sampler
   if stochastic:
-    sampler = sampler.stochastic()
+    sampler = sampler.stochastic
   parts = []
   for first in range(0, -(-n // BLOCK_SIZE), BLOCKS_PER_CALL):
     if positions is None:

@@ -9,6 +9,7 @@ images of `sample(m)` to the last bit, in whichever portions they are drawn.
 """
 
 import copy
+import functools
 import math
 from typing import Optional
 
@@ -69,6 +70,7 @@ class Sampler(tf.Module):
     self._head = head
     self._is_stochastic = False
 
+  @functools.cached_property  # One, or its functions would be traced again.
   def stochastic(self) -> 'Sampler':
     """The same with the same variables, but whose `sample...` functions draw
     images from the head, where this takes the point image. Labels and latents
@@ -206,7 +208,7 @@ class Sampler(tf.Module):
         'serving_default': sample,
         'sample': sample,
         'sample_class': self.sample_class.get_concrete_function(),
-        'sample_stochastic': self.stochastic().sample.get_concrete_function(),
+        'sample_stochastic': self.stochastic.sample.get_concrete_function(),
         'decode': self.decode.get_concrete_function(*decoded),
         'latent_log_prob': self.latent_log_prob.get_concrete_function(latent),
     }
