@@ -21,7 +21,7 @@ from sklearn import datasets
 from tensorboard.backend.event_processing import event_accumulator
 
 from tfp_lgc import config as config_lib
-from tfp_lgc import pipeline, sources
+from tfp_lgc import evaluation, pipeline, sources
 from tfp_lgc.artifact import load
 from tfp_lgc.commands import benchmark, compress, evaluate, run, sample
 from tfp_lgc.errors import DataError
@@ -235,7 +235,7 @@ def test_without_evaluation_no_judge_is_trained(
     flag, artifact, place, monkeypatch, capsys):
   monkeypatch.setattr(pipeline, 'compress',
                       lambda *args, **kwargs: load(artifact))
-  monkeypatch.setattr(pipeline, 'evaluate', None)
+  monkeypatch.setattr(evaluation, 'evaluate', None)
   assert _main('compress', '--output=out', flag) == 0
   out, err = capsys.readouterr()
   assert set(_json(out.splitlines()[-1])) == set(KEYS)

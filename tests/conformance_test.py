@@ -13,7 +13,8 @@ import tensorflow as tf
 
 import tfp_lgc
 from tfp_lgc import config as config_lib
-from tfp_lgc import heads, models, networks, pipeline, sources
+from tfp_lgc import heads, models, networks, sources
+from tfp_lgc.progress import Progress
 
 # The trunks of papers are tested with one head: heads do not know of trunks.
 # Those whose latents are too many for a mixture are not compressed with.
@@ -72,7 +73,7 @@ def test_color_images_do_too(head, num_components, colored, tmp_path):
 
 
 def _check(source, tmp_path, **settings):
-  records = pipeline.Progress()
+  records = Progress()
   artifact = tfp_lgc.compress(
       source, latent_size=4, hidden_size=16, num_filters=4,
       num_components_max=2, prior_num_components=3, progress=records,

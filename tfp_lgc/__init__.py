@@ -19,11 +19,11 @@ _HOME = {
     'Artifact': 'artifact',
     'Config': 'config',
     'Images': 'data',
-    'as_dataset': 'pipeline',
+    'as_dataset': 'sampling',
     'compress': 'pipeline',
-    'evaluate': 'pipeline',
+    'evaluate': 'evaluation',
     'load': 'artifact',
-    'sample': 'pipeline',
+    'sample': 'sampling',
 }
 
 __all__ = [
@@ -42,7 +42,9 @@ if TYPE_CHECKING:
   from tfp_lgc.artifact import Artifact, load
   from tfp_lgc.config import Config
   from tfp_lgc.data import Images
-  from tfp_lgc.pipeline import as_dataset, compress, evaluate, sample
+  from tfp_lgc.evaluation import evaluate
+  from tfp_lgc.pipeline import compress
+  from tfp_lgc.sampling import as_dataset, sample
 
 
 def __getattr__(name):

@@ -7,7 +7,7 @@ import numpy as np
 from scipy import special
 
 from tfp_lgc import config as config_lib
-from tfp_lgc import data, latent, pipeline, sources
+from tfp_lgc import data, evaluation, latent, pipeline, sampling, sources
 from tfp_lgc.artifact import Artifact
 from tfp_lgc.baselines import BASELINES
 from tfp_lgc.config import BenchmarkConfig, Config
@@ -105,8 +105,8 @@ class _Bench:
               progress: Progress) -> dict[str, Any]:
     """Accuracy of a judge of `images`, and of its worst group."""
     with progress.stage(f'judge {what}'):
-      right = pipeline.judge(data.array_split(images.images, images.labels),
-                             self.source, config.evaluate, config.seed)
+      right = evaluation.judge(data.array_split(images.images, images.labels),
+                               self.source, config.evaluate, config.seed)
     result: dict[str, Any] = {
         f'{what}_accuracy': round(float(right.mean()), 4)}
     if self.source.test_groups is not None:
@@ -124,7 +124,7 @@ class _Bench:
     artifact = fitted.artifact
     raw = self.source.train.num_raw_bytes(len(self.source.class_names))
     remaining = 100 * artifact.num_bytes / raw
-    samples = pipeline.sample(artifact, len(self.images), seed=config.seed)
+    samples = sampling.sample(artifact, len(self.images), seed=config.seed)
     subset = BASELINES['random_subset'](self.images, artifact.num_bytes,
                                         config.seed)
     result = {
@@ -174,7 +174,7 @@ class _Bench:
           fitted.model, mixture, self.source.class_names,
           fitted.artifact.class_counts, refitted, kept,
           all_latents.mean.mean(axis=0))
-      images[latent_model] = pipeline.sample(
+      images[latent_model] = sampling.sample(
           artifact, NUM_FRECHET, seed=config.seed).images
       components = _without_classes(mixture, fitted.artifact.class_counts)
       shares = clustering.responsibilities(encoded.mean[:, kept], components)

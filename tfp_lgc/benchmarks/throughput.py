@@ -4,7 +4,7 @@ import statistics
 import time
 from typing import Any, Iterator, Mapping
 
-from tfp_lgc import pipeline
+from tfp_lgc import pipeline, sampling
 from tfp_lgc.config import BenchmarkConfig, Config
 from tfp_lgc.progress import Progress
 
@@ -31,12 +31,12 @@ def run(config: Config, progress: Progress, done: Mapping[str, dict],
   if artifact.num_conditions:
     inputs.append(drawn['label'])
   artifact.sampler.decode(*inputs)
-  pipeline.sample(artifact, NUM_IMAGES)  # By now everything is compiled.
+  sampling.sample(artifact, NUM_IMAGES)  # By now everything is compiled.
   seconds, decode_seconds = [], []
   with progress.stage('sample', NUM_RUNS):
     for i in range(NUM_RUNS):
       began = time.perf_counter()
-      pipeline.sample(artifact, NUM_IMAGES, seed=i)
+      sampling.sample(artifact, NUM_IMAGES, seed=i)
       middle = time.perf_counter()
       artifact.sampler.decode(*inputs)['image'].numpy()
       decode_seconds.append(time.perf_counter() - middle)

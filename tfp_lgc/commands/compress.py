@@ -52,7 +52,7 @@ def _compress(argv: Sequence[str]) -> None:
   config = dataclasses.replace(Config(*sections), seed=options.seed)
   start_tensorflow()
   from tfp_lgc import artifact as artifact_lib
-  from tfp_lgc import pipeline, progress, sources
+  from tfp_lgc import evaluation, pipeline, progress, sampling, sources
   artifact_lib.check_output(options.output, options.overwrite)
   source = sources.load(config.data)
   log = progress.Progress(say)
@@ -64,12 +64,12 @@ def _compress(argv: Sequence[str]) -> None:
     with log.stage('save'):
       artifact.save(options.output, log.records, options.overwrite)
     for callback in tensorboard:
-      callback.samples(pipeline.sample(artifact, 16).images)
+      callback.samples(sampling.sample(artifact, 16).images)
     accuracies = {}
-    if options.evaluate and (reason := pipeline.cannot_judge(source)):
+    if options.evaluate and (reason := evaluation.cannot_judge(source)):
       say(f'no evaluation: {reason}')
     elif options.evaluate:
-      result = pipeline.evaluate(artifact, source, config, progress=log)
+      result = evaluation.evaluate(artifact, source, config, progress=log)
       accuracies = {  # Those of groups are a table of means already.
           name: value['mean'] if isinstance(value, dict) else value
           for name, value in result.items()}

@@ -32,10 +32,10 @@ def _evaluate(argv: Sequence[str]) -> None:
       USAGE, [Runs, DataConfig, EvaluateConfig], argv)
   start_tensorflow()
   from tfp_lgc import artifact as artifact_lib
-  from tfp_lgc import pipeline, progress
+  from tfp_lgc import evaluation, progress
   artifact = artifact_lib.load(options.artifact)
   log = progress.Progress(say)
-  result = pipeline.evaluate(
+  result = evaluation.evaluate(
       artifact, data_config.dataset,
       Config(data=data_config, evaluate=config, seed=options.seed),
       runs=options.runs, progress=log)

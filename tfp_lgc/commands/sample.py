@@ -46,8 +46,8 @@ def _sample(argv: Sequence[str]) -> None:
   from tfp_lgc import writers
   writers.check_output(options.output, options.overwrite)
   start_tensorflow()
-  from tfp_lgc import pipeline
-  images = pipeline.sample(
+  from tfp_lgc import sampling
+  images = sampling.sample(
       options.artifact, options.n, options.label or None, options.seed,
       balanced=options.balanced,
       temperature=None if options.temperature == -1 else options.temperature,

@@ -1,0 +1,148 @@
+"""Judges are shown what they are said to be shown."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+import tfp_lgc
+from tfp_lgc import data, pipeline
+from tfp_lgc.config import Config, replace
+from tfp_lgc.errors import DataError, LgcError
+from tfp_lgc.progress import Progress
+
+TINY = dict(epochs=1, batch_size=16, latent_size=2, hidden_size=4,
+            num_filters=2, num_components_max=2)
+
+
+def _pixels(*shape):
+  return np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+
+
+_PETS = np.array(['zebra', 'a cat', 'é'])
+# Images, labels, settings -> class names and the images of each.
+CASES = {
+    'strings': (
+        _pixels(40, 5, 7), _PETS[np.arange(40) % 3], {'trunk': 'dense'},
+        ('a cat', 'zebra', 'é'), (13, 14, 13)),
+    'numbers with gaps': (
+        _pixels(40, 13, 9, 3), np.array([900, -3, 5, 5])[np.arange(40) % 4],
+        {'trunk': 'conv'}, ('-3', '5', '900'), (10, 20, 10)),
+    'a class of one image': (
+        _pixels(21, 13, 9, 3), np.arange(21) // 20 + 1, {'trunk': 'dense'},
+        ('1', '2'), (20, 1)),
+    'identical images': (
+        np.tile(_pixels(1, 5, 7, 1), [20, 1, 1, 1]), np.arange(20) % 2,
+        {'trunk': 'conv', 'model': 'ae'}, ('0', '1'), (10, 10)),
+    'one image without a label': (
+        _pixels(1, 1, 2), None, {'trunk': 'dense'}, ('all',), (1,)),
+}
+
+
+def _source(shape=(7, 6, 3), names=('ape', 'cat', 'emu'), test=True):
+  images = _pixels(30, *shape)
+  labels = np.array(names)[np.arange(30) % len(names)]
+  return data.from_arrays((images, labels), (images, labels) if test else None)
+
+
+@pytest.mark.parametrize('source, match', [
+    (_source((6, 7, 3)), 'shape'), (_source((7, 6, 1)), 'shape'),
+    (_source(names=('ape', 'cat', 'dog')), 'classes'),
+    (_source(names=('ape', 'cat')), 'classes'),
+    (_source(names=('ape', 'cat', 'dog', 'emu')), 'classes'),
+    (_source(test=False), 'no test split'),
+    (_source(names=('ape',)), 'only one class'),
+    ((_pixels(30, 7, 6, 3), np.arange(30) % 3), 'no test split')],
+    ids=['turned', 'gray', 'another class', 'fewer', 'more', 'no test',
+         'one class', 'arrays'])
+def test_data_that_are_not_the_artifacts_are_no_judges(source, match, artifact):
+  with pytest.raises(LgcError, match=match):
+    tfp_lgc.evaluate(artifact, source)
+
+
+def test_cannot_judge_says_why():
+  assert evaluation.cannot_judge(_source()) == ''
+  assert 'one class' in evaluation.cannot_judge(_source(names=('ape',)))
+  assert 'test split' in evaluation.cannot_judge(_source(test=False))
+  unlabeled = pipeline.open_source((_pixels(9, 5, 7), None), Config())
+  assert 'one class' in evaluation.cannot_judge(unlabeled)
+
+
+def test_evaluate_counts_what_judges_name_rightly(artifact):
+  progress = Progress()
+  made_of_it = dataclasses.replace(artifact, class_counts=(10, 10, 10))
+  result = tfp_lgc.evaluate(made_of_it, _source(), progress=progress,
+                            judge_steps=2)
+  assert set(result) == {'tstr_accuracy', 'real_accuracy'}
+  for value in result.values():
+    assert value['runs'] == [value['mean']]
+    # 30 test images: an accuracy is a thirtieth, rounded to 4 places.
+    assert value['mean'] in {round(i / 30, 4) for i in range(31)}
+  assert list(progress.seconds) == ['evaluate']
+
+
+def _accuracy_table(right, labels, groups):
+  return [[float(np.round(right[(labels == i) & (groups == j)].mean(), 4))
+           if ((labels == i) & (groups == j)).any() else None
+           for j in range(groups.max() + 1)] for i in range(labels.max() + 1)]
+
+
+@pytest.mark.parametrize('missing', [False, True])
+def test_evaluate_knows_the_worst_of_groups(missing, artifact, monkeypatch):
+  """Of judges whose answers are known."""
+  source = _source()
+  labels = source.test_labels()
+  groups = np.arange(30) // 3 % 2
+  if missing:
+    groups[labels == 1] = 1
+  source = dataclasses.replace(source, test_groups=groups)
+  rights = [np.random.default_rng(i).random(30) < 0.6 for i in range(4)]
+  answers = iter(rights)
+  monkeypatch.setattr(evaluation, 'judge', lambda *args: next(answers))
+  result = tfp_lgc.evaluate(
+      dataclasses.replace(artifact, class_counts=(10, 10, 10)), source, runs=2)
+  json.dumps(result, allow_nan=False)
+  for name, pair in (('tstr', rights[::2]), ('real', rights[1::2])):
+    tables = [_accuracy_table(right, labels, groups) for right in pair]
+    assert (tables[0][1][0] is None) == missing
+    worst = [min(x for row in table for x in row if x is not None)
+             for table in tables]
+    assert result[f'{name}_worst_group']['runs'] == worst
+    assert result[f'{name}_groups'] == [
+        [None if a is None else pytest.approx((a + b) / 2, abs=2e-4)
+         for a, b in zip(*rows)] for rows in zip(*tables)]
+
+
+def test_colors_deceive_a_judge():
+  """Where the color tells the class, a judge of real images has bad groups."""
+  settings = dict(spurious_base='digits', spurious_strength=1.0,
+                  spurious_group_size=5)
+  source = pipeline.open_source('spuco', replace(Config(), **settings))
+  artifact = tfp_lgc.compress(source, **{**TINY, 'num_components_max': 1})
+  result = tfp_lgc.evaluate(artifact, 'spuco', judge_steps=30, **settings)
+  assert np.shape(result['real_groups']) == (2, 2)
+  diagonal = np.diag(result['real_groups'])
+  assert diagonal.min() > 0.9  # In the color of its class.
+  worst = result['real_worst_group']['mean']
+  assert worst == np.min(result['real_groups']) < 0.5
+  assert result['real_accuracy']['mean'] == pytest.approx(
+      np.mean(result['real_groups']), abs=0.02)  # Groups are equally large.
+
+
+def test_test_images_may_be_arrays_too(artifact):
+  made_of_it = dataclasses.replace(artifact, class_counts=(10, 10, 10))
+  source = _source()
+  train = source.train.to_memory(source.class_names)
+  names = np.array(source.class_names)[train.labels]
+  result = tfp_lgc.evaluate(made_of_it, (train.images, names), judge_steps=1,
+                            test=(train.images[:6], names[:6]))
+  assert result['real_accuracy']['mean'] in {round(i / 6, 4) for i in range(7)}
+  with pytest.raises(DataError, match='test: '):
+    tfp_lgc.evaluate(made_of_it, 'digits', test=(train.images, names))
+
+
+def test_no_judge_is_tested_on_images_that_were_compressed(artifact):
+  """Another part held out is another train split."""
+  with pytest.raises(LgcError, match='30 train.*64.*--test_fraction'):
+    tfp_lgc.evaluate(artifact, _source())
