@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import tfp_lgc
-from tfp_lgc import data, pipeline
+from tfp_lgc import data, evaluation, pipeline
 from tfp_lgc.config import Config, replace
 from tfp_lgc.errors import DataError, LgcError
 from tfp_lgc.progress import Progress

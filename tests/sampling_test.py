@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 import tfp_lgc
+from tfp_lgc import sampling
 from tfp_lgc.errors import LgcError
 
 

@@ -132,5 +132,8 @@ def _table(summary: Mapping[str, Any], output: str) -> list[tuple[str, str]]:
   if 'tstr_accuracy' in summary:
     rows += [('judge trained on samples', f'{summary["tstr_accuracy"]:.2%}'),
              ('judge trained on real', f'{summary["real_accuracy"]:.2%}')]
+  if 'tstr_worst_group' in summary:
+    rows += [('its worst group, samples', f'{summary["tstr_worst_group"]:.2%}'),
+             ('its worst group, real', f'{summary["real_worst_group"]:.2%}')]
   total = sum(summary['seconds'].values())
   return [*rows, ('written to', output), ('seconds', f'{total:.1f}')]

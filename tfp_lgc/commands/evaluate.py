@@ -41,7 +41,9 @@ def _evaluate(argv: Sequence[str]) -> None:
       runs=options.runs, progress=log)
   print_table([(what, _spread(result[key])) for what, key in (
       ('judge trained on samples', 'tstr_accuracy'),
-      ('judge trained on real', 'real_accuracy'))])
+      ('judge trained on real', 'real_accuracy'),
+      ('its worst group, samples', 'tstr_worst_group'),
+      ('its worst group, real', 'real_worst_group')) if key in result])
   print(json.dumps({
       'artifact': options.artifact, 'dataset': data_config.dataset,
       'num_bytes': artifact.num_bytes, **result, 'seed': options.seed,
