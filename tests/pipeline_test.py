@@ -340,6 +340,20 @@ def test_temperature_is_that_of_the_artifact_if_nothing_is_said(artifact):
       tfp_lgc.sample(artifact, 3, temperature=bad)
 
 
+def test_stochastic_images_are_draws_about_the_points(artifact):
+  """The head is a normal one, whose scale is at least 0.05."""
+  points = tfp_lgc.sample(artifact, 300, seed=4)
+  drawn = tfp_lgc.sample(artifact, 300, seed=4, stochastic=True)
+  np.testing.assert_array_equal(drawn.labels, points.labels)
+  between = (points.images > 60) & (points.images < 195)
+  off = (drawn.images.astype(float) - points.images)[between] / 255
+  assert off.std() > 0.05
+  assert abs(off.mean()) < 0.1 * off.std()
+  np.testing.assert_array_equal(
+      tfp_lgc.sample(artifact, 7, seed=4, stochastic=True).images,
+      drawn.images[:7])
+
+
 def test_balanced_classes_take_turns(artifact):
   drawn = tfp_lgc.sample(artifact, 7, balanced=True)
   np.testing.assert_array_equal(drawn.labels, [0, 1, 2, 0, 1, 2, 0])
