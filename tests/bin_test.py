@@ -294,6 +294,16 @@ def test_samples_are_those_of_the_seed_whatever_file_they_come_from(
   assert (x_other != x).any()
 
 
+def test_stochastic_samples_are_draws_from_the_head(artifact, place):
+  x, y = _sampled(artifact, 'a.npz', '--n=20')
+  drawn, labels = _sampled(artifact, 'b.npz', '--n=20', '--stochastic')
+  np.testing.assert_array_equal(labels, y)
+  assert set(np.unique(drawn)) == {0, 255}  # Bernoulli pixels.
+  assert np.corrcoef(drawn.ravel(), x.ravel())[0, 1] > 0.5
+  np.testing.assert_array_equal(
+      drawn, pipeline.sample(artifact, 20, stochastic=True).images)
+
+
 def test_samples_of_a_label_are_of_that_class(artifact, place):
   _, y = _sampled(artifact, 'x.npz', '--n=9', '--label=3')
   np.testing.assert_array_equal(y, [3] * 9)

@@ -33,7 +33,7 @@ SAME_LEVEL = {
     'config': {'errors', 'presets'},
     'data': {'errors'},
     'head': {'flow'},
-    'heads': {'config', 'errors', 'flow', 'head', 'likelihoods'},
+    'heads': {'config', 'errors', 'flow', 'head', 'likelihoods', 'scales'},
     'likelihoods': {'head', 'scales'},
     'networks': {'config', 'head', 'paper_trunks', 'trunks'},
     'paper_trunks': {'config', 'trunks'},

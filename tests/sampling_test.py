@@ -156,3 +156,17 @@ def test_balanced_classes_take_turns(artifact):
   np.testing.assert_array_equal(drawn.labels, [0, 1, 2, 0, 1, 2, 0])
   empty = dataclasses.replace(artifact, class_counts=(5, 0, 5))
   assert set(tfp_lgc.sample(empty, 9, balanced=True).labels) == {0, 2}
+
+
+def test_stochastic_images_are_draws_about_the_points(artifact):
+  """The head is a normal one, whose scale is at least 0.05."""
+  points = tfp_lgc.sample(artifact, 300, seed=4)
+  drawn = tfp_lgc.sample(artifact, 300, seed=4, stochastic=True)
+  np.testing.assert_array_equal(drawn.labels, points.labels)
+  between = (points.images > 60) & (points.images < 195)
+  off = (drawn.images.astype(float) - points.images)[between] / 255
+  assert off.std() > 0.05
+  assert abs(off.mean()) < 0.1 * off.std()
+  np.testing.assert_array_equal(
+      tfp_lgc.sample(artifact, 7, seed=4, stochastic=True).images,
+      drawn.images[:7])

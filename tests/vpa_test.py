@@ -69,10 +69,11 @@ def test_the_presets_are_the_papers_first_row():
 
 @pytest.fixture(scope='module')
 def split():
-  """Bright rows on black."""
+  """Bright bars, two rows high, on black."""
   labels = np.arange(320) % 4
-  images = np.zeros([320, 8, 8, 1], np.uint8)
-  images[np.arange(320), 2 * labels] = 200
+  images = np.zeros([320, 4, 2, 8, 1], np.uint8)
+  images[np.arange(320), labels] = 200
+  images = images.reshape([320, 8, 8, 1])
   return data.array_split(images, labels)
 
 
@@ -83,15 +84,14 @@ def _error(model, split):
   return float(tf.reduce_mean(tf.square(model(x) - x)))
 
 
-@pytest.mark.parametrize('head, num_components', [
-    ('matrix_normal_diag', 0), ('matrix_t_full', 3)])
-def test_the_aligned_cnn_learns_what_the_papers_does_not(head, num_components,
-                                                         split):
+@pytest.mark.parametrize('num_components', [1, 3])
+def test_the_aligned_cnn_learns_what_the_papers_does_not(num_components, split):
   errors = [_error(train.fit(_config(
-      preset, head=head, head_num_components=num_components, num_filters=16,
-      min_stddev=0.05, epochs=40, batch_size=32), split, 4), split)
+      preset, head='matrix_normal_unit', head_num_components=num_components,
+      num_filters=16, epochs=40, batch_size=32, learning_rate=0.01),
+                             split, 4), split)
             for preset in ('vpa_cnn', 'vpa_cnn_aligned')]
-  assert errors[1] < 0.02 < errors[0]
+  assert 3 * errors[1] < errors[0]
 
 
 def test_a_trained_flow_still_goes_from_pixel_to_pixel(split):
@@ -117,14 +117,16 @@ def test_the_cnns_code_is_a_point(model):
     models.build(_config('vpa_cnn', model=model), SHAPE, 10)
 
 
-def test_a_vae_may_be_heteroscedastic(split):
-  """Its scales tell rows that differ from those that are black in all."""
+def test_a_vae_may_be_heteroscedastic():
+  """Its scales tell pixels that change from those that do not."""
+  images = np.zeros([320, 6, 6, 1], np.uint8)
+  images[:, :3] = np.random.default_rng(0).integers(0, 256, [320, 3, 6, 1])
+  split = data.array_split(images, np.zeros(320, np.int32))
   config = config_lib.replace(
-      Config(), model='vae', head='normal_diag', epochs=100, batch_size=32,
-      latent_size=2, hidden_size=16, beta=0.1)
-  model = train.fit(config, split, 4)
-  assert _error(model, split) < 0.03
-  z = model.encode(tf.zeros([1, 8, 8, 1])).mean()
-  variance = model.head.variance_image(model.decoder(z))[0, :, :, 0]
-  rows = np.mean(variance, axis=1)
-  assert rows[::2].min() > 2 * rows[1::2].max()
+      Config(), model='vae', head='normal_diag', epochs=60, batch_size=32,
+      latent_size=2, hidden_size=16)
+  model = train.fit(config, split, 1)
+  params = model.decoder(tf.zeros([1, 2]))
+  stddev = np.sqrt(model.head.variance_image(params)[0, :, :, 0])
+  assert 0.05 < stddev[3:].max() < 0.12
+  assert 0.2 < stddev[:3].min() < stddev[:3].max() < 0.4  # 0.29 if uniform.

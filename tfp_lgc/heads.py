@@ -13,6 +13,7 @@ from tfp_lgc.errors import ConfigError
 from tfp_lgc.flow import Flow
 from tfp_lgc.head import Head, mixture
 from tfp_lgc.likelihoods import DEFAULTS, Options
+from tfp_lgc.scales import positive
 
 __all__ = ['HEADS', 'build', 'maf']
 
@@ -25,8 +26,7 @@ def maf(event_shape, options: Options = DEFAULTS) -> Head:
     options: floor of the flow's scales, and the seed of its weights; the
       location is that before the flow, and has no activation.
   """
-  flow = Flow(event_shape,
-              lambda raw: options.min_stddev + tf.math.softplus(raw),
+  flow = Flow(event_shape, lambda raw: positive(raw, options.min_stddev),
               options.seed)
   base = likelihoods.normal('unit', event_shape)
   return dataclasses.replace(base, flow=flow)
