@@ -124,7 +124,7 @@ def test_a_vae_may_be_heteroscedastic():
   split = data.array_split(images, np.zeros(320, np.int32))
   config = config_lib.replace(
       Config(), model='vae', head='normal_diag', epochs=60, batch_size=32,
-      latent_size=2, hidden_size=16)
+      latent_size=2, hidden_size=16, learning_rate=0.02)
   model = train.fit(config, split, 1)
   params = model.decoder(tf.zeros([1, 2]))
   stddev = np.sqrt(model.head.variance_image(params)[0, :, :, 0])
