@@ -129,4 +129,5 @@ def test_a_vae_may_be_heteroscedastic():
   params = model.decoder(tf.zeros([1, 2]))
   stddev = np.sqrt(model.head.variance_image(params)[0, :, :, 0])
   assert 0.05 < stddev[3:].max() < 0.12
-  assert 0.2 < stddev[:3].min() < stddev[:3].max() < 0.4  # 0.29 if uniform.
+  # Uniform pixels have 0.29, but for those that the two latents tell.
+  assert 0.2 < np.median(stddev[:3]) < 0.4
