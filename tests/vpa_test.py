@@ -124,9 +124,10 @@ def test_a_vae_may_be_heteroscedastic():
   split = data.array_split(images, np.zeros(320, np.int32))
   config = config_lib.replace(
       Config(), model='vae', head='normal_diag', epochs=60, batch_size=32,
-      latent_size=2, hidden_size=16)
+      latent_size=2, hidden_size=16, learning_rate=0.02)
   model = train.fit(config, split, 1)
   params = model.decoder(tf.zeros([1, 2]))
   stddev = np.sqrt(model.head.variance_image(params)[0, :, :, 0])
   assert 0.05 < stddev[3:].max() < 0.12
-  assert 0.2 < stddev[:3].min() < stddev[:3].max() < 0.4  # 0.29 if uniform.
+  # Uniform pixels have 0.29, but for those that the two latents tell.
+  assert 0.2 < np.median(stddev[:3]) < 0.4
