@@ -497,7 +497,8 @@ def test_a_process_ends_with_status_2_and_that_line(command, tmp_path):
 DATA_FLAGS = {'dataset', 'data_dir', 'test_fraction'}
 JUDGE_FLAGS = {'judge_steps', 'judge_batch_size'}
 FLAGS = {
-    'benchmark': {*config_lib.settings(config_lib.Config()), 'suite', 'output'},
+    'benchmark': {*config_lib.settings(config_lib.Config()), 'suite', 'output',
+                  'figures'},
     'compress': {*config_lib.settings(config_lib.Config()), 'output',
                  'overwrite', 'evaluate', 'tensorboard'},
     'evaluate': {'artifact', 'runs', 'seed', *DATA_FLAGS, *JUDGE_FLAGS},
