@@ -525,7 +525,7 @@ DATA_FLAGS = {field.name
 JUDGE_FLAGS = {'judge_steps', 'judge_batch_size'}
 FLAGS = {
     'benchmark': {*config_lib.settings(config_lib.Config()), 'preset', 'suite',
-                  'output'},
+                  'output', 'figures', 'table', 'rows', 'runs'},
     'compress': {*config_lib.settings(config_lib.Config()), 'preset', 'output',
                  'overwrite', 'evaluate', 'tensorboard'},
     'evaluate': {'artifact', 'runs', 'seed', *DATA_FLAGS, *JUDGE_FLAGS},
