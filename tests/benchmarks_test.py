@@ -18,6 +18,7 @@ from tfp_lgc.benchmarks import (
   throughput,
 )
 from tfp_lgc.commands import benchmark
+from tfp_lgc.errors import ConfigError
 
 TINY = ['--dataset=digits', '--epochs=2', '--latent_size=3', '--hidden_size=8',
         '--num_components_max=2', '--max_iterations=20']
@@ -253,8 +254,8 @@ def test_papers_measures_a_row_at_its_bytes(capsys, tmp_path):
   assert benchmark.main(['benchmark', *flags]) == 0
   rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
   assert [row['name'] for row in rows] == [
-      'papers/digits/real/0', 'papers/vae/0', 'papers/digits/real/1',
-      'papers/vae/1', 'papers/vae']
+      'papers/digits/real/0', 'papers/digits/vae/0', 'papers/digits/real/1',
+      'papers/digits/vae/1', 'papers/digits/vae']
   row, other, mean = rows[1], rows[3], rows[4]
   source = sources.load(config_lib.DataConfig())
   raw = source.train.num_examples * 65
@@ -276,8 +277,14 @@ def test_papers_measures_a_row_at_its_bytes(capsys, tmp_path):
           ] == rows
   assert benchmark.main(['benchmark', *flags, '--table']) == 0
   shown = capsys.readouterr().out.splitlines()
-  assert len(shown) == 3 and shown[2].startswith('| vae | ')
+  assert shown[2].startswith('| vae | ') and not shown[3]
   assert f'{100 * mean["tstr_accuracy"]:.2f}' in shown[2]
+  # Of fewer runs the means are others, and the later ones count.
+  assert benchmark.main(['benchmark', *flags, '--runs=1']) == 0
+  first = json.loads(capsys.readouterr().out.splitlines()[-1])
+  assert first['tstr_accuracy'] == row['tstr_accuracy']
+  assert benchmark.main(['benchmark', *flags, '--table']) == 0
+  assert f'| {100 * row["tstr_accuracy"]:.2f} | ' in capsys.readouterr().out
 
 
 @pytest.mark.slow
@@ -286,12 +293,12 @@ def test_papers_measures_what_shape_your_space_does(capsys):
   assert benchmark.main(['benchmark', *flags]) == 0
   rows = {row['name']: row for row in map(
       json.loads, capsys.readouterr().out.splitlines())}
-  row = rows['papers/gmm_dae/0']
+  row = rows['papers/digits/gmm_dae/0']
   for latent_model in ('prior', 'global'):
     assert 0 <= row[f'nmi_{latent_model}'] <= 1
     assert 0 <= row[f'map_{latent_model}'] <= 1
     assert row[f'frechet_{latent_model}'] > 0
-  row = rows['papers/spuco_vae/0']
+  row = rows['papers/digits/spuco_vae/0']
   by_group = np.array(row['tstr_groups'], float)
   assert by_group.shape == (10, 10)
   assert row['tstr_worst_group'] == np.nanmin(by_group)
@@ -300,5 +307,20 @@ def test_papers_measures_what_shape_your_space_does(capsys):
 def test_unknown_rows_and_tables_are_refused(capsys):
   assert benchmark.main(['benchmark', *PAPERS, '--rows=vae,gan']) == 2
   assert 'there is no gan; choose from ae, ' in capsys.readouterr().err
-  assert benchmark.main(['benchmark', '--suite=em', '--table']) == 2
-  assert 'em has none' in capsys.readouterr().err
+  assert benchmark.main(['benchmark', '--suite=papers', '--table']) == 2
+  assert 'has no row' in capsys.readouterr().err
+  assert benchmark.main(['benchmark', *PAPERS, '--dataset=spuco']) == 2
+  assert "dataset = 'spuco'" in capsys.readouterr().err
+  assert benchmark.main(['benchmark', '--output=no/such/x.jsonl']) == 2
+  assert 'that can be written to' in capsys.readouterr().err
+
+
+def test_half_a_row_is_made_again(tmp_path):
+  file = tmp_path / 'x.jsonl'
+  file.write_text('{"name": "a"}\n{"name": "a", "n": 2}\n{"name": "b", "n')
+  assert benchmark._rows(str(file)) == {'a': {'name': 'a', 'n': 2}}
+  assert file.read_text() == '{"name": "a"}\n{"name": "a", "n": 2}\n'
+  file.write_text('mine')
+  with pytest.raises(ConfigError, match='no row of a suite'):
+    benchmark._rows(str(file))
+  assert file.read_text() == 'mine'

@@ -2,7 +2,7 @@
 
 Two things: latents that say nothing, and batch normalization. A latent that is
 the same for all images makes a covariance singular; one that is noise makes it
-large for nothing. Neither changes what is decoded, so the decoder's first
+large for nothing. Both hardly change what is decoded, so the decoder's first
 layer takes their mean into its bias.
 """
 

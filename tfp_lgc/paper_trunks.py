@@ -45,7 +45,8 @@ def _lgc_decoder(config, z, head, layers):
 # J. Zhao, N. Arihara, B. Tang, T. Weber, Latent Gaussian Compression: layers
 # of 128, 64 latents, which are not negative in an autoencoder.
 lgc = Trunk(_lgc_encoder, _lgc_decoder,
-            lambda config: 'relu' if config.model in _LGC_POINT else None)
+            lambda config: ('relu' if config.model in ('ae', 'contrastive_ae')
+                            else None))
 
 
 def _gmm_dae_encoder(config, x, condition, layers):
@@ -87,7 +88,9 @@ def _vpa_mlp_decoder(config, z, head, layers):
 
 # S. Ciobanu, Vanilla Probabilistic Autoencoder, CAINE 2021: 32 latents, which
 # are not negative. The parameters of a VAE's posterior are not, either.
-vpa_mlp = Trunk(_vpa_mlp_encoder, _vpa_mlp_decoder, lambda config: 'relu')
+# (But the prior of gmm_dae has negative numbers, which its latents must reach.)
+vpa_mlp = Trunk(_vpa_mlp_encoder, _vpa_mlp_decoder,
+                lambda config: None if config.model == 'gmm_dae' else 'relu')
 
 
 def _vpa_cnn_encoder(config, x, condition, layers):

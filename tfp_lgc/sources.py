@@ -305,8 +305,7 @@ def spurious(config: DataConfig) -> Source:
   if kind(config.spurious_base) == 'spuco':
     raise DataError("spurious_base = 'spuco': must be another data set")
   try:
-    base = load(dataclasses.replace(config, dataset=config.spurious_base,
-                                    validation_fraction=0.0))
+    base = load(dataclasses.replace(config, dataset=config.spurious_base))
   except DataError as error:
     raise DataError(f'spurious_base: {error}') from error
   return spuco.color(base, config)
@@ -345,6 +344,7 @@ def load(config: DataConfig) -> Source:
     DataError: if it is missing, damaged or not of the described form.
   """
   source = SOURCES[kind(config.dataset)](config)
-  if config.validation_fraction:
+  # spuco colors the two parts of its base, as a train and a test split.
+  if config.validation_fraction and kind(config.dataset) != 'spuco':
     return data.validation(source, config.validation_fraction)
   return source

@@ -125,15 +125,15 @@ def _unsupervised(latents: np.ndarray, labels: np.ndarray, num_classes: int,
 
 def figures(rows: list[dict[str, Any]]) -> dict[str, figure.Figure]:
   """File name -> figure, of the rows of a run: BIC curves and Q-Q plots."""
-  parts: dict[tuple[str, str], list[dict[str, Any]]] = {}
+  parts: dict[tuple[str, ...], list[dict[str, Any]]] = {}
   for row in rows:
     _, model, trunk, statistic, *kind = row['name'].split('/')
     if kind:
-      parts.setdefault((kind[0], f'{model}_{trunk}_{statistic}'),
-                       []).append(row)
+      parts.setdefault((kind[0], model, trunk, statistic), []).append(row)
   result = {}
-  for (kind, of), part in parts.items():
-    title = 'latents of {}, {} trunk, posterior {}'.format(*of.rsplit('_', 2))
+  for (kind, *of_what), part in parts.items():
+    of = '_'.join(of_what)
+    title = 'latents of {}, {} trunk, posterior {}'.format(*of_what)
     if kind == 'bic':
       result[f'bic_{of}.png'] = plots.bic_curves(part, f'BIC of {title}')
     else:

@@ -59,6 +59,11 @@ def _benchmark(argv: Sequence[str]) -> None:
               TrainConfig, MixtureConfig, CodecConfig, EvaluateConfig], argv)
   config = dataclasses.replace(Config(*sections), seed=options.seed)
   done = _rows(options.output)
+  if options.table and not done:
+    raise ConfigError(f'output = {options.output!r}: has no row; --table shows '
+                      'those of an earlier run')
+  for place in (options.output, options.figures):
+    _check_place(place)
   start_tensorflow()
   from tfp_lgc import benchmarks, plots, progress
   suite, rows = benchmarks.SUITES[options.suite], []
@@ -74,7 +79,8 @@ def _benchmark(argv: Sequence[str]) -> None:
   for row in suite.run(config, progress.Progress(say), done, selection):
     line = json.dumps(row)
     print(line, flush=True)
-    if options.output and row['name'] not in done:
+    # Means may be of more runs than they were.
+    if options.output and done.get(row['name']) != row:
       with open(options.output, 'a') as file:
         file.write(line + '\n')
     rows.append(row)
@@ -82,14 +88,32 @@ def _benchmark(argv: Sequence[str]) -> None:
     plots.save(suite.figures(rows), options.figures)
 
 
+def _check_place(path: str) -> None:
+  """Refuses what cannot be written to, before anything is measured."""
+  folder = os.path.dirname(os.path.abspath(path))
+  if path and not (os.path.isdir(folder) and os.access(folder, os.W_OK)):
+    raise ConfigError(f'{path!r}: {folder} is no directory that can be written '
+                      'to')
+
+
 def _rows(path: str) -> dict[str, dict]:
-  """Name -> row of an earlier run."""
+  """Name -> row of an earlier run; the last one of a name counts.
+
+  What a run that was killed wrote of a row is taken out of the file.
+  """
   if not path or not os.path.exists(path):
     return {}
+  with open(path) as file:
+    text = file.read()
+  complete = text[:text.rfind('\n') + 1]
   try:
-    with open(path) as file:
-      rows = [json.loads(line) for line in file]
-    return {row['name']: row for row in rows}
+    rows = [json.loads(line) for line in complete.splitlines()]
+    result = {row['name']: row for row in rows}
+    if text[len(complete):len(complete) + 1] not in ('', '{'):
+      raise ValueError('no beginning of a row')
   except (ValueError, TypeError, KeyError) as error:
     raise ConfigError(f'output = {path!r}: has a line that is no row of a '
                       'suite; name another file') from error
+  if complete != text:
+    os.truncate(path, len(complete.encode()))
+  return result
