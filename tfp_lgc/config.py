@@ -326,9 +326,9 @@ def replace(config: AnyConfig, **overrides) -> AnyConfig:
   [field] = dataclasses.fields(Preset)
   preset = check(field, overrides.pop('preset', 'none'))
   if preset != 'none':
-    model = overrides.get('model') or (
-        config.model.model if isinstance(config, Config) else None)
-    overrides = {**presets.preset(preset, model), **overrides}
+    default = (config if isinstance(config, Config) else Config()).model.model
+    overrides = {**presets.preset(preset, overrides.get('model'), default),
+                 **overrides}
   top: dict[str, Any] = {}
   by_section: dict[str, dict[str, Any]] = {}
   for name, value in overrides.items():

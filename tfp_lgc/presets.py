@@ -52,12 +52,14 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
-def preset(name: str, model: Optional[str] = None) -> dict[str, Any]:
+def preset(name: str, model: Optional[str] = None, default: str = 'vae',
+           ) -> dict[str, Any]:
   """Settings of a preset.
 
   Args:
     name: a key of `PRESETS`.
-    model: of the run; None for that of the preset or the default.
+    model: that was asked for; None for that of the preset.
+    default: the model, if the preset brings none.
   """
-  model = model or PRESETS[name].get('model', 'vae')
+  model = model or PRESETS[name].get('model', default)
   return {**PRESETS[name], **PRESETS.get(f'{name}:{model}', {})}
