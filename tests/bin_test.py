@@ -529,8 +529,8 @@ FLAGS = {
     'compress': {*config_lib.settings(config_lib.Config()), 'preset', 'output',
                  'overwrite', 'evaluate', 'tensorboard'},
     'evaluate': {'artifact', 'runs', 'seed', *DATA_FLAGS, *JUDGE_FLAGS},
-    'sample': {'artifact', 'n', 'label', 'balanced', 'temperature', 'seed',
-               'output', 'overwrite'},
+    'sample': {'artifact', 'n', 'label', 'stochastic', 'balanced',
+               'temperature', 'seed', 'output', 'overwrite'},
 }
 
 
