@@ -152,8 +152,8 @@ class ModelConfig:
       0.05, 'Floor of the learned scale of a pixel (pixels are in 0..1), for '
       'every head that learns one.', low=1e-6, high=10.0)
   max_head_params: int = setting(
-      2**18, 'A head that takes more numbers an image is refused, and more '
-      'than four a pixel.', low=1, high=2**26)
+      2**18, 'A head that takes more numbers an image than this and more than '
+      'four a pixel is refused.', low=1, high=2**26)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,6 +11,7 @@ Autoencoder, CAINE 2021; `mixture` makes its mixtures of them.
 """
 
 import dataclasses
+import functools
 import math
 from typing import Callable, Optional
 
@@ -34,8 +35,9 @@ NUM_FLOW_DRAWS = 50
 # The seed of those draws: an image has one point.
 FLOW_SEED = (20210, 79)
 # What the initial weights of a decoder's last layer are multiplied by for a
-# mixture. A log-density is a sum over all pixels; from ordinary weights one
-# component is ahead by so much that the others get a gradient of exactly zero.
+# mixture of two or more. A log-density is a sum over all pixels; from ordinary
+# weights one component is ahead by so much that the others get a gradient of
+# exactly zero.
 MIXTURE_START = 0.1
 
 
@@ -56,8 +58,9 @@ class Head:  # No tuple: Keras would wrap that, and a wrapper is not callable.
       they lie in `params`.
     make: maps a dict of blocks `[..., *shape]` to a `tfd.Distribution` over
       `event_shape`.
-    moments: maps the same dict to mean and variance, two images
-      `[..., H, W, C]`; the variance is nan where there is none.
+    mean: maps the same dict to the mean, `[..., H, W, C]`.
+    variance: maps it to the variance of each pixel, `[..., H, W, C]`, nan where
+      there is none.
     noise: maps the dict, a seed (int32 `[2]`) and `shared` (whether all images
       have the same noise) to one draw each, `[..., H, W, C]`.
     mode: maps the dict to the image at which the density is highest, or nearly
@@ -70,7 +73,8 @@ class Head:  # No tuple: Keras would wrap that, and a wrapper is not callable.
   event_shape: tuple[int, int, int]
   blocks: dict[str, tuple[int, ...]]
   make: Callable[[Blocks], tfd.Distribution]
-  moments: Callable[[Blocks], tuple[tf.Tensor, tf.Tensor]]
+  mean: Callable[[Blocks], tf.Tensor]
+  variance: Callable[[Blocks], tf.Tensor]
   noise: Callable[[Blocks, tf.Tensor, bool], tf.Tensor]
   mode: Optional[Callable[[Blocks], tf.Tensor]] = None
   component: Optional['Head'] = None
@@ -111,11 +115,9 @@ class Head:  # No tuple: Keras would wrap that, and a wrapper is not callable.
     flow the mean of 50 draws, whose noise is the same for all images.
     """
     if self.flow:
-      point, _ = self._flow_moments(self.flow, params)
-    elif self.mode:
-      point = self.mode(self.split(params))
+      point = tf.reduce_mean(self._flow_draws(self.flow, params), 0)
     else:
-      point, _ = self.moments(self.split(params))
+      point = (self.mode or self.mean)(self.split(params))
     return tf.clip_by_value(point, 0.0, 1.0)
 
   @as_it_is
@@ -123,8 +125,8 @@ class Head:  # No tuple: Keras would wrap that, and a wrapper is not callable.
     """The variance of each pixel, `[..., H, W, C]`; nan where there is none,
     which is where a t has at most 2 degrees of freedom."""
     if self.flow:
-      return self._flow_moments(self.flow, params)[1]
-    return self.moments(self.split(params))[1]
+      return tf.math.reduce_variance(self._flow_draws(self.flow, params), 0)
+    return self.variance(self.split(params))
 
   @as_it_is
   def draw_image(self, params: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
@@ -151,19 +153,16 @@ class Head:  # No tuple: Keras would wrap that, and a wrapper is not callable.
       raise ValueError('the head has no components that are images')
     blocks = self.split(params)
     _, components = _parts(blocks)
-    points = (self.component.mode(components) if self.component.mode
-              else self.component.moments(components)[0])
+    points = (self.component.mode or self.component.mean)(components)
     return points, _log_densities(self.make(blocks), points)
 
-  def _flow_moments(self, flow: Flow, params: tf.Tensor,
-                    ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Of 50 draws."""
+  def _flow_draws(self, flow: Flow, params: tf.Tensor) -> tf.Tensor:
+    """`[50, ..., H, W, C]`, whose noise is the same for all images."""
     blocks = self.split(params)
     seeds = tf.random.split(FLOW_SEED, NUM_FLOW_DRAWS, 'philox')
-    draws = flow.forward(tf.map_fn(  # [50, ..., H, W, C]
+    return flow.forward(tf.map_fn(
         lambda seed: self.noise(blocks, seed, True), seeds,
         fn_output_signature=params.dtype))
-    return tf.reduce_mean(draws, 0), tf.math.reduce_variance(draws, 0)
 
 
 def noise_shape(x: tf.Tensor, event_rank: int, shared: bool) -> tf.Tensor:
@@ -200,45 +199,62 @@ def mixture(head: Head, num_components: int) -> Head:
   blocks.update((name, (num_components, *shape))
                 for name, shape in head.blocks.items())
 
-  component_mode = head.mode
-
-  def make(b):
-    logits, components = _parts(b)
-    return tfd.MixtureSameFamily(tfd.Categorical(logits=logits),
-                                 head.make(components))
-
-  def moments(b):
-    logits, components = _parts(b)
-    mean, variance = head.moments(components)  # [..., K, H, W, C]
-    weights = tf.nn.softmax(logits)[..., tf.newaxis, tf.newaxis, tf.newaxis]
-    total = tf.reduce_sum(weights * mean, -4)
-    # The law of total variance, without a difference of squares.
-    apart = tf.square(mean - total[..., tf.newaxis, :, :, :])
-    return total, tf.reduce_sum(weights * (variance + apart), -4)
-
-  def noise(b, seed, shared):
-    logits, components = _parts(b)
-    uniform = tf.random.stateless_uniform(
-        noise_shape(logits, 1, shared), tf.random.fold_in(seed, 0, 'philox'),
-        minval=1e-30, alg='philox')
-    chosen = tf.argmax(logits - tf.math.log(-tf.math.log(uniform)), axis=-1)
-    rank = logits.shape.rank - 1
-    return head.noise({name: tf.gather(part, chosen, axis=rank, batch_dims=rank)
-                       for name, part in components.items()},
-                      tf.random.fold_in(seed, 1, 'philox'), shared)
-
-  def mode(b):
-    assert component_mode
-    points = component_mode(_parts(b)[1])  # [..., K, H, W, C]
-    log_densities = _log_densities(make(b), points)
-    rank = log_densities.shape.rank - 1
-    return tf.gather(points, tf.argmax(log_densities, axis=-1), axis=rank,
-                     batch_dims=rank)
-
+  bound = functools.partial
   return dataclasses.replace(
-      head, blocks=blocks, make=make, moments=moments, noise=noise,
-      mode=mode if component_mode else None, component=head,
-      start=MIXTURE_START)
+      head, blocks=blocks, make=bound(_make, head), mean=bound(_mean, head),
+      variance=bound(_variance, head), noise=bound(_noise, head),
+      mode=bound(_mode, head) if head.mode else None, component=head,
+      start=MIXTURE_START if num_components > 1 else head.start)
+
+
+# Of a mixture of `head`, by its blocks.
+
+
+def _make(head: Head, b: Blocks) -> tfd.Distribution:
+  logits, components = _parts(b)
+  return tfd.MixtureSameFamily(tfd.Categorical(logits=logits),
+                               head.make(components))
+
+
+def _weights(logits: tf.Tensor) -> tf.Tensor:
+  """`[..., K, 1, 1, 1]`."""
+  return tf.nn.softmax(logits)[..., tf.newaxis, tf.newaxis, tf.newaxis]
+
+
+def _mean(head: Head, b: Blocks) -> tf.Tensor:
+  logits, components = _parts(b)
+  return tf.reduce_sum(_weights(logits) * head.mean(components), -4)
+
+
+def _variance(head: Head, b: Blocks) -> tf.Tensor:
+  """By the law of total variance, without a difference of squares."""
+  logits, components = _parts(b)
+  total = _mean(head, b)[..., tf.newaxis, :, :, :]
+  apart = tf.square(head.mean(components) - total)
+  return tf.reduce_sum(
+      _weights(logits) * (head.variance(components) + apart), -4)
+
+
+def _noise(head: Head, b: Blocks, seed: tf.Tensor, shared: bool) -> tf.Tensor:
+  logits, components = _parts(b)
+  uniform = tf.random.stateless_uniform(
+      noise_shape(logits, 1, shared), tf.random.fold_in(seed, 0, 'philox'),
+      minval=1e-30, alg='philox')
+  chosen = tf.argmax(logits - tf.math.log(-tf.math.log(uniform)), axis=-1)
+  rank = logits.shape.rank - 1
+  return head.noise({name: tf.gather(part, chosen, axis=rank, batch_dims=rank)
+                     for name, part in components.items()},
+                    tf.random.fold_in(seed, 1, 'philox'), shared)
+
+
+def _mode(head: Head, b: Blocks) -> tf.Tensor:
+  """The mode of a component at which the mixture is densest."""
+  assert head.mode
+  points = head.mode(_parts(b)[1])  # [..., K, H, W, C]
+  log_densities = _log_densities(_make(head, b), points)
+  rank = log_densities.shape.rank - 1
+  return tf.gather(points, tf.argmax(log_densities, axis=-1), axis=rank,
+                   batch_dims=rank)
 
 
 def _parts(blocks: Blocks) -> tuple[tf.Tensor, Blocks]:
@@ -249,8 +265,12 @@ def _parts(blocks: Blocks) -> tuple[tf.Tensor, Blocks]:
 
 def _log_densities(distribution: tfd.Distribution, points: tf.Tensor,
                    ) -> tf.Tensor:
-  """`[..., K]` of `[..., K, H, W, C]`, which are all of one distribution."""
+  """`[..., K]` of `[..., K, H, W, C]`, which are all of one distribution.
+
+  One of the K after the other: a mixture sees each with all its components.
+  """
   rank = points.shape.rank
   first = [rank - 4, *range(rank - 4), rank - 3, rank - 2, rank - 1]
-  log_densities = distribution.log_prob(tf.transpose(points, first))
+  log_densities = tf.map_fn(distribution.log_prob, tf.transpose(points, first),
+                            parallel_iterations=1)
   return tf.transpose(log_densities, [*range(1, rank - 3), 0])

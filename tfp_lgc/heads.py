@@ -17,6 +17,7 @@ from tfp_lgc.scales import positive
 
 __all__ = ['HEADS', 'build', 'maf']
 
+
 def maf(event_shape, options: Options = DEFAULTS) -> Head:
   """Normal pixels of scale 1, pushed through a masked autoregressive flow whose
   weights are the same for all images.

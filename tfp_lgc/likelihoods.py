@@ -57,19 +57,17 @@ def bernoulli(event_shape, options: Options = DEFAULTS) -> Head:
   """
   del options
 
-  def moments(b):
-    p = tf.math.sigmoid(b['logits'])
-    return p, p * (1 - p)
+  def mean(b):
+    return tf.math.sigmoid(b['logits'])
 
   def noise(b, seed, shared):
-    uniform = _uniform(b['logits'], seed, shared)
-    return tf.cast(uniform < tf.math.sigmoid(b['logits']), tf.float32)
+    return tf.cast(_uniform(b['logits'], seed, shared) < mean(b), tf.float32)
 
   return Head(
       tuple(event_shape), {'logits': tuple(event_shape)},
       lambda b: tfd.Independent(
           tfd.Bernoulli(logits=b['logits'], dtype=tf.float32), 3),
-      moments, noise)
+      mean, lambda b: mean(b) * (1 - mean(b)), noise)
 
 
 def continuous_bernoulli(event_shape, options: Options = DEFAULTS) -> Head:
@@ -98,7 +96,7 @@ def continuous_bernoulli(event_shape, options: Options = DEFAULTS) -> Head:
   return Head(
       tuple(event_shape), {'logits': tuple(event_shape)},
       lambda b: tfd.Independent(pixels(b), 3),
-      lambda b: (pixels(b).mean(), pixels(b).variance()), noise)
+      lambda b: pixels(b).mean(), lambda b: pixels(b).variance(), noise)
 
 
 def _uniform(x: tf.Tensor, seed: tf.Tensor, shared: bool) -> tf.Tensor:
@@ -123,13 +121,11 @@ def normal(structure: str, event_shape, options: Options = DEFAULTS) -> Head:
     return vectors.image(tfd.MultivariateNormalLinearOperator(
         vectors.loc(b), vectors.scale(b)))
 
-  def moments(b):
-    return vectors.point(b), vectors.variance(b)
-
   def noise(b, seed, shared):
     return vectors.point(b) + vectors.scaled_noise(b, seed, shared)
 
-  return Head(tuple(event_shape), vectors.blocks, make, moments, noise)
+  return Head(tuple(event_shape), vectors.blocks, make, vectors.point,
+              vectors.variance, noise)
 
 
 def student_t(structure: str, event_shape, options: Options = DEFAULTS,
@@ -147,9 +143,9 @@ def student_t(structure: str, event_shape, options: Options = DEFAULTS,
     return vectors.image(tfd.MultivariateStudentTLinearOperator(
         positive(b['df'], MIN_DF), vectors.loc(b), vectors.scale(b)))
 
-  def moments(b):
-    return vectors.point(b), _t_variance(
-        vectors.variance(b), b['df'][..., tf.newaxis, tf.newaxis, tf.newaxis])
+  def variance(b):
+    return _t_variance(vectors.variance(b),
+                       b['df'][..., tf.newaxis, tf.newaxis, tf.newaxis])
 
   def noise(b, seed, shared):
     stretch = _t_stretch(b['df'], seed)
@@ -157,8 +153,8 @@ def student_t(structure: str, event_shape, options: Options = DEFAULTS,
         vectors.scaled_noise(b, seed, shared)
         * stretch[..., tf.newaxis, tf.newaxis, tf.newaxis])
 
-  return Head(tuple(event_shape), {'df': (), **vectors.blocks}, make, moments,
-              noise, vectors.point)
+  return Head(tuple(event_shape), {'df': (), **vectors.blocks}, make,
+              vectors.point, variance, noise, vectors.point)
 
 
 class _Vectors:
@@ -219,13 +215,11 @@ def matrix_normal(structure: str, event_shape, options: Options = DEFAULTS,
     return matrices.image(tfd.MultivariateNormalLinearOperator(
         matrices.loc(b), matrices.scale(b)))
 
-  def moments(b):
-    return matrices.point(b), matrices.variance(b)
-
   def noise(b, seed, shared):
     return matrices.point(b) + matrices.scaled_noise(b, seed, shared)
 
-  return Head(tuple(event_shape), matrices.blocks, make, moments, noise)
+  return Head(tuple(event_shape), matrices.blocks, make, matrices.point,
+              matrices.variance, noise)
 
 
 def matrix_t(structure: str, event_shape, options: Options = DEFAULTS) -> Head:
@@ -244,9 +238,9 @@ def matrix_t(structure: str, event_shape, options: Options = DEFAULTS) -> Head:
     return matrices.image(tfd.MultivariateStudentTLinearOperator(
         positive(b['df'], MIN_DF), matrices.loc(b), matrices.scale(b)))
 
-  def moments(b):
-    return matrices.point(b), _t_variance(
-        matrices.variance(b), b['df'][..., tf.newaxis, tf.newaxis, :])
+  def variance(b):
+    return _t_variance(matrices.variance(b),
+                       b['df'][..., tf.newaxis, tf.newaxis, :])
 
   def noise(b, seed, shared):
     stretch = _t_stretch(b['df'], seed)
@@ -255,8 +249,8 @@ def matrix_t(structure: str, event_shape, options: Options = DEFAULTS) -> Head:
         * stretch[..., tf.newaxis, tf.newaxis, :])
 
   return Head(tuple(event_shape),
-              {'df': (event_shape[-1],), **matrices.blocks}, make, moments,
-              noise, matrices.point)
+              {'df': (event_shape[-1],), **matrices.blocks}, make,
+              matrices.point, variance, noise, matrices.point)
 
 
 class _Matrices:
