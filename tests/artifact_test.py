@@ -242,12 +242,27 @@ def test_a_mixture_of_another_size_is_refused(name, artifact):
     {'trunk': 'dense'}, {'trunk': 'dense', 'hidden_size': 65536},
     {'head': 'bernoulli'}, {'num_filters': 3}, {'num_filters': 4096},
     {'image_shape': [9, 6, 3]}, {'image_shape': [7, 6, 1]},
-    {'image_shape': [2**14, 2**14, 1]}], ids=str)
+    {'image_shape': [2**14, 2**14, 1]}, {'head': 'maf'},
+    {'head': 'maf', 'image_shape': [2**14, 2**14, 1]},
+    {'head': 'normal_full', 'image_shape': [28, 28, 3]}], ids=str)
 def test_a_decoder_of_other_settings_is_never_built(changes, artifact):
   header, tensors = container.loads(artifact.to_bytes())
   for key, value in changes.items():
     (header if key in header else header['model'])[key] = value
   with pytest.raises(ArtifactError, match='decoder'):
+    _ = tfp_lgc.Artifact.from_bytes(container.dumps(header, tensors)).sampler
+
+
+def test_a_flow_of_another_size_is_never_built(artifact):
+  """Not even its masks: those of such a large image have no place in memory."""
+  header, tensors = container.loads(artifact.to_bytes())
+  header['model']['head'], header['image_shape'] = 'maf', [2**14, 2**14, 1]
+  size = 7 * 6 * 3
+  for name, shape in (('hidden/kernel', (size, 10)), ('hidden/bias', (10,)),
+                      ('params/kernel', (10, 2 * size)),
+                      ('params/bias', (2 * size,))):
+    tensors[f'head/{name}'] = quantize(np.zeros(shape), 6)
+  with pytest.raises(ArtifactError, match='must be .*268435456'):
     _ = tfp_lgc.Artifact.from_bytes(container.dumps(header, tensors)).sampler
 
 

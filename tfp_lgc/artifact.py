@@ -19,7 +19,7 @@ import tensorflow as tf
 import tf_keras as tfk
 
 from tfp_lgc import config as config_lib
-from tfp_lgc import container, heads, models, networks
+from tfp_lgc import container, flow, heads, models, networks
 from tfp_lgc.autoencoder import Autoencoder
 from tfp_lgc.codec import dequantize, quantize, Quantized
 from tfp_lgc.config import CodecConfig, Config, MixtureConfig, ModelConfig
@@ -124,14 +124,7 @@ class Artifact:
   @functools.cached_property
   def sampler(self) -> Sampler:
     """Decoder and mixture as TensorFlow functions."""
-    with tf.Graph().as_default():  # Takes no memory: compare before building.
-      _, _, variables = self._built()
-      expected = {name: tuple(variable.shape)
-                  for name, variable in variables.items()}
-    got = {name: tensor.values.shape for name, tensor in self.tensors.items()
-           if name.startswith(('decoder/', 'head/'))}
-    if got != expected:
-      raise ArtifactError(f'the decoder has tensors {got}; must be {expected}')
+    self._check_decoder()
     decoder, head, variables = self._built()
     for name, variable in variables.items():
       variable.assign(dequantize(self.tensors[name]))
@@ -139,6 +132,33 @@ class Artifact:
       log_prior = np.log(np.array(self.class_counts) / sum(self.class_counts))
     return Sampler(decoder, head, self.mixture, log_prior, self.num_conditions,
                    self.temperature)
+
+  def _check_decoder(self) -> None:
+    """Refuses tensors of the decoder that do not fit the header, before what
+    the header describes takes memory."""
+    def compare(got, expected):
+      if got != expected:
+        raise ArtifactError(f'the decoder has tensors {got}; must be '
+                            f'{expected}')
+
+    shapes = {name: tensor.values.shape for name, tensor in self.tensors.items()
+              if name.startswith(('decoder/', 'head/'))}
+    # The masks of a flow take memory even in a graph.
+    compare({name: shape for name, shape in shapes.items()
+             if name.startswith('head/')},
+            {f'head/{name}': shape for name, shape in flow.weight_shapes(
+                self.image_shape).items()} if self.model.head == 'maf' else {})
+    try:
+      with tf.Graph().as_default():  # Takes no memory.
+        _, _, variables = self._built()
+        expected = {name: tuple(variable.shape)
+                    for name, variable in variables.items()}
+    except ConfigError as error:
+      raise ArtifactError(
+          f'the decoder takes more numbers for head = {self.model.head} than '
+          f'max_head_params = {self.model.max_head_params} allows; compress '
+          'the data anew') from error
+    compare(shapes, expected)
 
   def _built(self) -> tuple[tfk.Model, Head, dict[str, tf.Variable]]:
     """Decoder, head, and the variables of both by their names in `tensors`."""

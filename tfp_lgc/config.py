@@ -232,9 +232,10 @@ class EvaluateConfig:
 class BenchmarkConfig:
   """What of a suite is measured."""
   rows: str = setting(
-      '', 'Rows of the suite papers, separated by commas; empty for all.')
+      '', 'Rows of the suite papers or heads, separated by commas; of heads '
+      'also what their names begin with, as vpa_mlp/normal_unit. Empty: all.')
   runs: int = setting(
-      3, 'Seeds of each row of the suite papers.', low=1, high=1000)
+      3, 'Seeds of each row of the suites papers and heads.', low=1, high=1000)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,13 +12,20 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 import tf_keras as tfk
 
-__all__ = ['Flow', 'HIDDEN_SIZE']
+__all__ = ['Flow', 'HIDDEN_SIZE', 'weight_shapes']
 
 tfb, tfd = tfp.bijectors, tfp.distributions
 
 # Units of the one hidden layer; S. Ciobanu, Vanilla Probabilistic Autoencoder,
 # 2021.
 HIDDEN_SIZE = 10
+
+
+def weight_shapes(event_shape) -> dict[str, tuple[int, ...]]:
+  """Name -> shape of each weight of a flow, which need not be made for it."""
+  size = math.prod(event_shape)
+  return {'hidden/kernel': (size, HIDDEN_SIZE), 'hidden/bias': (HIDDEN_SIZE,),
+          'params/kernel': (HIDDEN_SIZE, 2 * size), 'params/bias': (2 * size,)}
 
 
 class Flow(tfk.layers.Layer):  # A layer: Keras trains what it tracks.
@@ -31,9 +38,8 @@ class Flow(tfk.layers.Layer):  # A layer: Keras trains what it tracks.
   ```
 
   Attributes:
-    named: the weights by the names that they have in an artifact, D = H W C:
-      hidden/kernel `[D, 10]`, hidden/bias `[10]`, params/kernel `[10, 2 D]`,
-      params/bias `[2 D]`.
+    named: the weights by the names that they have in an artifact, see
+      `weight_shapes`.
   """
 
   def __init__(self, event_shape, positive: Callable, seed: int = 0):
@@ -54,9 +60,8 @@ class Flow(tfk.layers.Layer):  # A layer: Keras trains what it tracks.
         activation='relu',
         kernel_initializer=tfk.initializers.GlorotUniform(seed))
     self._network.build([None, size])
-    self.named = dict(zip(
-        ('hidden/kernel', 'hidden/bias', 'params/kernel', 'params/bias'),
-        self._network.trainable_variables))
+    self.named = dict(zip(weight_shapes(event_shape),
+                          self._network.trainable_variables))
 
   def _shift_and_log_scale(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     shift, raw = tf.unstack(self._network(x), axis=-1)

@@ -34,7 +34,7 @@ class Suite(NamedTuple):
 SUITES = {
     'em': Suite(em.run),
     'gmm_dae_loss': Suite(gmm_dae_loss.run, gmm_dae_loss.figures),
-    'heads': Suite(heads.run),
+    'heads': Suite(heads.run, table=heads.table),
     'latents': Suite(latents.run, latents.figures),
     'papers': Suite(papers.run, table=papers.table),
     'throughput': Suite(throughput.run),

@@ -44,8 +44,8 @@ class Run:
       '', 'Folder for figures (PNG) of the rows of gmm_dae_loss or latents; '
       'those of an earlier run are replaced. Empty: none.')
   table: bool = setting(
-      False, 'Print the table of the rows of papers that stand in --output, '
-      'and measure nothing.')
+      False, 'Print the table of the rows of papers or heads that stand in '
+      '--output, and measure nothing.')
   seed: int = setting(0, 'Of the first run.', low=0, high=2**30)
 
 
