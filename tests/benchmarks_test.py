@@ -365,7 +365,12 @@ def test_papers_measures_what_shape_your_space_does(capsys):
 def test_unknown_rows_and_tables_are_refused(capsys):
   assert benchmark.main(['benchmark', *PAPERS, '--rows=vae,gan']) == 2
   assert 'there is no gan; choose from ae, ' in capsys.readouterr().err
-<<<<<<< HEAD
+  assert benchmark.main(['benchmark', '--suite=heads', '--dataset=digits',
+                         '--rows=vpa_mlp/mse,vpa_mlp/normal']) == 2
+  assert ('there is no vpa_mlp/normal; choose from vpa_mlp/mse/0, '
+          in capsys.readouterr().err)
+  assert benchmark.main(['benchmark', '--suite=em', '--table']) == 2
+  assert 'em has none' in capsys.readouterr().err
   assert benchmark.main(['benchmark', '--suite=papers', '--table']) == 2
   assert 'has no row' in capsys.readouterr().err
   assert benchmark.main(['benchmark', *PAPERS, '--dataset=spuco']) == 2
@@ -383,11 +388,3 @@ def test_half_a_row_is_made_again(tmp_path):
   with pytest.raises(ConfigError, match='no row of a suite'):
     benchmark._rows(str(file))
   assert file.read_text() == 'mine'
-=======
-  assert benchmark.main(['benchmark', '--suite=heads', '--dataset=digits',
-                         '--rows=vpa_mlp/mse,vpa_mlp/normal']) == 2
-  assert ('there is no vpa_mlp/normal; choose from vpa_mlp/mse/0, '
-          in capsys.readouterr().err)
-  assert benchmark.main(['benchmark', '--suite=em', '--table']) == 2
-  assert 'em has none' in capsys.readouterr().err
->>>>>>> fixheads

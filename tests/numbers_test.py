@@ -7,7 +7,11 @@ import resource
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+
+import tfp_lgc
+from tfp_lgc.config import MODELS
 
 pytestmark = pytest.mark.slow
 
@@ -30,6 +34,21 @@ def test_digits(tmp_path):
   summary = _compress(tmp_path)
   assert summary['num_bytes'] <= 12_000
   assert summary['tstr_accuracy'] >= 0.93
+
+
+@needs_data
+@pytest.mark.parametrize('model', MODELS)
+def test_every_model_takes_color_photographs(model, tmp_path):
+  artifact = tfp_lgc.compress(
+      f'{DATA}/cifar10_small.npz', model=model, trunk='conv', epochs=1,
+      num_filters=8, num_components_max=1)
+  artifact.save(tmp_path)
+  drawn = tfp_lgc.sample(tmp_path, 50, seed=1)
+  assert drawn.images.shape == (50, 32, 32, 3)
+  assert artifact.num_bytes < 20_000
+  # Neither one color nor one image.
+  assert drawn.images.std(axis=(0, 1, 2)).min() > 5
+  assert np.ptp(drawn.images.mean(axis=(1, 2, 3))) > 5
 
 
 @needs_data
