@@ -1,7 +1,6 @@
 """EM against scikit-learn's, from the same starts."""
 
 import multiprocessing
-import resource
 import time
 import warnings
 from typing import Any, Iterator, Mapping
@@ -67,7 +66,7 @@ def run(config: Config, progress: Progress, done: Mapping[str, dict],
 
 
 def _memory(x: np.ndarray, config: Config, floor: float) -> dict[str, int]:
-  """Each in a fresh process: a peak never falls again."""
+  """Each in a fresh process, which nothing else took memory in."""
   spawn = multiprocessing.get_context('spawn')
   start = kmeans_start(x, config.mixture.num_components_max, floor, config.seed)
   with spawn.Pool(1, maxtasksperchild=1) as pool:
@@ -79,14 +78,22 @@ def _memory(x: np.ndarray, config: Config, floor: float) -> dict[str, int]:
 
 def _added_memory(fit, x: np.ndarray, start: Components, floor: float,
                   limit: int) -> int:
-  """Bytes that a fit adds to the peak of this process; libraries, which a
-  first fit of few points loads, do not count."""
-  def peak():
-    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+  """Bytes that this process holds at most during a fit, beyond what it holds
+  before; libraries, which a first fit of few points loads, do not count. Linux
+  alone tells."""
   fit(x[:100], start, floor, 1)
-  before = peak()
+  with open('/proc/self/clear_refs', 'w') as file:
+    file.write('5')  # The peak begins anew.
+  before = _status('VmRSS')
   fit(x, start, floor, limit)
-  return peak() - before
+  return _status('VmHWM') - before
+
+
+def _status(name: str) -> int:
+  """A size of this process, in bytes."""
+  with open('/proc/self/status') as file:
+    [line] = [line for line in file if line.startswith(f'{name}:')]
+  return 1024 * int(line.split()[1])
 
 
 def _compare(x: np.ndarray, held_out: np.ndarray, config: Config,
