@@ -20,11 +20,12 @@ setuptools.setup(
     license='Apache-2.0',
     python_requires='>=3.10,<3.13',
     packages=setuptools.find_packages(include=['tfp_lgc', 'tfp_lgc.*']),
-    package_data={'tfp_lgc': ['py.typed']},
+    package_data={'tfp_lgc': ['py.typed', 'templates/*.html']},
     install_requires=[
         'absl-py',
         # tensorflow-datasets needs it and does not name it.
         'importlib_resources',
+        'jinja2',
         'matplotlib',
         'numpy',
         'pillow',
@@ -49,6 +50,7 @@ setuptools.setup(
             'lgc-compress = tfp_lgc.commands.compress:main',
             'lgc-sample = tfp_lgc.commands.sample:main',
             'lgc-evaluate = tfp_lgc.commands.evaluate:main',
+            'lgc-report = tfp_lgc.commands.report:main',
             'lgc-benchmark = tfp_lgc.commands.benchmark:main',
         ],
     },

@@ -300,7 +300,7 @@ def test_the_metrics_are_json_lines(saved):
 
 def test_nothing_else_is_saved(saved):
   assert {path.name for path in saved.iterdir()} == {
-      'artifact.lgc', 'saved_model', 'metrics.jsonl'}
+      'artifact.lgc', 'saved_model', 'metrics.jsonl', 'encoder'}
 
 
 def test_the_newest_version_of_a_saved_model_is_loaded(artifact, tmp_path):

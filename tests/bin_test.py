@@ -24,13 +24,20 @@ import tfp_lgc
 from tfp_lgc import config as config_lib
 from tfp_lgc import evaluation, pipeline, sources
 from tfp_lgc.artifact import load
-from tfp_lgc.commands import benchmark, compress, evaluate, run, sample
+from tfp_lgc.commands import (
+  benchmark,
+  compress,
+  evaluate,
+  report,
+  run,
+  sample,
+)
 from tfp_lgc.errors import DataError
 from tfp_lgc.metrics import tstr
 
 BIN = pathlib.Path(__file__).parent.parent / 'bin'
 COMMANDS = {'benchmark': benchmark, 'compress': compress,
-            'evaluate': evaluate, 'sample': sample}
+            'evaluate': evaluate, 'report': report, 'sample': sample}
 
 KEYS = ['model', 'dataset', 'num_bytes', 'saved_model_num_bytes',
         'raw_num_bytes', 'gzip_num_bytes', 'reduction_percent',
@@ -155,7 +162,7 @@ def test_only_what_is_documented_is_written(compressed):
   directory, _ = compressed
   assert [path.name for path in directory.iterdir()] == ['lgc_artifact']
   assert {path.name for path in (directory / 'lgc_artifact').iterdir()} == {
-      'artifact.lgc', 'saved_model', 'metrics.jsonl'}
+      'artifact.lgc', 'saved_model', 'metrics.jsonl', 'encoder'}
 
 
 def test_metrics_are_lines_of_json_that_end_with_the_summary(
@@ -211,7 +218,8 @@ def test_a_single_class_is_compressed_and_not_judged(place, capsys):
   [line] = [line for line in err.splitlines() if 'no evaluation' in line]
   assert 'only one class' in line
   assert {path.name for path in (place / 'out').iterdir()} == {
-      'artifact.lgc', 'saved_model', 'metrics.jsonl', 'tensorboard', 'mine.txt'}
+      'artifact.lgc', 'saved_model', 'metrics.jsonl', 'encoder', 'tensorboard',
+      'mine.txt'}
   assert got['num_bytes'] == (place / 'out/artifact.lgc').stat().st_size > 100
   events = event_accumulator.EventAccumulator(
       str(next(pathlib.Path('out/tensorboard').iterdir()))).Reload()
@@ -330,6 +338,19 @@ def test_samples_as_png_and_as_a_folder_are_those_of_the_npz(artifact, place):
     np.testing.assert_array_equal(np.asarray(Image.open(path)), image[..., 0])
 
 
+# report.
+
+
+def test_report_writes_a_page_of_pictures(artifact, place, capsys):
+  assert _main('report', f'--artifact={artifact}', '--output=page') == 0
+  out, err = capsys.readouterr()
+  assert out == 'page/index.html\n'
+  assert not [line for line in err.splitlines() if not PROGRESS.fullmatch(line)]
+  assert {path.name for path in (place / 'page').iterdir()} == {
+      'index.html', 'reconstructions.png', 'samples.png', 'latents.png',
+      'interpolations.png'}
+
+
 # evaluate.
 
 
@@ -408,7 +429,8 @@ def inputs(compressed, tmp_path_factory):
     path.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.zeros([height, 8], np.uint8)).save(path)
   (directory / 'empty').mkdir()
-  (directory / 'art').mkdir()
+  shutil.copytree(compressed[0] / 'lgc_artifact/encoder',
+                  directory / 'art/encoder')
   altered = bytearray(content)
   altered[len(content) // 2] ^= 1
   newer = content[:8] + struct.pack('<H', 3) + content[10:-32]
@@ -480,6 +502,14 @@ WRONG = [
     ('sample', ['--artifact=altered.lgc'], 'altered.lgc'),
     ('sample', ['--artifact=newer.lgc'], 'newer.lgc.*version 3'),
     ('sample', [], 'lgc_artifact'),
+    ('report', ['--artifact=art', '--output=sizes'], "'sizes'.*--overwrite"),
+    ('report', ['--artifact=art', '--output=file'], "'file'"),
+    ('report', ['--artifact=art', '--output=file/below', '--overwrite'],
+     'file'),
+    ('report', ['--artifact=art/artifact.lgc'], 'no encoder/settings.json'),
+    ('report', ['--artifact=missing'], 'missing'),
+    ('report', ['--artifact=art', '--dataset=wide.npz'], 'wide.npz.*classes'),
+    ('report', ['--artifact=art', '--dataset=./missing'], './missing'),
     ('evaluate', ['--artifact=art', '--runs=0'], 'runs'),
     ('evaluate', ['--artifact=art', '--judge_steps=0'], 'judge_steps'),
     ('evaluate', ['--artifact=art', '--seed=-1'], 'seed'),
@@ -532,6 +562,7 @@ FLAGS = {
     'compress': {*config_lib.settings(config_lib.Config()), 'preset', 'output',
                  'overwrite', 'evaluate', 'tensorboard'},
     'evaluate': {'artifact', 'runs', 'seed', *DATA_FLAGS, *JUDGE_FLAGS},
+    'report': {'artifact', 'output', 'overwrite', 'seed', *DATA_FLAGS},
     'sample': {'artifact', 'n', 'label', 'stochastic', 'balanced',
                'temperature', 'seed', 'output', 'overwrite'},
 }

@@ -20,9 +20,11 @@ _HOME = {
     'Config': 'config',
     'Images': 'data',
     'as_dataset': 'sampling',
+    'augment': 'augmentation',
     'compress': 'pipeline',
     'evaluate': 'evaluation',
     'load': 'artifact',
+    'report': 'reporting',
     'sample': 'sampling',
 }
 
@@ -32,18 +34,22 @@ __all__ = [
     'Images',
     '__version__',
     'as_dataset',
+    'augment',
     'compress',
     'evaluate',
     'load',
+    'report',
     'sample',
 ]
 
 if TYPE_CHECKING:
   from tfp_lgc.artifact import Artifact, load
+  from tfp_lgc.augmentation import augment
   from tfp_lgc.config import Config
   from tfp_lgc.data import Images
   from tfp_lgc.evaluation import evaluate
   from tfp_lgc.pipeline import compress
+  from tfp_lgc.reporting import report
   from tfp_lgc.sampling import as_dataset, sample
 
 

@@ -25,15 +25,17 @@ from tfp_lgc.codec import dequantize, quantize, Quantized
 from tfp_lgc.config import CodecConfig, Config, MixtureConfig, ModelConfig
 from tfp_lgc.container import MAX_ELEMENTS
 from tfp_lgc.covariance import COVARIANCES
+from tfp_lgc.encoder import Encoder, ENCODER_NAME, load_encoder
 from tfp_lgc.errors import ArtifactError, ConfigError, LgcError
 from tfp_lgc.folding import decoder_weights
 from tfp_lgc.head import Head
 from tfp_lgc.mixture import Mixture
 from tfp_lgc.packing import pack_mixture, unpack_mixture, VECTOR_BITS
 from tfp_lgc.sampler import Sampler
-from tfp_lgc.staging import replacing
+from tfp_lgc.staging import check_directory, replacing
 
-__all__ = ['Artifact', 'check_output', 'load', 'write_metrics']
+__all__ = ['Artifact', 'check_output', 'load', 'load_with_encoder',
+           'write_metrics']
 
 LGC_NAME = 'artifact.lgc'
 SAVED_MODEL_NAME = 'saved_model'
@@ -65,6 +67,8 @@ class Artifact:
     num_conditions: classes that the decoder is told; 0 if it is told none.
     temperature: what covariances are multiplied by when latents are drawn.
     tensors: name -> quantized tensor, see `pack`.
+    encoder: of the run that made it, if it is at hand; not a part of the files
+      that are sent.
   """
   model: ModelConfig
   image_shape: tuple[int, int, int]
@@ -75,6 +79,7 @@ class Artifact:
   num_conditions: int
   temperature: float
   tensors: dict[str, Quantized]
+  encoder: Optional[Encoder] = None
 
   @classmethod
   def pack(cls, model: Autoencoder, mixture: Mixture, class_names,
@@ -112,7 +117,7 @@ class Artifact:
         model.head.event_shape, tuple(class_names),
         tuple(int(count) for count in class_counts), mixture.num_components,
         mixture.structures, model.num_conditions, config.mixture.temperature,
-        tensors)
+        tensors, Encoder(config, len(class_names), model, kept))
 
   @functools.cached_property
   def mixture(self) -> Mixture:
@@ -201,7 +206,7 @@ class Artifact:
           model=config_lib.replace(ModelConfig(), **header['model']),
           num_conditions=header['num_conditions'],
           temperature=header['temperature'],
-          tensors=tensors,
+          tensors=tensors, encoder=None,
           **{key: tuple(header[key]) for key in _HEADER_TUPLES})
       artifact._check()
     except (KeyError, TypeError, ConfigError, ArtifactError) as error:
@@ -247,7 +252,8 @@ class Artifact:
 
   def save(self, directory: Path, metrics: Iterable[dict[str, Any]] = (),
            overwrite: bool = False) -> None:
-    """Writes artifact.lgc, saved_model/1/ and metrics.jsonl.
+    """Writes artifact.lgc, saved_model/1/, metrics.jsonl and, if it is at
+    hand, encoder/.
 
     All is made elsewhere and then put in place, artifact.lgc last: where that
     stands, all stands, however a run ended.
@@ -263,27 +269,24 @@ class Artifact:
     """
     directory = pathlib.Path(directory)
     check_output(directory, overwrite)
-    with replacing(directory, [LGC_NAME, METRICS_NAME,
-                               SAVED_MODEL_NAME]) as new:
+    with replacing(directory, [LGC_NAME, METRICS_NAME, SAVED_MODEL_NAME,
+                               ENCODER_NAME]) as new:
       _write(new / LGC_NAME, self.to_bytes())
       version = new / SAVED_MODEL_NAME / '1'
       self.sampler.save(str(version))
       (version / 'assets.extra').mkdir()
       shutil.copy(new / LGC_NAME, version / 'assets.extra' / LGC_NAME)
       _write(new / METRICS_NAME, _lines(metrics))
+      if self.encoder:
+        self.encoder.save(new / ENCODER_NAME)
 
 
 def check_output(directory: Path, overwrite: bool) -> None:
   """Refuses a directory that cannot take an artifact, before any work."""
   directory = pathlib.Path(directory)
-  if directory.exists() and not directory.is_dir():
-    raise ConfigError(f'output = {str(directory)!r}: is not a directory')
-  standing = next(path for path in (directory, *directory.absolute().parents)
-                  if path.exists())
-  if not standing.is_dir() or not os.access(standing, os.W_OK | os.X_OK):
-    raise ConfigError(f'output = {str(directory)!r}: {standing} is not a '
-                      'directory that can be written to')
-  holds = [name for name in (LGC_NAME, SAVED_MODEL_NAME, METRICS_NAME)
+  check_directory(directory)
+  holds = [name for name in (LGC_NAME, SAVED_MODEL_NAME, METRICS_NAME,
+                            ENCODER_NAME)
            if (directory / name).exists()]
   if holds and not overwrite:
     raise ConfigError(f'output = {str(directory)!r}: holds another artifact '
@@ -354,3 +357,28 @@ def load(path: Path) -> Artifact:
   except OSError as error:
     raise LgcError(f'artifact = {str(found)!r}: cannot be read: '
                    f'{error.strerror}') from error
+
+
+def load_with_encoder(model_dir: Union[Artifact, Path]) -> Artifact:
+  """Opens an artifact and the encoder beside it.
+
+  Args:
+    model_dir: where `bin/compress` or `Artifact.save` wrote to; or an
+      `Artifact`, which is returned if it has its encoder.
+
+  Raises:
+    ArtifactError: if there is no encoder, or that of another artifact.
+  """
+  if isinstance(model_dir, Artifact):
+    if model_dir.encoder is None:
+      raise ArtifactError('model_dir: got an Artifact without its encoder; '
+                          'name the directory that bin/compress wrote to')
+    return model_dir
+  artifact, encoder = load(model_dir), load_encoder(model_dir)
+  if ((encoder.model.head.event_shape, int(encoder.kept.sum()),
+       encoder.num_classes) != (artifact.image_shape,
+                                artifact.model.latent_size,
+                                len(artifact.class_names))):
+    raise ArtifactError(f'{str(model_dir)!r}: its encoder is that of another '
+                        'artifact')
+  return dataclasses.replace(artifact, encoder=encoder)

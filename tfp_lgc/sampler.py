@@ -40,6 +40,9 @@ class Sampler(tf.Module):
   drawn = Sampler(decoder, head, mixture, log_prior).sample(16, [0, 1])
   drawn['image']   # uint8 [16, H, W, C]
   ```
+
+  Attributes:
+    head: the likelihood p(x | z).
   """
 
   def __init__(self, decoder: tfk.Model, head: Head, mixture: Mixture,
@@ -67,7 +70,7 @@ class Sampler(tf.Module):
     self._num_conditions = num_conditions
     self._noise_scale = math.sqrt(temperature)
     self._decode = lambda z: decoder(z, training=False)
-    self._head = head
+    self.head = head
     self._is_stochastic = False
 
   @functools.cached_property  # One, or its functions would be traced again.
@@ -79,12 +82,17 @@ class Sampler(tf.Module):
     other._is_stochastic = True
     return other
 
+  def params(self, z: tf.Tensor, labels: Optional[tf.Tensor]) -> tf.Tensor:
+    """What `head` takes, `[B, params_size]`, of latents `[B, d]` and, if the
+    decoder is told them, labels `[B]`."""
+    return self._decode(networks.with_labels(z, labels, self._num_conditions))
+
   def _images(self, z: tf.Tensor, labels: Optional[tf.Tensor],
               seed: Optional[tf.Tensor] = None) -> tf.Tensor:
     """uint8 `[B, H, W, C]` of latents `[B, d]`; with a seed, draws."""
-    params = self._decode(networks.with_labels(z, labels, self._num_conditions))
-    images = (self._head.point_image(params) if seed is None
-              else self._head.draw_image(params, seed))
+    params = self.params(z, labels)
+    images = (self.head.point_image(params) if seed is None
+              else self.head.draw_image(params, seed))
     return tf.cast(tf.round(255.0 * images), tf.uint8)
 
   def _latents(self, labels: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:

@@ -7,7 +7,20 @@ import shutil
 import tempfile
 from typing import Iterator, Sequence
 
-__all__ = ['replacing']
+from tfp_lgc.errors import ConfigError
+
+__all__ = ['check_directory', 'replacing']
+
+
+def check_directory(directory: pathlib.Path) -> None:
+  """Refuses an output that cannot be a directory, before any work."""
+  if directory.exists() and not directory.is_dir():
+    raise ConfigError(f'output = {str(directory)!r}: is not a directory')
+  standing = next(path for path in (directory, *directory.absolute().parents)
+                  if path.exists())
+  if not standing.is_dir() or not os.access(standing, os.W_OK | os.X_OK):
+    raise ConfigError(f'output = {str(directory)!r}: {standing} is not a '
+                      'directory that can be written to')
 
 
 @contextlib.contextmanager
@@ -22,8 +35,9 @@ def replacing(directory: pathlib.Path, names: Sequence[str],
 
   Args:
     directory: made if it does not exist.
-    names: of files and directories that are made in the new directory. The
-      first is taken away first and put in place last: where it stands, all do.
+    names: of files and directories. The first is taken away first and put in
+      place last: where it stands, all do. One that is not made in the new
+      directory is only taken away.
 
   Raises:
     OSError: if the disk is full or not to be written to.
@@ -45,7 +59,8 @@ def replacing(directory: pathlib.Path, names: Sequence[str],
       if os.path.lexists(directory / name):
         move(directory / name, old / name)
     for name in reversed(names):
-      move(new / name, directory / name)
+      if os.path.lexists(new / name):
+        move(new / name, directory / name)
   except BaseException:
     for source, target in reversed(moves):
       # The last move may not have happened.

@@ -1,0 +1,90 @@
+"""From images to the latents of an artifact: what is kept and never sent.
+
+An artifact has a decoder only. Its encoder stands beside it, in the folder
+`encoder/` of a run, for whoever has the images: to look at reconstructions, to
+augment a data set, to refit the mixtures.
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+from typing import Any, Union
+
+import numpy as np
+
+from tfp_lgc import models
+from tfp_lgc.autoencoder import Autoencoder
+from tfp_lgc.config import Config
+from tfp_lgc.data import Split
+from tfp_lgc.errors import ArtifactError
+
+__all__ = ['ENCODER_NAME', 'Encoder', 'load_encoder']
+
+ENCODER_NAME = 'encoder'
+_SETTINGS_NAME, _WEIGHTS_NAME = 'settings.json', 'weights.h5'
+
+
+@dataclasses.dataclass(frozen=True, eq=False)  # Arrays have no one truth.
+class Encoder:
+  """The encoder of a run.
+
+  ```python
+  encoder = load_encoder('out')
+  z = encoder.latents(source.test)   # what artifact.sampler.decode takes
+  ```
+
+  Attributes:
+    config: all settings of the run.
+    num_classes: of its data set.
+    model: the autoencoder; of a loaded one only the encoder is trained.
+    kept: bool `[latent_size]`, the latents that the artifact has, see
+      folding.py.
+  """
+  config: Config
+  num_classes: int
+  model: Autoencoder
+  kept: np.ndarray
+
+  def latents(self, split: Split) -> np.ndarray:
+    """Means of the posteriors of all images, in the order of the split, float32
+    `[N, d]`, d as in the artifact."""
+    return self.model.encode_all(split).mean[:, self.kept]
+
+  def save(self, directory: pathlib.Path) -> None:
+    """Writes settings.json and weights.h5 into a new directory."""
+    directory.mkdir()
+    settings = {'config': json.loads(self.config.to_json()),
+                'image_shape': self.model.head.event_shape,
+                'num_classes': self.num_classes,
+                'kept': [int(i) for i in np.flatnonzero(self.kept)]}
+    (directory / _SETTINGS_NAME).write_text(json.dumps(settings, indent=1))
+    self.model.encoder.save_weights(str(directory / _WEIGHTS_NAME))
+
+
+def load_encoder(model_dir: Union[str, os.PathLike]) -> Encoder:
+  """Opens the encoder that a run left in its folder.
+
+  Args:
+    model_dir: where `bin/compress` or `Artifact.save` wrote to.
+
+  Raises:
+    ArtifactError: if there is none, or it is damaged.
+  """
+  folder = pathlib.Path(model_dir) / ENCODER_NAME
+  if not (folder / _SETTINGS_NAME).is_file():
+    raise ArtifactError(
+        f'{str(model_dir)!r}: there is no {ENCODER_NAME}/{_SETTINGS_NAME}; '
+        'name the directory that bin/compress wrote to')
+  try:
+    settings: dict[str, Any] = json.loads((folder / _SETTINGS_NAME).read_text())
+    config = Config.from_json(json.dumps(settings['config']))
+    model = models.build(config, tuple(settings['image_shape']),
+                         settings['num_classes'])
+    model.encoder.load_weights(str(folder / _WEIGHTS_NAME))
+    kept = np.zeros(config.model.latent_size, bool)
+    kept[settings['kept']] = True
+  except (OSError, KeyError, TypeError, IndexError, ValueError) as error:
+    raise ArtifactError(f'{folder}: is no encoder of this version: {error}'
+                        ) from error
+  return Encoder(config, settings['num_classes'], model, kept)

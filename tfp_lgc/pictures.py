@@ -1,0 +1,162 @@
+"""Figures that show what a trained artifact does with images.
+
+Each function takes arrays and returns a Matplotlib `Figure`, which belongs to
+no window and no global state. Images are uint8 `[..., H, W, C]`.
+"""
+
+from typing import Mapping, Optional, Sequence
+
+import matplotlib
+import numpy as np
+from matplotlib import figure
+
+__all__ = ['components', 'embedding', 'grids', 'reconstructions']
+
+# Inches a side of an image.
+IMAGE_SIZE = 0.75
+# What has no variance is drawn in this color, which the color map lacks.
+NO_VARIANCE = 'tab:red'
+
+
+def _show(ax, image: np.ndarray, **options) -> None:
+  """Puts an image `[H, W, C]` into axes without ticks."""
+  ax.imshow(image[..., 0] if image.shape[-1] == 1 else image,
+            **{'cmap': 'gray', 'vmin': 0, 'vmax': 255, **options})
+  _bare(ax)
+
+
+def _bare(ax) -> None:
+  ax.set(xticks=[], yticks=[])
+  ax.spines[:].set_visible(False)
+
+
+def _rows(num_rows: int, num_columns: int, title: str,
+          ) -> tuple[figure.Figure, np.ndarray]:
+  """A figure of small images, and its axes `[R, C]`."""
+  drawn = figure.Figure((IMAGE_SIZE * num_columns + 1.6,
+                         IMAGE_SIZE * num_rows + 0.8), layout='constrained')
+  drawn.suptitle(title, fontsize=11)
+  axes = drawn.subplots(num_rows, num_columns, squeeze=False)
+  for ax in axes.flat:
+    _bare(ax)
+  return drawn, axes
+
+
+def reconstructions(images: np.ndarray, points: np.ndarray,
+                    variances: np.ndarray, names: Sequence[str],
+                    ) -> figure.Figure:
+  """Images, their reconstructions, and the variance of each pixel.
+
+  Args:
+    images: `[N, H, W, C]`.
+    points: the same, reconstructed.
+    variances: float `[N, H, W, C]`, of pixels in 0..1, nan where there is none;
+      the mean over the channels is shown.
+    names: one string an image.
+  """
+  drawn, axes = _rows(3, len(images), 'Reconstructions and their uncertainty')
+  colors = matplotlib.colormaps['viridis'].with_extremes(bad=NO_VARIANCE)
+  means = np.ma.masked_invalid(variances).mean(axis=-1)  # [N, H, W]
+  highest = max(float(np.ma.filled(means.max(), 0.0)), 1e-12)
+  for column, (image, point, variance, name) in enumerate(
+      zip(images, points, means, names)):
+    _show(axes[0, column], image)
+    _show(axes[1, column], point)
+    shown = axes[2, column].imshow(variance, cmap=colors, vmin=0, vmax=highest)
+    axes[0, column].set_title(name, fontsize=8)
+  for ax, text in zip(axes[:, 0], ('image', 'reconstruction', 'variance')):
+    ax.set_ylabel(text, rotation=0, ha='right', va='center', fontsize=9)
+  bar = drawn.colorbar(shown, ax=axes[2], fraction=0.05, pad=0.01)
+  bar.ax.tick_params(labelsize=7)
+  return drawn
+
+
+def components(image: np.ndarray, points: np.ndarray,
+               log_densities: np.ndarray) -> figure.Figure:
+  """An image, and the means of the components that it decodes to.
+
+  Vanilla Probabilistic Autoencoder, figure 4.
+
+  Args:
+    image: `[H, W, C]`.
+    points: `[K, H, W, C]`.
+    log_densities: `[K]`, of the mixture at each mean, nats.
+  """
+  columns = min(len(points) + 1, 11)
+  drawn, axes = _rows(-(-(len(points) + 1) // columns), columns,
+                      'Component means by the density of the mixture there')
+  _show(axes.flat[0], image)
+  axes.flat[0].set_title('image', fontsize=8)
+  order = np.argsort(-log_densities)
+  for ax, position in zip(axes.flat[1:], order):
+    _show(ax, points[position])
+    ax.set_title(f'{log_densities[position]:.1f}', fontsize=8)
+  return drawn
+
+
+def grids(panels: Mapping[str, np.ndarray], title: str, num_columns: int = 10,
+          panels_per_row: int = 2) -> figure.Figure:
+  """Panels of images, each panel one contact sheet.
+
+  Args:
+    panels: name -> `[N, H, W, C]`.
+    title: of the figure.
+    num_columns: images in a row of a panel.
+    panels_per_row: as it says.
+  """
+  sheets = {name: _sheet(images, num_columns)
+            for name, images in panels.items()}
+  first = next(iter(sheets.values()))
+  across = min(panels_per_row, len(sheets))
+  down = -(-len(sheets) // across)
+  width = IMAGE_SIZE * num_columns * 0.7
+  height = width * first.shape[0] / first.shape[1] + 0.35
+  drawn = figure.Figure((across * width, down * height + 0.4),
+                        layout='constrained')
+  drawn.suptitle(title, fontsize=11)
+  axes = drawn.subplots(down, across, squeeze=False)
+  for ax in axes.flat:
+    _bare(ax)
+  for ax, (name, sheet) in zip(axes.flat, sheets.items()):
+    _show(ax, sheet)
+    ax.set_title(name, fontsize=9)
+  return drawn
+
+
+def _sheet(images: np.ndarray, num_columns: int) -> np.ndarray:
+  """One image `[rows * (H + 1), columns * (W + 1), C]` of many, white between
+  them."""
+  images = np.pad(images, [(0, 0), (0, 1), (0, 1), (0, 0)],
+                  constant_values=255)
+  count, height, width, channels = images.shape
+  rows = -(-count // num_columns)
+  sheet = np.full([rows * num_columns, height, width, channels], 255, np.uint8)
+  sheet[:count] = images
+  sheet = sheet.reshape([rows, num_columns, height, width, channels])
+  return sheet.transpose([0, 2, 1, 3, 4]).reshape(
+      [rows * height, num_columns * width, channels])
+
+
+def embedding(points: np.ndarray, labels: np.ndarray, names: Sequence[str],
+              title: str, legend_limit: Optional[int] = 20) -> figure.Figure:
+  """Points in the plane, colored by class.
+
+  Args:
+    points: `[N, 2]`.
+    labels: int `[N]`, positions in `names`.
+    names: of the classes.
+    title: of the figure.
+    legend_limit: no legend for more classes than that.
+  """
+  drawn = figure.Figure((7.0, 6.0), layout='constrained')
+  ax = drawn.subplots()
+  colors = matplotlib.colormaps['tab20' if len(names) > 10 else 'tab10']
+  for label, name in enumerate(names):
+    chosen = points[labels == label]
+    ax.scatter(chosen[:, 0], chosen[:, 1], s=7, linewidths=0,
+               color=colors(label % colors.N), label=name)
+  if legend_limit is None or len(names) <= legend_limit:
+    ax.legend(markerscale=2.5, fontsize=8, loc='center left',
+              bbox_to_anchor=(1.0, 0.5))
+  ax.set(title=title, xticks=[], yticks=[])
+  return drawn
