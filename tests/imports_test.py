@@ -22,7 +22,8 @@ PACKAGE = ROOT / 'tfp_lgc'
 SAME_LEVEL = {
     'artifact': {'encoder'},
     'baselines/__init__': {'baselines/subset'},
-    'benchmarks/__init__': {'benchmarks/em', 'benchmarks/gmm_dae_loss',
+    'benchmarks/__init__': {'benchmarks/augment', 'benchmarks/em',
+                            'benchmarks/gmm_dae_loss',
                             'benchmarks/heads', 'benchmarks/latents',
                             'benchmarks/papers', 'benchmarks/throughput'},
     'benchmarks/gmm_dae_loss': {'benchmarks/ablation'},

@@ -43,7 +43,8 @@ HEADS = ('bernoulli', 'continuous_bernoulli', 'mse', 'normal_unit',
          'matrix_normal_full', 'matrix_t_unit', 'matrix_t_diag',
          'matrix_t_full', 'maf')
 LATENT_MODELS = ('gmm', 'global', 'prior')
-SUITES = ('em', 'gmm_dae_loss', 'heads', 'latents', 'papers', 'throughput')
+SUITES = ('augment', 'em', 'gmm_dae_loss', 'heads', 'latents', 'papers',
+          'throughput')
 DIFFICULTIES = ('magnitude_large', 'magnitude_medium', 'magnitude_small',
                 'variance_low', 'variance_medium', 'variance_high')
 COVARIANCES = ('full', 'low_rank', 'tied', 'diag', 'spherical')
@@ -232,10 +233,12 @@ class EvaluateConfig:
 class BenchmarkConfig:
   """What of a suite is measured."""
   rows: str = setting(
-      '', 'Rows of the suite papers or heads, separated by commas; of heads '
-      'also what their names begin with, as vpa_mlp/normal_unit. Empty: all.')
+      '', 'Rows of the suite papers, heads or augment, separated by commas; of '
+      'heads also what their names begin with, as vpa_mlp/normal_unit. Empty: '
+      'all.')
   runs: int = setting(
-      3, 'Seeds of each row of the suites papers and heads.', low=1, high=1000)
+      3, 'Seeds of each row of the suites papers, heads and augment.', low=1,
+      high=1000)
 
 
 @dataclasses.dataclass(frozen=True)

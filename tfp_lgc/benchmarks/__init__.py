@@ -3,6 +3,7 @@
 from typing import Callable, NamedTuple, Optional
 
 from tfp_lgc.benchmarks import (
+  augment,
   em,
   gmm_dae_loss,
   heads,
@@ -32,6 +33,7 @@ class Suite(NamedTuple):
 
 
 SUITES = {
+    'augment': Suite(augment.run, table=augment.table),
     'em': Suite(em.run),
     'gmm_dae_loss': Suite(gmm_dae_loss.run, gmm_dae_loss.figures),
     'heads': Suite(heads.run, table=heads.table),

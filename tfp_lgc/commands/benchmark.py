@@ -31,7 +31,8 @@ With --output a run that was ended goes on where it stopped."""
 class Run:
   """The suite."""
   suite: str = setting(
-      'em', 'What is measured: em, our EM against that of scikit-learn; '
+      'em', 'What is measured: augment, whether component means of a mixture '
+      'head help a judge; em, our EM against that of scikit-learn; '
       'gmm_dae_loss, what the loss of gmm_dae sees, and each of its terms '
       'alone; heads, reconstructions by likelihood; latents, what BIC chooses '
       'for draws and means, and how Gaussian the components are; papers, '
@@ -44,8 +45,8 @@ class Run:
       '', 'Folder for figures (PNG) of the rows of gmm_dae_loss or latents; '
       'those of an earlier run are replaced. Empty: none.')
   table: bool = setting(
-      False, 'Print the table of the rows of papers or heads that stand in '
-      '--output, and measure nothing.')
+      False, 'Print the table of the rows of papers, heads or augment that '
+      'stand in --output, and measure nothing.')
   seed: int = setting(0, 'Of the first run.', low=0, high=2**30)
 
 
