@@ -226,6 +226,10 @@ class EvaluateConfig:
       'images.', low=1, high=10_000_000)
   judge_batch_size: int = setting(
       128, 'Images per step of the judge.', low=1, high=65536)
+  judge_augmentation: str = setting(
+      'none', 'What the judge sees of its training images, samples and real '
+      'ones alike: they themselves, or each shifted by up to two pixels in '
+      'either direction, anew in every step.', choices=('none', 'shift'))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,9 +17,13 @@ from tfp_lgc.autoencoder import to_unit
 from tfp_lgc.config import EvaluateConfig
 from tfp_lgc.data import Split
 
-__all__ = ['right', 'summarize', 'train_judge']
+__all__ = ['right', 'shifted', 'summarize', 'train_judge']
 
 LEARNING_RATE = 2e-3
+# The farthest that `judge_augmentation=shift` moves an image.
+MAX_SHIFT = 2
+# What the judge's seed is mixed with for the shifts of its images.
+SHIFT_SALT = 4
 
 
 def train_judge(train: Split, num_classes: int, config: EvaluateConfig,
@@ -29,8 +33,9 @@ def train_judge(train: Split, num_classes: int, config: EvaluateConfig,
   Args:
     train: samples, or real images for the ceiling.
     num_classes: C.
-    config: steps and batch size, the same for whatever is compared.
-    seed: of initial weights and of the order of images.
+    config: steps, batch size and augmentation, the same for whatever is
+      compared.
+    seed: of initial weights, of the order of images and of their shifts.
 
   Returns:
     A model of images in 0..1 `[B, H, W, C]`, see `networks.judge`.
@@ -42,9 +47,32 @@ def train_judge(train: Split, num_classes: int, config: EvaluateConfig,
                 tfk.losses.SparseCategoricalCrossentropy(from_logits=True),
                 steps_per_execution=min(config.judge_steps, 50))
   batches = train.batches(config.judge_batch_size, seed=seed)
+  if config.judge_augmentation == 'shift':
+    batches = batches.enumerate().map(
+        lambda i, batch: (shifted(batch[0], tf.random.fold_in(
+            [seed, SHIFT_SALT], tf.cast(i, tf.int32))), batch[1]),
+        tf.data.AUTOTUNE)
   judge.fit(batches.map(_scaled, tf.data.AUTOTUNE),
             steps_per_epoch=config.judge_steps, verbose=0)
   return judge
+
+
+def shifted(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+  """Each image moved by its own -2 to 2 pixels down and to the right; what
+  moves in is 0, what moves out is lost.
+
+  Args:
+    images: `[B, H, W, C]`.
+    seed: int32 `[2]`.
+  """
+  num_images, height, width, _ = tf.unstack(tf.shape(images))
+  first = tf.random.stateless_uniform([num_images, 2], seed, 0,
+                                      2 * MAX_SHIFT + 1, tf.int32)
+  margin = [MAX_SHIFT, MAX_SHIFT]
+  padded = tf.pad(images, [[0, 0], margin, margin, [0, 0]])
+  rows = tf.gather(padded, first[:, :1] + tf.range(height), axis=1,
+                   batch_dims=1)
+  return tf.gather(rows, first[:, 1:] + tf.range(width), axis=2, batch_dims=1)
 
 
 def right(train: Split, test: Split, num_classes: int, config: EvaluateConfig,
