@@ -1,12 +1,14 @@
 """Laws of the schedule and of training."""
 
+import types
+
 import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras as tfk
 
+from tfp_lgc import classifier, data, losses, train
 from tfp_lgc import config as config_lib
-from tfp_lgc import data, train
 from tfp_lgc.config import TrainConfig
 
 NUM_EXAMPLES = 70
@@ -114,3 +116,42 @@ def test_the_seed_decides_the_weights(split):
 def test_training_that_diverges_is_an_error_that_helps(split):
   with pytest.raises(FloatingPointError, match='diverged.*--learning_rate'):
     _fit(split, head='normal_diag', min_stddev=1e-6, learning_rate=10.0)
+
+
+def test_a_teacher_draws_reconstructions_towards_it(split, monkeypatch):
+  """Its distance is a term of the loss that training makes smaller than it is
+  without; the teacher itself is not trained along, and is no part of the
+  model."""
+  monkeypatch.setattr(train, 'TEACHER_STEPS', 30)
+  teachers = []
+
+  def keep(model, *args):
+    classifier.fit(model, *args)
+    teachers.append((model, model.get_weights()))
+
+  monkeypatch.setattr(train, 'classifier', types.SimpleNamespace(fit=keep))
+  hears = _Terms()
+  taught = _fit(split, [hears], teacher_weight=100.0)
+  [(teacher, weights)] = teachers
+  for before, after in zip(weights, teacher.get_weights()):
+    np.testing.assert_array_equal(before, after)
+  plain = _fit(split)
+  assert ([weight.shape for weight in taught.get_weights()]
+          == [weight.shape for weight in plain.get_weights()])
+  images, _ = next(split.batches(NUM_EXAMPLES).as_numpy_iterator())
+  x = tf.constant(images / np.float32(255))
+  whole = tfk.Model(teacher.inputs, [
+      teacher.output, *[layer.output for layer in teacher.layers
+                        if layer.name.startswith(('conv', 'hidden'))]])
+  distances = [float(losses.feature_distance(whole, x, model(x)))
+               for model in (taught, plain)]
+  assert distances[0] < distances[1]
+  assert hears.terms['loss'] == pytest.approx(
+      hears.terms['nll'] + 100 * hears.terms['teacher'], rel=1e-4)
+
+
+class _Terms(tfk.callbacks.Callback):
+  """The last terms of the loss."""
+
+  def on_epoch_end(self, epoch, logs=None):
+    self.terms = logs

@@ -29,15 +29,18 @@ from tfp_lgc.errors import ArtifactError, ConfigError, LgcError
 from tfp_lgc.folding import decoder_weights
 from tfp_lgc.head import Head
 from tfp_lgc.mixture import Mixture
-from tfp_lgc.packing import pack_mixture, unpack_mixture, VECTOR_BITS
+from tfp_lgc.packing import pack_mixture, tensor, unpack_mixture, VECTOR_BITS
 from tfp_lgc.sampler import Sampler
 from tfp_lgc.staging import replacing
+from tfp_lgc.texture import KERNEL_SIZE, NUM_NODES, Texture
 
 __all__ = ['Artifact', 'check_output', 'load', 'write_metrics']
 
 LGC_NAME = 'artifact.lgc'
 SAVED_MODEL_NAME = 'saved_model'
 METRICS_NAME = 'metrics.jsonl'
+# Bits of the few numbers of a texture.
+TEXTURE_BITS = 8
 
 _HEADER_TUPLES = ('image_shape', 'class_names', 'class_counts',
                   'num_components', 'structures')
@@ -108,7 +111,8 @@ class Artifact:
     tensors.update(pack_mixture(mixture, codec.mixture_bits,
                                 config.mixture.covariance_rank))
     return cls(
-        dataclasses.replace(config.model, latent_size=int(kept.sum())),
+        dataclasses.replace(config.model, latent_size=int(kept.sum()),
+                            texture='none'),
         model.head.event_shape, tuple(class_names),
         tuple(int(count) for count in class_counts), mixture.num_components,
         mixture.structures, model.num_conditions, config.mixture.temperature,
@@ -121,6 +125,26 @@ class Artifact:
     return unpack_mixture(self.tensors, self.num_components, self.structures,
                           self.model.latent_size, prior)
 
+  def textured(self, noise: Texture) -> 'Artifact':
+    """The same with a texture, quantized as `texture/scale` and
+    `texture/kernel`."""
+    tensors = {f'texture/{name}': quantize(part, TEXTURE_BITS)
+               for name, part in zip(noise._fields, noise)}
+    return dataclasses.replace(
+        self, model=dataclasses.replace(self.model, texture='residual'),
+        tensors={**self.tensors, **tensors})
+
+  @functools.cached_property
+  def texture(self) -> Optional[Texture]:
+    """What is added to drawn images, or None."""
+    if self.model.texture == 'none':
+      return None
+    channels = self.image_shape[-1]
+    shapes = ([NUM_NODES, channels],
+              [KERNEL_SIZE, KERNEL_SIZE, channels, channels])
+    return Texture(*[tensor(self.tensors, f'texture/{name}', shape)
+                     for name, shape in zip(Texture._fields, shapes)])
+
   @functools.cached_property
   def sampler(self) -> Sampler:
     """Decoder and mixture as TensorFlow functions."""
@@ -131,7 +155,7 @@ class Artifact:
     with np.errstate(divide='ignore'):
       log_prior = np.log(np.array(self.class_counts) / sum(self.class_counts))
     return Sampler(decoder, head, self.mixture, log_prior, self.num_conditions,
-                   self.temperature)
+                   self.temperature, self.texture)
 
   def _check_decoder(self) -> None:
     """Refuses tensors of the decoder that do not fit the header, before what
@@ -243,7 +267,7 @@ class Artifact:
         or self.num_conditions not in (0, num_classes)):
       raise ArtifactError(f'num_conditions = {self.num_conditions}')
     config_lib.replace(MixtureConfig(), temperature=self.temperature)
-    _ = self.mixture  # Refuses tensors of other shapes.
+    _ = self.mixture, self.texture  # Refuse tensors of other shapes.
 
   def save(self, directory: Path, metrics: Iterable[dict[str, Any]] = (),
            overwrite: bool = False) -> None:

@@ -17,7 +17,7 @@ from tfp_lgc.em import Components
 from tfp_lgc.errors import ArtifactError
 from tfp_lgc.mixture import Mixture, share, stack
 
-__all__ = ['VECTOR_BITS', 'pack_mixture', 'unpack_mixture']
+__all__ = ['VECTOR_BITS', 'pack_mixture', 'tensor', 'unpack_mixture']
 
 # Bits of biases and log-weights: few numbers that everything depends on.
 VECTOR_BITS = 12
@@ -90,7 +90,7 @@ def unpack_mixture(tensors: dict[str, Quantized],
   if is_shared or 'prior' in structures:
     logits = np.tile(rows[0].log_weights, [num_classes, 1])
     if not ('prior' in structures and min(num_classes, num_max) == 1):
-      logits = _tensor(tensors, 'mixture/log_weights', [num_classes, num_max])
+      logits = tensor(tensors, 'mixture/log_weights', [num_classes, num_max])
     return share(logits, rows[0], structures[0])
   return stack(rows, structures)
 
@@ -103,12 +103,12 @@ def _unpack_rows(tensors: dict[str, Quantized], counts: Sequence[int],
   # Weights that differ by class are no matter of rows.
   log_weights = np.zeros(total, np.float32)
   if not is_shared:
-    log_weights = _tensor(tensors, 'mixture/log_weights', [total])
-  loc = _tensor(tensors, 'mixture/loc', [total, latent_size])
+    log_weights = tensor(tensors, 'mixture/log_weights', [total])
+  loc = tensor(tensors, 'mixture/loc', [total, latent_size])
   num_packed = [1 if structure == 'tied' else count
                 for count, structure in zip(counts, structures)]
   packed = {
-      structure: _tensor(
+      structure: tensor(
           tensors, _scale_name(structure),
           [sum(n for n, its in zip(num_packed, structures)
                if its == structure), None])
@@ -140,7 +140,7 @@ def _unpack_scale(packed: np.ndarray, structure: str, count: int,
   return scale_tril
 
 
-def _tensor(tensors: dict[str, Quantized], name: str, shape) -> np.ndarray:
+def tensor(tensors: dict[str, Quantized], name: str, shape) -> np.ndarray:
   """float32 values, if they have the shape; None stands for any side."""
   if name not in tensors:
     raise ArtifactError(f'{name} is missing')

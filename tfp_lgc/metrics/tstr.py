@@ -12,14 +12,12 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as tfk
 
-from tfp_lgc import networks
-from tfp_lgc.autoencoder import to_unit
+from tfp_lgc import classifier, networks
 from tfp_lgc.config import EvaluateConfig
 from tfp_lgc.data import Split
 
 __all__ = ['right', 'shifted', 'summarize', 'train_judge']
 
-LEARNING_RATE = 2e-3
 # The farthest that `judge_augmentation=shift` moves an image.
 MAX_SHIFT = 2
 # What the judge's seed is mixed with for the shifts of its images.
@@ -41,19 +39,12 @@ def train_judge(train: Split, num_classes: int, config: EvaluateConfig,
     A model of images in 0..1 `[B, H, W, C]`, see `networks.judge`.
   """
   judge = networks.judge(train.image_shape, num_classes, seed)
-  schedule = tfk.optimizers.schedules.CosineDecay(LEARNING_RATE,
-                                                  config.judge_steps)
-  judge.compile(tfk.optimizers.Adam(schedule),
-                tfk.losses.SparseCategoricalCrossentropy(from_logits=True),
-                steps_per_execution=min(config.judge_steps, 50))
-  batches = train.batches(config.judge_batch_size, seed=seed)
+  augment = None
   if config.judge_augmentation == 'shift':
-    batches = batches.enumerate().map(
-        lambda i, batch: (shifted(batch[0], tf.random.fold_in(
-            [seed, SHIFT_SALT], tf.cast(i, tf.int32))), batch[1]),
-        tf.data.AUTOTUNE)
-  judge.fit(batches.map(_scaled, tf.data.AUTOTUNE),
-            steps_per_epoch=config.judge_steps, verbose=0)
+    def augment(images, step):
+      return shifted(images, tf.random.fold_in([seed, SHIFT_SALT], step))
+  classifier.fit(judge, train, config.judge_steps, config.judge_batch_size,
+                 seed, augment)
   return judge
 
 
@@ -91,13 +82,9 @@ def right(train: Split, test: Split, num_classes: int, config: EvaluateConfig,
   """
   judge = train_judge(train, num_classes, config, seed)
   batches = test.batches(1000)
-  logits = judge.predict(batches.map(_scaled), verbose=0)
+  logits = judge.predict(batches.map(classifier.scaled), verbose=0)
   labels = np.concatenate([labels for _, labels in batches])
   return logits.argmax(axis=1) == labels
-
-
-def _scaled(images: tf.Tensor, labels: tf.Tensor):
-  return to_unit(images), labels
 
 
 def summarize(values: Sequence[float]) -> dict[str, Any]:
