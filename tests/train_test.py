@@ -136,8 +136,8 @@ def test_a_teacher_draws_reconstructions_towards_it(split, monkeypatch):
   for before, after in zip(weights, teacher.get_weights()):
     np.testing.assert_array_equal(before, after)
   plain = _fit(split)
-  assert ([weight.shape for weight in taught.get_weights()]
-          == [weight.shape for weight in plain.get_weights()])
+  assert ([weight.shape for weight in taught.trainable_weights]
+          == [weight.shape for weight in plain.trainable_weights])
   images, _ = next(split.batches(NUM_EXAMPLES).as_numpy_iterator())
   x = tf.constant(images / np.float32(255))
   whole = tfk.Model(teacher.inputs, [
