@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 import tf_keras as tfk
 
-from tfp_lgc import classifier, data, losses, train
+from tfp_lgc import classifier, data, train
 from tfp_lgc import config as config_lib
 from tfp_lgc.config import TrainConfig
 
@@ -118,10 +118,8 @@ def test_training_that_diverges_is_an_error_that_helps(split):
     _fit(split, head='normal_diag', min_stddev=1e-6, learning_rate=10.0)
 
 
-def test_a_teacher_draws_reconstructions_towards_it(split, monkeypatch):
-  """Its distance is a term of the loss that training makes smaller than it is
-  without; the teacher itself is not trained along, and is no part of the
-  model."""
+def test_a_teacher_is_a_term_of_the_loss_and_no_part_of_the_model(
+    split, monkeypatch):
   monkeypatch.setattr(train, 'TEACHER_STEPS', 30)
   teachers = []
 
@@ -135,23 +133,21 @@ def test_a_teacher_draws_reconstructions_towards_it(split, monkeypatch):
   [(teacher, weights)] = teachers
   for before, after in zip(weights, teacher.get_weights()):
     np.testing.assert_array_equal(before, after)
-  plain = _fit(split)
+  plain = _fit(split, epochs=1)
   assert ([weight.shape for weight in taught.trainable_weights]
           == [weight.shape for weight in plain.trainable_weights])
-  images, _ = next(split.batches(NUM_EXAMPLES).as_numpy_iterator())
-  x = tf.constant(images / np.float32(255))
-  whole = tfk.Model(teacher.inputs, [
-      teacher.output, *[layer.output for layer in teacher.layers
-                        if layer.name.startswith(('conv', 'hidden'))]])
-  distances = [float(losses.feature_distance(whole, x, model(x)))
-               for model in (taught, plain)]
-  assert distances[0] < distances[1]
-  assert hears.terms['loss'] == pytest.approx(
-      hears.terms['nll'] + 100 * hears.terms['teacher'], rel=1e-4)
+  first, *_, last = hears.terms
+  assert last['loss'] == pytest.approx(last['nll'] + 100 * last['teacher'],
+                                       rel=1e-4)
+  assert last['teacher'] < 0.9 * first['teacher']
 
 
 class _Terms(tfk.callbacks.Callback):
-  """The last terms of the loss."""
+  """The terms of the loss, by round."""
+
+  def __init__(self):
+    super().__init__()
+    self.terms = []
 
   def on_epoch_end(self, epoch, logs=None):
-    self.terms = logs
+    self.terms.append(dict(logs))

@@ -29,18 +29,22 @@ from tfp_lgc.errors import ArtifactError, ConfigError, LgcError
 from tfp_lgc.folding import decoder_weights
 from tfp_lgc.head import Head
 from tfp_lgc.mixture import Mixture
-from tfp_lgc.packing import pack_mixture, tensor, unpack_mixture, VECTOR_BITS
+from tfp_lgc.packing import (
+  pack_mixture,
+  pack_texture,
+  unpack_mixture,
+  unpack_texture,
+  VECTOR_BITS,
+)
 from tfp_lgc.sampler import Sampler
 from tfp_lgc.staging import replacing
-from tfp_lgc.texture import KERNEL_SIZE, NUM_NODES, Texture
+from tfp_lgc.texture import Texture
 
 __all__ = ['Artifact', 'check_output', 'load', 'write_metrics']
 
 LGC_NAME = 'artifact.lgc'
 SAVED_MODEL_NAME = 'saved_model'
 METRICS_NAME = 'metrics.jsonl'
-# Bits of the few numbers of a texture.
-TEXTURE_BITS = 8
 
 _HEADER_TUPLES = ('image_shape', 'class_names', 'class_counts',
                   'num_components', 'structures')
@@ -126,24 +130,17 @@ class Artifact:
                           self.model.latent_size, prior)
 
   def textured(self, noise: Texture) -> 'Artifact':
-    """The same with a texture, quantized as `texture/scale` and
-    `texture/kernel`."""
-    tensors = {f'texture/{name}': quantize(part, TEXTURE_BITS)
-               for name, part in zip(noise._fields, noise)}
+    """The same with a texture, which is quantized."""
     return dataclasses.replace(
         self, model=dataclasses.replace(self.model, texture='residual'),
-        tensors={**self.tensors, **tensors})
+        tensors={**self.tensors, **pack_texture(noise)})
 
   @functools.cached_property
   def texture(self) -> Optional[Texture]:
     """What is added to drawn images, or None."""
     if self.model.texture == 'none':
       return None
-    channels = self.image_shape[-1]
-    shapes = ([NUM_NODES, channels],
-              [KERNEL_SIZE, KERNEL_SIZE, channels, channels])
-    return Texture(*[tensor(self.tensors, f'texture/{name}', shape)
-                     for name, shape in zip(Texture._fields, shapes)])
+    return unpack_texture(self.tensors, self.image_shape[-1])
 
   @functools.cached_property
   def sampler(self) -> Sampler:
