@@ -13,7 +13,7 @@ import tensorflow as tf
 
 import tfp_lgc
 from tfp_lgc import config as config_lib
-from tfp_lgc import heads, models, networks, sources
+from tfp_lgc import heads, models, networks, sources, train
 from tfp_lgc.progress import Progress
 
 # The trunks of papers are tested with one head: heads do not know of trunks.
@@ -70,6 +70,23 @@ def test_from_images_to_samples_of_either_file(
 def test_color_images_do_too(head, num_components, colored, tmp_path):
   _check(colored, tmp_path, trunk='conv', head=head,
          head_num_components=num_components, epochs=60, batch_size=32)
+
+
+@pytest.mark.parametrize('model', models.MODELS)
+def test_a_teacher_and_a_texture_go_with_every_model(
+    model, digits, tmp_path, monkeypatch):
+  monkeypatch.setattr(train, 'TEACHER_STEPS', 20)
+  _check(digits, tmp_path, model=model, teacher_weight=3.0, texture='residual',
+         epochs=12)
+
+
+@pytest.mark.parametrize('head', [
+    pytest.param(head, marks=() if head in MIXTURES else pytest.mark.slow)
+    for head in heads.HEADS])
+def test_and_with_every_head(head, colored, tmp_path, monkeypatch):
+  monkeypatch.setattr(train, 'TEACHER_STEPS', 20)
+  _check(colored, tmp_path, trunk='conv', head=head, teacher_weight=3.0,
+         texture='residual', epochs=60, batch_size=32)
 
 
 def _check(source, tmp_path, **settings):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
-from scipy import stats
+from scipy import special, stats
 
-from tfp_lgc import losses, priors
+from tfp_lgc import losses, networks, priors
 from tfp_lgc.config import ModelConfig
 
 tfd = tfp.distributions
@@ -140,3 +140,33 @@ def test_distances_grow_with_the_difference(change, distance):
     np.testing.assert_allclose(values, values[0], rtol=1e-2)
   else:
     assert values[0] < values[1] < values[2]
+
+
+def _teacher():
+  return networks.teacher((6, 7, 1), 3, seed=2)
+
+
+def test_feature_distance_equals_its_definition():
+  rng = np.random.default_rng(0)
+  x, point = rng.uniform(size=[2, 9, 6, 7, 1]).astype(np.float32)
+  teacher = _teacher()
+  logits, *wanted = [part.numpy().astype(float) for part in teacher(x)]
+  point_logits, *got = [part.numpy().astype(float) for part in teacher(point)]
+  expected = np.mean([
+      stats.entropy(special.softmax(a), special.softmax(b))
+      for a, b in zip(logits, point_logits)])
+  for a, b in zip(wanted, got):
+    expected += np.mean((a - b)**2) / np.mean(a.var(axis=0))
+  np.testing.assert_allclose(losses.feature_distance(teacher, x, point),
+                             expected, rtol=1e-4)
+
+
+def test_feature_distance_of_an_image_from_itself_is_zero():
+  x = tf.constant(np.random.default_rng(0).uniform(size=[4, 6, 7, 1]),
+                  tf.float32)
+  assert losses.feature_distance(_teacher(), x, x) == 0.0
+  same = tf.repeat(x[:1], 4, axis=0)  # Features without a variance.
+  with tf.GradientTape() as tape:
+    tape.watch(same)
+    loss = losses.feature_distance(_teacher(), same, same)
+  assert np.isfinite(tape.gradient(loss, same)).all()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tfp_lgc import em, mixture, packing
+from tfp_lgc import em, mixture, packing, texture
 from tfp_lgc.covariance import COVARIANCES
 from tfp_lgc.errors import ArtifactError
 
@@ -82,3 +82,17 @@ def test_a_prior_takes_no_bytes_but_its_weights_by_class(
   np.testing.assert_allclose(again.logits, logits, atol=1e-2)
   with pytest.raises(ArtifactError, match='prior'):
     packing.unpack_mixture(tensors, counts, ('prior',), SIZE, None)
+
+
+def test_a_texture_comes_back_and_one_of_another_shape_does_not():
+  rng = np.random.default_rng(0)
+  noise = texture.fit(*rng.integers(0, 256, [2, 20, 9, 8, 3], np.uint8))
+  tensors = packing.pack_texture(noise)
+  got = packing.unpack_texture(tensors, 3)
+  for part, want in zip(got, noise):
+    peak = np.abs(want).max(axis=tuple(range(want.ndim - 1)))
+    assert (np.abs(part - want) <= 0.005 * peak).all()
+  with pytest.raises(ArtifactError, match='texture/scale has shape'):
+    packing.unpack_texture(tensors, 1)
+  with pytest.raises(ArtifactError, match='texture/kernel is missing'):
+    packing.unpack_texture({'texture/scale': tensors['texture/scale']}, 3)

@@ -1,12 +1,14 @@
 """Laws of the schedule and of training."""
 
+import types
+
 import numpy as np
 import pytest
 import tensorflow as tf
 import tf_keras as tfk
 
+from tfp_lgc import classifier, data, train
 from tfp_lgc import config as config_lib
-from tfp_lgc import data, train
 from tfp_lgc.config import TrainConfig
 
 NUM_EXAMPLES = 70
@@ -114,3 +116,38 @@ def test_the_seed_decides_the_weights(split):
 def test_training_that_diverges_is_an_error_that_helps(split):
   with pytest.raises(FloatingPointError, match='diverged.*--learning_rate'):
     _fit(split, head='normal_diag', min_stddev=1e-6, learning_rate=10.0)
+
+
+def test_a_teacher_is_a_term_of_the_loss_and_no_part_of_the_model(
+    split, monkeypatch):
+  monkeypatch.setattr(train, 'TEACHER_STEPS', 30)
+  teachers = []
+
+  def keep(model, *args):
+    classifier.fit(model, *args)
+    teachers.append((model, model.get_weights()))
+
+  monkeypatch.setattr(train, 'classifier', types.SimpleNamespace(fit=keep))
+  hears = _Terms()
+  taught = _fit(split, [hears], teacher_weight=100.0)
+  [(teacher, weights)] = teachers
+  for before, after in zip(weights, teacher.get_weights()):
+    np.testing.assert_array_equal(before, after)
+  plain = _fit(split, epochs=1)
+  assert ([weight.shape for weight in taught.trainable_weights]
+          == [weight.shape for weight in plain.trainable_weights])
+  first, *_, last = hears.terms
+  assert last['loss'] == pytest.approx(last['nll'] + 100 * last['teacher'],
+                                       rel=1e-4)
+  assert last['teacher'] < 0.9 * first['teacher']
+
+
+class _Terms(tfk.callbacks.Callback):
+  """The terms of the loss, by round."""
+
+  def __init__(self):
+    super().__init__()
+    self.terms = []
+
+  def on_epoch_end(self, epoch, logs=None):
+    self.terms.append(dict(logs))

@@ -1,10 +1,12 @@
 """A judge that learns what there is to learn, and nothing else."""
 
+import itertools
 import math
 
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy import ndimage
 
 from tfp_lgc import data
 from tfp_lgc.config import EvaluateConfig
@@ -59,6 +61,34 @@ def test_answers_are_in_the_order_of_the_test_split():
   got = tstr.right(train, test, 2, config)
   is_three = np.arange(1000) % 4 == 3
   assert (got == is_three).all() or (got == ~is_three).all()
+
+
+def test_shifts_are_those_of_scipy_and_all_occur():
+  images = np.random.default_rng(0).integers(1, 256, [200, *SHAPE], np.uint8)
+  got = tstr.shifted(tf.constant(images), [3, 4]).numpy()
+  moves = list(itertools.product(range(-2, 3), repeat=2))
+  seen = set()
+  for before, after in zip(images, got):
+    [move] = [(down, right) for down, right in moves if np.array_equal(
+        ndimage.shift(before, [down, right, 0], order=0), after)]
+    seen.add(move)
+  assert seen == set(moves)
+
+
+def test_a_judge_of_shifted_images_knows_them_elsewhere():
+  """Trained on a bar in one of two columns, tested on the bar moved."""
+  def bars(shift):
+    images = np.zeros([200, 8, 8, 1], np.uint8)
+    labels = np.arange(200) % 2
+    images[np.arange(200), :, shift + np.where(labels, 5, 1)] = 255
+    return data.array_split(images, labels)
+
+  def accuracy(augmentation):
+    config = EvaluateConfig(judge_steps=60, judge_augmentation=augmentation)
+    return tstr.right(bars(0), bars(2), 2, config).mean()
+
+  assert accuracy('shift') == 1.0
+  assert accuracy('none') < 1.0
 
 
 @pytest.mark.parametrize('values', [[0.5, 0.75], [0.91, 0.93, 0.9, 0.915],

@@ -30,9 +30,16 @@ from tfp_lgc.errors import ArtifactError, ConfigError, LgcError
 from tfp_lgc.folding import decoder_weights
 from tfp_lgc.head import Head
 from tfp_lgc.mixture import Mixture
-from tfp_lgc.packing import pack_mixture, unpack_mixture, VECTOR_BITS
+from tfp_lgc.packing import (
+  pack_mixture,
+  pack_texture,
+  unpack_mixture,
+  unpack_texture,
+  VECTOR_BITS,
+)
 from tfp_lgc.sampler import Sampler
 from tfp_lgc.staging import check_directory, replacing
+from tfp_lgc.texture import Texture
 
 __all__ = ['Artifact', 'check_output', 'load', 'load_with_encoder',
            'write_metrics']
@@ -113,7 +120,8 @@ class Artifact:
     tensors.update(pack_mixture(mixture, codec.mixture_bits,
                                 config.mixture.covariance_rank))
     return cls(
-        dataclasses.replace(config.model, latent_size=int(kept.sum())),
+        dataclasses.replace(config.model, latent_size=int(kept.sum()),
+                            texture='none'),
         model.head.event_shape, tuple(class_names),
         tuple(int(count) for count in class_counts), mixture.num_components,
         mixture.structures, model.num_conditions, config.mixture.temperature,
@@ -126,6 +134,19 @@ class Artifact:
     return unpack_mixture(self.tensors, self.num_components, self.structures,
                           self.model.latent_size, prior)
 
+  def textured(self, noise: Texture) -> 'Artifact':
+    """The same with a texture, which is quantized."""
+    return dataclasses.replace(
+        self, model=dataclasses.replace(self.model, texture='residual'),
+        tensors={**self.tensors, **pack_texture(noise)})
+
+  @functools.cached_property
+  def texture(self) -> Optional[Texture]:
+    """What is added to drawn images, or None."""
+    if self.model.texture == 'none':
+      return None
+    return unpack_texture(self.tensors, self.image_shape[-1])
+
   @functools.cached_property
   def sampler(self) -> Sampler:
     """Decoder and mixture as TensorFlow functions."""
@@ -136,7 +157,7 @@ class Artifact:
     with np.errstate(divide='ignore'):
       log_prior = np.log(np.array(self.class_counts) / sum(self.class_counts))
     return Sampler(decoder, head, self.mixture, log_prior, self.num_conditions,
-                   self.temperature)
+                   self.temperature, self.texture)
 
   def _check_decoder(self) -> None:
     """Refuses tensors of the decoder that do not fit the header, before what
@@ -248,7 +269,7 @@ class Artifact:
         or self.num_conditions not in (0, num_classes)):
       raise ArtifactError(f'num_conditions = {self.num_conditions}')
     config_lib.replace(MixtureConfig(), temperature=self.temperature)
-    _ = self.mixture  # Refuses tensors of other shapes.
+    _ = self.mixture, self.texture  # Refuse tensors of other shapes.
 
   def save(self, directory: Path, metrics: Iterable[dict[str, Any]] = (),
            overwrite: bool = False) -> None:

@@ -94,6 +94,7 @@ class Autoencoder(tfk.Model):
     self.num_conditions = num_conditions
     self._posterior = posterior
     self._penalties = penalties or {}
+    self._image_penalties: dict[str, tuple[float, Callable]] = {}
     self._seed = seed
     self._noise_stddev = config.noise_stddev
     self._min_stddev = min_posterior_stddev
@@ -108,6 +109,19 @@ class Autoencoder(tfk.Model):
     self.decoder = networks.decoder(config, self.head, num_conditions, seed)
     self._means = {name: tfk.metrics.Mean(name)
                    for name in ('loss', 'nll', *self._penalties)}
+
+  def add_image_penalty(self, name: str, weight: float, penalty: Callable,
+                        ) -> None:
+    """Adds a term to the loss, before `compile`.
+
+    Args:
+      name: of its metric.
+      weight: of it in the loss.
+      penalty: (x, point), images in 0..1 and what stands for p(x | z) for a
+        posterior draw z, each `[B, H, W, C]` -> scalar, a mean over the batch.
+    """
+    self._image_penalties[name] = weight, penalty
+    self._means[name] = tfk.metrics.Mean(name)
 
   @property
   def metrics(self):
@@ -163,11 +177,14 @@ class Autoencoder(tfk.Model):
           tf.shape(x), tf.random.fold_in(seed, NOISE_SALT))
     posterior = self.encode(corrupted, labels, training=True)
     z = posterior.sample(seed=seed)
-    likelihood = self.decode(z, labels, training=True)
-    terms = {'nll': -tf.reduce_mean(likelihood.log_prob(x))}
+    params = self._params(z, labels, training=True)
+    terms = {'nll': -tf.reduce_mean(self.head(params).log_prob(x))}
     terms['loss'] = terms['nll']
     for name, (weight, penalty) in self._penalties.items():
       terms[name] = penalty(posterior, z, labels)
+      terms['loss'] += weight * terms[name]
+    for name, (weight, penalty) in self._image_penalties.items():
+      terms[name] = penalty(x, self.head.point_image(params))
       terms['loss'] += weight * terms[name]
     return terms
 

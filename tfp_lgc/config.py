@@ -152,6 +152,11 @@ class ModelConfig:
   min_stddev: float = setting(
       0.05, 'Floor of the learned scale of a pixel (pixels are in 0..1), for '
       'every head that learns one.', low=1e-6, high=10.0)
+  texture: str = setting(
+      'none', 'What is added to the image that stands for p(x | z) when images '
+      'are drawn: nothing, or noise like the residuals of the training images, '
+      'its scale by brightness and its correlations by distance.',
+      choices=('none', 'residual'))
   max_head_params: int = setting(
       2**18, 'A head that takes more numbers an image than this and more than '
       'four a pixel is refused.', low=1, high=2**26)
@@ -166,6 +171,10 @@ class TrainConfig:
   batch_size: int = setting(128, 'Images per step.', low=1, high=65536)
   learning_rate: float = setting(
       2e-3, 'Of Adam, at the start.', low=1e-8, high=10.0)
+  teacher_weight: float = setting(
+      0.0, 'Weight of the distance of reconstructions from images in the '
+      'features of a classifier that is trained before; nothing of it is '
+      'stored. 0: none.', low=0.0, high=1e6)
   learning_rate_schedule: str = setting(
       'cosine', 'How the learning rate falls to zero, or constant.',
       choices=('cosine', 'constant'))
@@ -227,6 +236,10 @@ class EvaluateConfig:
       'images.', low=1, high=10_000_000)
   judge_batch_size: int = setting(
       128, 'Images per step of the judge.', low=1, high=65536)
+  judge_augmentation: str = setting(
+      'none', 'What the judge sees of its training images, samples and real '
+      'ones alike: they themselves, or each shifted by up to two pixels in '
+      'either direction, anew in every step.', choices=('none', 'shift'))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,19 +1,21 @@
 """Penalties that an autoencoder adds to its negative log-likelihood.
 
 A penalty is any callable `(posterior, z, labels) -> scalar`, a mean over the
-batch; one that learns is a `tf.Module`. All see the batch of their own replica
-only.
+batch; one that learns is a `tf.Module`. One of images is a callable `(x, point)
+-> scalar` of images and what stands for p(x | z). All see the batch of their
+own replica only.
 """
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
+import tf_keras as tfk
 
 from tfp_lgc.em import Components
 
 __all__ = ['CenterLoss', 'as_penalty', 'cdf_distance', 'covariance_distance',
            'expected_cdf_distance', 'expected_covariance_distance',
-           'kl_standard_normal', 'supervised_contrastive']
+           'feature_distance', 'kl_standard_normal', 'supervised_contrastive']
 
 tfd = tfp.distributions
 
@@ -98,6 +100,33 @@ class CenterLoss(tf.Module):
     del posterior
     difference = z - tf.gather(self.centers, labels)
     return 0.5 * tf.reduce_mean(tf.reduce_sum(tf.square(difference), axis=1))
+
+
+def feature_distance(teacher: tfk.Model, x: tf.Tensor, point: tf.Tensor,
+                     ) -> tf.Tensor:
+  """How differently a classifier sees an image and its reconstruction.
+
+  The mean squared difference of each layer's features, in units of their
+  variance over the batch, plus the KL divergence of the classes, nats. After
+  J. Johnson, A. Alahi, L. Fei-Fei, Perceptual Losses for Real-Time Style
+  Transfer and Super-Resolution, ECCV 2016, equation 2; G. Hinton, O. Vinyals,
+  J. Dean, Distilling the Knowledge in a Neural Network, arXiv 1503.02531.
+
+  Args:
+    teacher: see `networks.teacher`.
+    x: images in 0..1 `[B, H, W, C]`.
+    point: the same, reconstructed.
+  """
+  logits, *wanted = teacher(x)
+  point_logits, *got = teacher(point)
+  log_odds = tf.nn.log_softmax(logits) - tf.nn.log_softmax(point_logits)
+  distance = tf.reduce_mean(
+      tf.reduce_sum(tf.nn.softmax(logits) * log_odds, axis=-1))
+  for a, b in zip(wanted, got):
+    variance = tf.reduce_mean(tf.math.reduce_variance(a, axis=0))
+    distance += tf.math.divide_no_nan(
+        tf.reduce_mean(tf.square(a - b)), variance)
+  return distance
 
 
 def _mixture_cdf(z: tf.Tensor, prior: Components) -> tf.Tensor:

@@ -10,7 +10,8 @@ from tfp_lgc.config import ModelConfig
 from tfp_lgc.head import Head
 from tfp_lgc.trunks import Layers
 
-__all__ = ['TRUNKS', 'code_size', 'decoder', 'encoder', 'judge', 'with_labels']
+__all__ = ['TRUNKS', 'code_size', 'decoder', 'encoder', 'judge', 'teacher',
+           'with_labels']
 
 TRUNKS = {'dense': trunks.dense, 'conv': trunks.conv,
           'lgc': paper_trunks.lgc, 'gmm_dae': paper_trunks.gmm_dae,
@@ -97,3 +98,26 @@ def judge(image_shape, num_classes: int, seed: int = 0) -> tfk.Model:
   x = layers.dense(trunks.flat(x), 64, 'hidden', 'relu')
   logits = layers.dense(x, num_classes, 'logits')
   return tfk.Model(inputs, logits, name='judge')
+
+
+def teacher(image_shape, num_classes: int, seed: int = 0) -> tfk.Model:
+  """A classifier whose features images are compared by in training.
+
+  Unlike the judge in all but its size: convolutions of 16, 32 and 32 filters,
+  the first two of which stride over every other pixel, a dense layer of 64,
+  all with GELU. What guided the training must not be what judges it.
+
+  Returns:
+    A model of images in 0..1 `[B, H, W, C]` -> logits `[B, classes]` and the
+    outputs of the four layers.
+  """
+  layers = Layers(seed)
+  x = inputs = tfk.Input(image_shape)
+  features = []
+  for i, (filters, size, strides) in enumerate(
+      ((16, 5, 2), (32, 3, 2), (32, 3, 1))):
+    x = layers.conv(x, filters, f'conv_{i}', 'gelu', size, strides)
+    features.append(x)
+  features.append(layers.dense(trunks.flat(x), 64, 'hidden', 'gelu'))
+  logits = layers.dense(features[-1], num_classes, 'logits')
+  return tfk.Model(inputs, [logits, *features], name='teacher')

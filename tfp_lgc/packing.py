@@ -1,10 +1,12 @@
-"""A mixture as tensors of an artifact, and back; no number is stored twice.
+"""Mixture and texture as tensors of an artifact, and back; no number is stored
+twice.
 
 `mixture/log_weights`, one after the other for all classes, or `[C, K]` where
 the classes share components; `mixture/loc` `[T, d]`, the T components of all
 rows in turn; `mixture/scale_tril` the covariances of the rows whose structure
 is full, `mixture/scale_<structure>` those of another structure, as
 `Covariance.pack` makes them. Rows of the structure prior have no tensors.
+`texture/scale` and `texture/kernel` are those of a `Texture`.
 """
 
 from typing import Optional, Sequence
@@ -16,11 +18,15 @@ from tfp_lgc.covariance import COVARIANCES
 from tfp_lgc.em import Components
 from tfp_lgc.errors import ArtifactError
 from tfp_lgc.mixture import Mixture, share, stack
+from tfp_lgc.texture import KERNEL_SIZE, NUM_NODES, Texture
 
-__all__ = ['VECTOR_BITS', 'pack_mixture', 'unpack_mixture']
+__all__ = ['VECTOR_BITS', 'pack_mixture', 'pack_texture', 'unpack_mixture',
+           'unpack_texture']
 
 # Bits of biases and log-weights: few numbers that everything depends on.
 VECTOR_BITS = 12
+# Bits of the numbers of a texture.
+TEXTURE_BITS = 8
 
 
 def _scale_name(structure: str) -> str:
@@ -93,6 +99,28 @@ def unpack_mixture(tensors: dict[str, Quantized],
       logits = _tensor(tensors, 'mixture/log_weights', [num_classes, num_max])
     return share(logits, rows[0], structures[0])
   return stack(rows, structures)
+
+
+def pack_texture(noise: Texture) -> dict[str, Quantized]:
+  """Quantizes a texture."""
+  return {f'texture/{name}': quantize(part, TEXTURE_BITS)
+          for name, part in zip(noise._fields, noise)}
+
+
+def unpack_texture(tensors: dict[str, Quantized], channels: int) -> Texture:
+  """The inverse of `pack_texture`, up to quantization.
+
+  Args:
+    tensors: of a whole artifact.
+    channels: C.
+
+  Raises:
+    ArtifactError: if the tensors do not have the shapes that follow.
+  """
+  return Texture(
+      _tensor(tensors, 'texture/scale', [NUM_NODES, channels]),
+      _tensor(tensors, 'texture/kernel',
+              [KERNEL_SIZE, KERNEL_SIZE, channels, channels]))
 
 
 def _unpack_rows(tensors: dict[str, Quantized], counts: Sequence[int],

@@ -10,15 +10,18 @@ import numpy as np
 import tf_keras as tfk
 
 from tfp_lgc import config as config_lib
-from tfp_lgc import data, latent, sources, train
+from tfp_lgc import data, latent, sources, texture, train
 from tfp_lgc.artifact import Artifact
 from tfp_lgc.autoencoder import Autoencoder
 from tfp_lgc.config import Config
-from tfp_lgc.data import Source
+from tfp_lgc.data import Source, Split
 from tfp_lgc.errors import DataError
 from tfp_lgc.progress import Progress
 
 __all__ = ['Fitted', 'compress', 'fit', 'open_source', 'raw_sizes']
+
+# The numbers of a texture are few: so many images tell them well.
+TEXTURE_NUM_IMAGES = 10_000
 
 
 def compress(dataset, config: Optional[Config] = None, *,
@@ -100,6 +103,9 @@ def fit(source: Source, config: Config, progress: Progress,
     counts = np.bincount(labels, minlength=num_classes)
     artifact = Artifact.pack(model, mixture, source.class_names, counts, config,
                              kept, encoded.mean.mean(axis=0))
+    if config.model.texture == 'residual':
+      artifact = artifact.textured(texture.fit(
+          *_with_decoded(source.train, artifact, latents)))
   return Fitted(artifact, model, latents, labels, kept)
 
 
@@ -116,6 +122,31 @@ def open_source(dataset, config: Config, test=None) -> Source:
     return sources.load(config.data)
   raise DataError(f'dataset: got {type(dataset).__name__}; must be a name or '
                   'path, (images, labels), or a Source')
+
+
+def _with_decoded(split: Split, artifact: Artifact, latents: np.ndarray,
+                  ) -> tuple[np.ndarray, np.ndarray]:
+  """Images from all of a split, and what the artifact decodes for them.
+
+  Args:
+    split: N images.
+    artifact: whose decoder it is.
+    latents: `[N, d]` of the images, in their order.
+
+  Returns:
+    Two uint8 `[n, H, W, C]`, n at most `TEXTURE_NUM_IMAGES`.
+  """
+  every = -(-split.num_examples // TEXTURE_NUM_IMAGES)
+  images, decoded, first = [], [], 0
+  for batch, labels in split.batches(1000).as_numpy_iterator():
+    some = np.arange(-first % every, len(batch), every)
+    inputs = [latents[first + some]]
+    if artifact.num_conditions:
+      inputs.append(labels[some])
+    images.append(batch[some])
+    decoded.append(artifact.sampler.decode(*inputs)['image'].numpy())
+    first += len(batch)
+  return np.concatenate(images), np.concatenate(decoded)
 
 
 class _TrainProgress(tfk.callbacks.Callback):

@@ -16,15 +16,18 @@ from typing import Optional
 import tensorflow as tf
 import tf_keras as tfk
 
-from tfp_lgc import networks
+from tfp_lgc import networks, texture
 from tfp_lgc.head import Head
 from tfp_lgc.mixture import Mixture
+from tfp_lgc.texture import Texture
 
 __all__ = ['BLOCK_SIZE', 'Sampler']
 
 BLOCK_SIZE = 256
 # What makes of the seed of latents one of the noise of pixels.
 NOISE_SALT = 1
+# The same, of one of texture.
+TEXTURE_SALT = 2
 
 _N = tf.TensorSpec([], tf.int32, 'n')
 _SEED = tf.TensorSpec([2], tf.int32, 'seed')
@@ -46,7 +49,8 @@ class Sampler(tf.Module):
   """
 
   def __init__(self, decoder: tfk.Model, head: Head, mixture: Mixture,
-               log_prior, num_conditions: int = 0, temperature: float = 1.0):
+               log_prior, num_conditions: int = 0, temperature: float = 1.0,
+               noise: Optional[Texture] = None):
     """Holds the parameters as variables.
 
     Args:
@@ -57,6 +61,7 @@ class Sampler(tf.Module):
       log_prior: `[C]`, log-probability of each class.
       num_conditions: classes that the decoder is told; 0 if it is told none.
       temperature: what covariances are multiplied by.
+      noise: what is added to the images of the `sample...` functions, or None.
     """
     super().__init__(name='sampler')
     # Not the Keras model itself: its metadata would outweigh its weights.
@@ -67,6 +72,9 @@ class Sampler(tf.Module):
                                   name='scale_tril')
     self.log_prior = tf.Variable(tf.cast(log_prior, tf.float32),
                                  trainable=False, name='log_prior')
+    self.texture = [] if noise is None else [
+        tf.Variable(part, trainable=False, name=name)
+        for name, part in zip(noise._fields, noise)]
     self._num_conditions = num_conditions
     self._noise_scale = math.sqrt(temperature)
     self._decode = lambda z: decoder(z, training=False)
@@ -76,8 +84,8 @@ class Sampler(tf.Module):
   @functools.cached_property  # One, or its functions would be traced again.
   def stochastic(self) -> 'Sampler':
     """The same with the same variables, but whose `sample...` functions draw
-    images from the head, where this takes the point image. Labels and latents
-    are the same."""
+    images from the head, where this takes the point image and adds the
+    texture. Labels and latents are the same."""
     other = copy.copy(self)
     other._is_stochastic = True
     return other
@@ -91,8 +99,16 @@ class Sampler(tf.Module):
               seed: Optional[tf.Tensor] = None) -> tf.Tensor:
     """uint8 `[B, H, W, C]` of latents `[B, d]`; with a seed, draws."""
     params = self.params(z, labels)
-    images = (self.head.point_image(params) if seed is None
-              else self.head.draw_image(params, seed))
+    if seed is not None and self._is_stochastic:
+      images = self.head.draw_image(
+          params, tf.random.fold_in(seed, NOISE_SALT, 'philox'))
+    else:
+      images = self.head.point_image(params)
+    if seed is not None and self.texture and not self._is_stochastic:
+      scale, kernel = self.texture
+      images = texture.with_noise(
+          images, scale, kernel,
+          tf.random.fold_in(seed, TEXTURE_SALT, 'philox'))
     return tf.cast(tf.round(255.0 * images), tf.uint8)
 
   def _latents(self, labels: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
@@ -120,9 +136,7 @@ class Sampler(tf.Module):
           self.log_prior[tf.newaxis], BLOCK_SIZE, seeds[2], tf.int32,
           'philox')[0]
     z = self._latents(labels, seeds)
-    noise = (tf.random.fold_in(seeds[1], NOISE_SALT, 'philox')
-             if self._is_stochastic else None)
-    return {'image': self._images(z, labels, noise), 'label': labels,
+    return {'image': self._images(z, labels, seeds[1]), 'label': labels,
             'latent': z}
 
   def _blocks(self, positions: tf.Tensor, seed: tf.Tensor, labels=None):
@@ -176,7 +190,7 @@ class Sampler(tf.Module):
   @tf.function
   def decode(self, latent, label=None):
     """Images, uint8 `[n, H, W, C]`, of latents, float32 `[n, d]`, and of
-    labels, int32 `[n]`, if the decoder is told them."""
+    labels, int32 `[n]`, if the decoder is told them; nothing is added."""
     return {'image': self._images(latent, label)}
 
   @tf.function
@@ -223,7 +237,7 @@ class Sampler(tf.Module):
     # A plain holder of the variables: the module's other functions stay out.
     holder = tf.Module(name='artifact')
     holder.parameters = [self.weights, self.logits, self.loc, self.scale_tril,
-                         self.log_prior]
+                         self.log_prior, self.texture]
     tf.saved_model.save(holder, path, signatures)
 
 

@@ -1,12 +1,13 @@
 """Fitting an autoencoder to a split."""
 
+import functools
 import math
 from typing import Optional
 
 import numpy as np
 import tf_keras as tfk
 
-from tfp_lgc import models
+from tfp_lgc import classifier, losses, models, networks
 from tfp_lgc.autoencoder import Autoencoder
 from tfp_lgc.config import Config, TrainConfig
 from tfp_lgc.data import Split
@@ -19,6 +20,8 @@ DEFAULT_STEPS = 8000
 MAX_ROUNDS = 40
 # Steps that TensorFlow makes between two returns to Python.
 STEPS_PER_EXECUTION = 50
+# Steps in which a teacher is trained.
+TEACHER_STEPS = 1500
 
 
 def schedule(config: TrainConfig, num_examples: int) -> tuple[int, int]:
@@ -41,6 +44,15 @@ class _StopIfNotFinite(tfk.callbacks.Callback):
       self.model.stop_training = True
 
 
+def _teacher(config: Config, split: Split, num_classes: int) -> tfk.Model:
+  """A trained `networks.teacher`."""
+  teacher = networks.teacher(split.image_shape, num_classes, config.seed)
+  logits = tfk.Model(teacher.inputs, teacher.outputs[0])
+  classifier.fit(logits, split, TEACHER_STEPS, config.train.batch_size,
+                 config.seed)
+  return teacher
+
+
 def fit(config: Config, split: Split, num_classes: int,
         callbacks: Optional[list[tfk.callbacks.Callback]] = None,
         ) -> Autoencoder:
@@ -60,6 +72,11 @@ def fit(config: Config, split: Split, num_classes: int,
     FloatingPointError: if the loss is no longer finite.
   """
   model = models.build(config, split.image_shape, num_classes)
+  if config.train.teacher_weight:
+    teacher = _teacher(config, split, num_classes)
+    # No attribute of the model, which would train it.
+    model.add_image_penalty('teacher', config.train.teacher_weight,
+                            functools.partial(losses.feature_distance, teacher))
   rounds, steps = schedule(config.train, split.num_examples)
   learning_rate = config.train.learning_rate
   if config.train.learning_rate_schedule == 'cosine':

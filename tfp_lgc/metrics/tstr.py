@@ -12,14 +12,16 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as tfk
 
-from tfp_lgc import networks
-from tfp_lgc.autoencoder import to_unit
+from tfp_lgc import classifier, networks
 from tfp_lgc.config import EvaluateConfig
 from tfp_lgc.data import Split
 
-__all__ = ['right', 'summarize', 'train_judge']
+__all__ = ['right', 'shifted', 'summarize', 'train_judge']
 
-LEARNING_RATE = 2e-3
+# The farthest that `judge_augmentation=shift` moves an image.
+MAX_SHIFT = 2
+# What the judge's seed is mixed with for the shifts of its images.
+SHIFT_SALT = 4
 
 
 def train_judge(train: Split, num_classes: int, config: EvaluateConfig,
@@ -29,22 +31,39 @@ def train_judge(train: Split, num_classes: int, config: EvaluateConfig,
   Args:
     train: samples, or real images for the ceiling.
     num_classes: C.
-    config: steps and batch size, the same for whatever is compared.
-    seed: of initial weights and of the order of images.
+    config: steps, batch size and augmentation, the same for whatever is
+      compared.
+    seed: of initial weights, of the order of images and of their shifts.
 
   Returns:
     A model of images in 0..1 `[B, H, W, C]`, see `networks.judge`.
   """
   judge = networks.judge(train.image_shape, num_classes, seed)
-  schedule = tfk.optimizers.schedules.CosineDecay(LEARNING_RATE,
-                                                  config.judge_steps)
-  judge.compile(tfk.optimizers.Adam(schedule),
-                tfk.losses.SparseCategoricalCrossentropy(from_logits=True),
-                steps_per_execution=min(config.judge_steps, 50))
-  batches = train.batches(config.judge_batch_size, seed=seed)
-  judge.fit(batches.map(_scaled, tf.data.AUTOTUNE),
-            steps_per_epoch=config.judge_steps, verbose=0)
+  augment = None
+  if config.judge_augmentation == 'shift':
+    def augment(images, step):
+      return shifted(images, tf.random.fold_in([seed, SHIFT_SALT], step))
+  classifier.fit(judge, train, config.judge_steps, config.judge_batch_size,
+                 seed, augment)
   return judge
+
+
+def shifted(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+  """Each image moved by its own -2 to 2 pixels down and to the right; what
+  moves in is 0, what moves out is lost.
+
+  Args:
+    images: `[B, H, W, C]`.
+    seed: int32 `[2]`.
+  """
+  num_images, height, width, _ = tf.unstack(tf.shape(images))
+  first = tf.random.stateless_uniform([num_images, 2], seed, 0,
+                                      2 * MAX_SHIFT + 1, tf.int32)
+  margin = [MAX_SHIFT, MAX_SHIFT]
+  padded = tf.pad(images, [[0, 0], margin, margin, [0, 0]])
+  rows = tf.gather(padded, first[:, :1] + tf.range(height), axis=1,
+                   batch_dims=1)
+  return tf.gather(rows, first[:, 1:] + tf.range(width), axis=2, batch_dims=1)
 
 
 def right(train: Split, test: Split, num_classes: int, config: EvaluateConfig,
@@ -63,13 +82,9 @@ def right(train: Split, test: Split, num_classes: int, config: EvaluateConfig,
   """
   judge = train_judge(train, num_classes, config, seed)
   batches = test.batches(1000)
-  logits = judge.predict(batches.map(_scaled), verbose=0)
+  logits = judge.predict(batches.map(classifier.scaled), verbose=0)
   labels = np.concatenate([labels for _, labels in batches])
   return logits.argmax(axis=1) == labels
-
-
-def _scaled(images: tf.Tensor, labels: tf.Tensor):
-  return to_unit(images), labels
 
 
 def summarize(values: Sequence[float]) -> dict[str, Any]:
