@@ -1,7 +1,7 @@
 """The entropy code against entropy, Fractions, and bytes that it did not make."""
 
-from fractions import Fraction
 import tracemalloc
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -80,10 +80,43 @@ def test_symbols_come_back(size, bits):
           ans.decode(code, other, bits)
 
 
-def test_bytes_known_by_heart():
-  """What other readers may check themselves by; changes with the format."""
-  symbols = np.array([1, 2, 3, 3, 3, 3, 2, 1] * 4)
-  assert ans.encode(symbols, 2).hex() == '0dbe6ff96ffc7bf390'
+def _after_the_page(code, size, bits):
+  """The decoder that BUILD.md describes, in Python's own integers."""
+  def frequencies(counts, whole=2**16, depth=0):
+    if len(counts) == 1:
+      return [whole]
+    half = len(counts) // 2
+    n, m = sum(counts[:half]), sum(counts[half:])
+    least = max(1, 2**8 >> bits) * half
+    left = whole * (2 * n + 2**depth) // (2 * n + 2**depth + 2 * m + 2**depth)
+    left = min(max(left, least), whole - least)
+    return (frequencies(counts[:half], left, depth + 1)
+            + frequencies(counts[half:], whole - left, depth + 1))
+
+  x, last, symbols = 0, None, []
+  for i in range(size):
+    if last is None or i == last + max(16, last // 8):
+      last = i
+      f = frequencies([symbols.count(s) for s in range(2**bits)])
+    while x < 2**23 and code:
+      x, code = 256 * x + code[0], code[1:]
+    s, c = 0, 0
+    while not c <= x % 2**16 < c + f[s]:
+      s, c = s + 1, c + f[s]
+    x = f[s] * (x // 2**16) + x % 2**16 - c
+    symbols.append(s)
+  assert x == 0 and not code
+  return symbols
+
+
+@pytest.mark.parametrize('bits', BITS)
+@pytest.mark.parametrize('size', [1, 16, 17, 400])
+def test_the_page_describes_the_code(size, bits):
+  rng = np.random.default_rng(size)
+  for symbols in (rng.integers(1, 2**bits, size),
+                  rng.binomial(2**bits - 2, 0.3, size) + 1):
+    assert _after_the_page(ans.encode(symbols, bits), size,
+                           bits) == symbols.tolist()
 
 
 def test_zero_is_no_symbol():

@@ -32,7 +32,8 @@ BIN = pathlib.Path(__file__).parent.parent / 'bin'
 COMMANDS = {'benchmark': benchmark, 'compress': compress,
             'evaluate': evaluate, 'sample': sample}
 
-KEYS = ['model', 'dataset', 'num_bytes', 'saved_model_num_bytes',
+KEYS = ['model', 'dataset', 'num_bytes', 'num_bytes_by_part',
+        'bits_per_class', 'saved_model_num_bytes',
         'raw_num_bytes', 'gzip_num_bytes', 'reduction_percent',
         'compression_ratio', 'num_components', 'seconds', 'seed']
 JUDGED_KEYS = ['published_index', 'tstr_accuracy', 'real_accuracy']

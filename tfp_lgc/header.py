@@ -80,8 +80,10 @@ class Header:
               'num_conditions': 0, 'temperature': 1.0, **header}
     if not all(isinstance(header[key], list) for key in _TUPLES):
       raise ArtifactError(f'{", ".join(_TUPLES)} must be lists')
-    model = config_lib.replace(ModelConfig(),
-                               **{**_EARLIER, **header['model']})
+    settings = {**_EARLIER, **header['model']}
+    if missing := set(DRAWING) - set(settings):
+      raise ArtifactError(f'model has no {", ".join(sorted(missing))}')
+    model = config_lib.replace(ModelConfig(), **settings)
     return {'model': for_drawing(model),
             **{key: tuple(header[key]) for key in _TUPLES},
             **{key: header[key] for key in _SCALARS}}
