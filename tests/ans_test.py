@@ -1,4 +1,4 @@
-"""The entropy code against entropy, Fractions, and bytes that it did not make."""
+"""The entropy code against entropy, the page about it, and bad bytes."""
 
 import tracemalloc
 from fractions import Fraction

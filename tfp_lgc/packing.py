@@ -118,7 +118,7 @@ def _unpack_rows(tensors: dict[str, Quantized], counts: Sequence[int],
   loc = _tensor(tensors, 'mixture/loc', [total, latent_size])
   num_packed = [1 if structure == 'tied' else count
                 for count, structure in zip(counts, structures)]
-  packed = {structure: _packed(tensors, structure, sum(
+  packed = {structure: _packed(tensors, structure, latent_size, sum(
       n for n, its in zip(num_packed, structures) if its == structure))
             for structure in set(structures)}
   rows = []
@@ -132,13 +132,14 @@ def _unpack_rows(tensors: dict[str, Quantized], counts: Sequence[int],
   return rows
 
 
-def _packed(tensors: dict[str, Quantized], structure: str, num_rows: int,
-            ) -> np.ndarray:
+def _packed(tensors: dict[str, Quantized], structure: str, latent_size: int,
+            num_rows: int) -> np.ndarray:
   """What the structure's `unpack` takes, of all its rows."""
   old = _CHOLESKY.get(structure)
   names = [old] if old in tensors else _scale_names(structure)
-  return np.concatenate([_tensor(tensors, name, [num_rows, None])
-                         for name in names], axis=1)
+  widths = [latent_size, None] if len(names) > 1 else [None]
+  return np.concatenate([_tensor(tensors, name, [num_rows, width])
+                         for name, width in zip(names, widths)], axis=1)
 
 
 def _unpack_scale(packed: np.ndarray, structure: str, unpack: Callable,
