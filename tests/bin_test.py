@@ -39,7 +39,8 @@ BIN = pathlib.Path(__file__).parent.parent / 'bin'
 COMMANDS = {'benchmark': benchmark, 'compress': compress,
             'evaluate': evaluate, 'report': report, 'sample': sample}
 
-KEYS = ['model', 'dataset', 'num_bytes', 'saved_model_num_bytes',
+KEYS = ['model', 'dataset', 'num_bytes', 'num_bytes_by_part',
+        'bits_per_class', 'saved_model_num_bytes',
         'raw_num_bytes', 'gzip_num_bytes', 'reduction_percent',
         'compression_ratio', 'num_components', 'seconds', 'seed']
 JUDGED_KEYS = ['published_index', 'tstr_accuracy', 'real_accuracy']
@@ -115,6 +116,12 @@ def test_the_last_line_is_the_documented_summary(summary):
 def test_sizes_are_those_on_the_disk(compressed, summary, tmp_path):
   directory = compressed[0] / 'lgc_artifact'
   assert summary['num_bytes'] == (directory / 'artifact.lgc').stat().st_size
+  parts = summary['num_bytes_by_part']
+  assert set(parts) == {'decoder', 'mixture', 'labels', 'header'}
+  assert min(parts.values()) > 0
+  assert sum(parts.values()) == summary['num_bytes']
+  # Of ten classes.
+  assert summary['bits_per_class'] == pytest.approx(0.8 * summary['num_bytes'])
   archive = shutil.make_archive(str(tmp_path / 'x'), 'gztar', directory,
                                 'saved_model')
   assert summary['saved_model_num_bytes'] == pytest.approx(

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import pathlib
+import re
 import struct
 import zlib
 
@@ -10,17 +12,34 @@ import pytest
 
 import tfp_lgc
 
+MAGIC = b'\x89LGC\r\n\x1a\n'
+
 
 @pytest.fixture(scope='session')
-def lgc_file():
+def dictionary():
+  """What a header refers to, from the page that describes the format."""
+  page = pathlib.Path(__file__).parent.parent / 'BUILD.md'
+  section = page.read_text().split('## The container format')[1]
+  [text] = re.findall(r'```text\n(.*?)```', section, re.DOTALL)
+  return text.replace('\n', '').encode()
+
+
+@pytest.fixture(scope='session')
+def lgc_file(dictionary):
   """A function that makes a file with a right checksum out of anything."""
   def make(header, payload=b'', version=1, text=None, packed=None,
            packed_size=None, text_size=None):
     if text is None:
       text = json.dumps(header).encode()
+    if version > 2:
+      if packed is None:
+        packer = zlib.compressobj(wbits=-15, zdict=dictionary)
+        packed = packer.compress(text) + packer.flush()
+      body = MAGIC + struct.pack('<H', version) + packed + payload
+      return body + hashlib.sha256(body).digest()
     if packed is None:
       packed = zlib.compress(text)
-    body = b'\x89LGC\r\n\x1a\n' + struct.pack(
+    body = MAGIC + struct.pack(
         '<HII', version, len(packed) if packed_size is None else packed_size,
         len(text) if text_size is None else text_size) + packed + payload
     return body + hashlib.sha256(body).digest()

@@ -47,15 +47,18 @@ def test_what_is_read_is_written():
   assert container.dumps(*container.loads(content)) == content
 
 
-def test_a_file_made_by_hand_has_the_values_it_says(lgc_file):
-  # 0.5 and 1.5 as bfloat16, then 1, -7 / 0, 7 / -1, 2 in 4 bits.
-  kernel = struct.pack('<HH', 0x3F00, 0x3FC0) + bytes([0x91, 0x8F, 0x7A])
-  # 2^-10 as bfloat16, then 3, -300 in 12 bits: 2051, 1748.
-  bias = struct.pack('<H', 0x3A80) + bytes([0x80, 0x36, 0xD4])
-  content = lgc_file(
-      {'model': 1, 'tensors': [['kernel', [3, 2], 4, 2, 'packed', 3],
-                               ['bias', [2], 12, 1, 'packed', 3]]},
-      kernel + bias)
+# 0.5 and 1.5 as bfloat16, then 1, -7 / 0, 7 / -1, 2 in 4 bits.
+_KERNEL = struct.pack('<HH', 0x3F00, 0x3FC0) + bytes([0x91, 0x8F, 0x7A])
+# 2^-10 as bfloat16, then 3, -300 in 12 bits: 2051, 1748.
+_BIAS = struct.pack('<H', 0x3A80) + bytes([0x80, 0x36, 0xD4])
+_ENTRIES_BY_HAND = [['kernel', [3, 2], 4, 2, 'packed', 3],
+                    ['bias', [2], 12, 1, 'packed', 3]]
+
+
+@pytest.mark.parametrize('version', [1, 2, 3])
+def test_a_file_made_by_hand_has_the_values_it_says(version, lgc_file):
+  content = lgc_file({'model': 1, 'tensors': _ENTRIES_BY_HAND},
+                     _KERNEL + _BIAS, version)
   header, tensors = container.loads(content)
   assert header == {'model': 1}
   np.testing.assert_array_equal(
@@ -65,27 +68,56 @@ def test_a_file_made_by_hand_has_the_values_it_says(lgc_file):
                                 np.float32([3 / 1024, -300 / 1024]))
 
 
-def test_what_is_written_has_the_layout_described():
+def _unpacked(content, dictionary):
+  """Header as text, and payload, of a file of version 3."""
+  unpacker = zlib.decompressobj(-15, dictionary)
+  text = unpacker.decompress(content[10:-32]) + unpacker.flush()
+  return text, unpacker.unused_data
+
+
+def test_what_is_written_has_the_layout_described(dictionary):
   content = container.dumps(HEADER, _tensors())
-  version, packed_size, text_size = struct.unpack('<HII', content[8:18])
-  assert (content[:8], version) == (b'\x89LGC\r\n\x1a\n', 2)
-  text = zlib.decompress(content[18:18 + packed_size])
-  assert len(text) == text_size
-  header = json.loads(text)
-  start = 18 + packed_size
+  version, = struct.unpack('<H', content[8:10])
+  assert (content[:8], version) == (b'\x89LGC\r\n\x1a\n', 3)
+  text, payload = _unpacked(content, dictionary)
+  header, start = json.loads(text), 0
   for name, shape, bits, num_steps, which, length in header['tensors']:
     expected = _tensors()[name]
     assert (tuple(shape), bits) == (expected.values.shape, expected.bits)
-    halves = struct.unpack_from(f'<{num_steps}H', content, start)
+    halves = struct.unpack_from(f'<{num_steps}H', payload, start)
     steps = struct.unpack(f'<{num_steps}f', b''.join(
         b'\0\0' + struct.pack('<H', half) for half in halves))
     np.testing.assert_array_equal(np.float32(steps), expected.steps)
     start += 2 * num_steps
     np.testing.assert_array_equal(
-        codec.CODECS[which].decode(content[start:start + length], tuple(shape),
+        codec.CODECS[which].decode(payload[start:start + length], tuple(shape),
                                    bits), expected.values)
     start += length
-  assert start + 32 == len(content)
+  assert start == len(payload)
+
+
+def test_the_dictionary_is_on_the_page(dictionary):
+  assert container.DICTIONARY == dictionary
+
+
+def test_what_is_read_from_an_old_file_is_written_as_a_new_one(lgc_file):
+  content = lgc_file({'tensors': _ENTRIES_BY_HAND}, _KERNEL + _BIAS, 2)
+  again = container.dumps(*container.loads(content))
+  assert again[8:10] == b'\3\0'
+  _same(container.loads(again)[1], container.loads(content)[1])
+
+
+def test_sizes_are_those_of_the_parts(dictionary):
+  content = container.dumps(HEADER, _tensors())
+  sizes, num_bytes = container.sizes(content, ['class_names'])
+  assert list(sizes) == list(_tensors())
+  _, payload = _unpacked(content, dictionary)
+  assert sum(sizes.values()) == len(payload)
+  without = {key: value for key, value in HEADER.items()
+             if key != 'class_names'}
+  # Nothing else differs.
+  assert num_bytes == len(content) - len(container.dumps(without, _tensors()))
+  assert container.sizes(content)[1] == 0
 
 
 def test_every_accident_is_found():
@@ -103,7 +135,7 @@ def test_another_kind_of_file_is_named_so():
     container.loads(b'PK\3\4' + bytes(100), 'x.lgc')
 
 
-@pytest.mark.parametrize('version', [3, 65535])
+@pytest.mark.parametrize('version', [4, 65535])
 def test_a_newer_version_is_named_so(version, lgc_file):
   content = lgc_file({'tensors': []}, version=version)
   # Also where the rest of the file is not as of today, checksum and all.
@@ -129,10 +161,11 @@ TEXTS = {
 }
 
 
+@pytest.mark.parametrize('version', [2, 3])
 @pytest.mark.parametrize('text', TEXTS.values(), ids=TEXTS)
-def test_a_header_that_is_none_is_refused(text, lgc_file):
+def test_a_header_that_is_none_is_refused(text, version, lgc_file):
   with pytest.raises(ArtifactError, match='header'):
-    container.loads(lgc_file(None, text=text))
+    container.loads(lgc_file(None, version=version, text=text))
 
 
 _TEXT = b'{"tensors":[]}'
@@ -156,6 +189,33 @@ def test_a_header_is_packed_exactly(parts, lgc_file):
   assert container.loads(lgc_file(None, text=_TEXT)) == ({}, {})
   with pytest.raises(ArtifactError):
     container.loads(lgc_file(None, **{'text': _TEXT, **parts}))
+
+
+_SHORT = zlib.compressobj(wbits=-15)
+_SHORT = _SHORT.compress(_TEXT) + _SHORT.flush()
+
+
+@pytest.mark.parametrize('packed', [
+    b'', b'no deflate at all', _SHORT[:-1], _SHORT[:-5], _SHORT + b'hidden',
+    zlib.compress(_TEXT)])
+def test_a_deflated_header_has_an_end(packed, lgc_file):
+  good = lgc_file(None, version=3, packed=_SHORT)
+  assert container.loads(good) == ({}, {})
+  with pytest.raises(ArtifactError):
+    container.loads(lgc_file(None, version=3, packed=packed))
+
+
+def test_a_deflated_bomb_takes_no_more_memory_than_a_header_may(lgc_file):
+  content = lgc_file(None, version=3, text=b' ' * 2**28)
+  assert len(content) < 2**19
+  tracemalloc.start()
+  try:
+    with pytest.raises(ArtifactError):
+      container.loads(content)
+    _, peak = tracemalloc.get_traced_memory()
+  finally:
+    tracemalloc.stop()
+  assert peak < 2**26
 
 
 @pytest.mark.parametrize('announced', [100, 2**26])
@@ -193,11 +253,12 @@ _ENTRIES.update({
 PAYLOAD = struct.pack('<HHH', 0x3F80, 0x3F80, 0x3F80) + b'\x88\x88\x88'
 
 
+@pytest.mark.parametrize('version', [2, 3])
 @pytest.mark.parametrize('entry', _ENTRIES.values(), ids=_ENTRIES)
-def test_a_tensor_that_is_badly_described_is_refused(entry, lgc_file):
-  assert container.loads(lgc_file({'tensors': [GOOD]}, PAYLOAD))
+def test_a_tensor_that_is_badly_described_is_refused(entry, version, lgc_file):
+  assert container.loads(lgc_file({'tensors': [GOOD]}, PAYLOAD, version))
   with pytest.raises(ArtifactError):
-    container.loads(lgc_file({'tensors': [entry]}, PAYLOAD))
+    container.loads(lgc_file({'tensors': [entry]}, PAYLOAD, version))
 
 
 def test_true_is_not_one_nor_is_a_float(lgc_file):
@@ -213,8 +274,9 @@ def test_true_is_not_one_nor_is_a_float(lgc_file):
 @pytest.mark.parametrize('payload', [
     b'', PAYLOAD[:-1], PAYLOAD + b'\0', PAYLOAD * 2])
 def test_tensors_fill_the_file_exactly(payload, lgc_file):
-  with pytest.raises(ArtifactError):
-    container.loads(lgc_file({'tensors': [GOOD]}, payload))
+  for version in (2, 3):
+    with pytest.raises(ArtifactError):
+      container.loads(lgc_file({'tensors': [GOOD]}, payload, version))
 
 
 @pytest.mark.parametrize('step, position', itertools.product(
@@ -268,20 +330,19 @@ def test_no_number_in_a_large_shape_is_read_or_refused(which, rank, lgc_file):
   assert tensors['x'].values.shape == tuple(shape)
 
 
-def test_any_tampering_with_a_good_checksum_ends_in_an_artifact_error(lgc_file):
+def test_any_tampering_with_a_good_checksum_ends_in_an_artifact_error(
+    lgc_file, dictionary):
   """Whoever makes files can make checksums; other errors must not get out."""
-  content = container.dumps(HEADER, _tensors())
-  packed_size, = struct.unpack_from('<I', content, 10)
-  text = zlib.decompress(content[18:18 + packed_size])
-  payload = content[18 + packed_size:-32]
+  text, payload = _unpacked(container.dumps(HEADER, _tensors()), dictionary)
   rng = np.random.default_rng(0)
   num_refused = 0
-  for _ in range(1000):
+  for i in range(1000):
     parts = [bytearray(text), bytearray(payload)]
     part = parts[rng.integers(2)]
     part[rng.integers(len(part))] = rng.integers(256)
     try:
-      container.loads(lgc_file(None, bytes(parts[1]), text=bytes(parts[0])))
+      container.loads(lgc_file(None, bytes(parts[1]), 2 + i % 2,
+                               text=bytes(parts[0])))
     except ArtifactError:
       num_refused += 1
   assert num_refused > 100

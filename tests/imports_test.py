@@ -20,6 +20,7 @@ PACKAGE = ROOT / 'tfp_lgc'
 
 # What a module imports from its own level. All other imports go down.
 SAME_LEVEL = {
+    'ans': {'errors'},
     'artifact': {'encoder'},
     'baselines/__init__': {'baselines/subset'},
     'benchmarks/__init__': {'benchmarks/augment', 'benchmarks/em',
@@ -27,7 +28,7 @@ SAME_LEVEL = {
                             'benchmarks/heads', 'benchmarks/latents',
                             'benchmarks/papers', 'benchmarks/throughput'},
     'benchmarks/gmm_dae_loss': {'benchmarks/ablation'},
-    'codec': {'errors'},
+    'codec': {'ans', 'errors'},
     'commands/benchmark': {'commands/run'},
     'commands/compress': {'commands/run'},
     'commands/evaluate': {'commands/run'},

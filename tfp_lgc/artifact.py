@@ -18,24 +18,22 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as tfk
 
-from tfp_lgc import config as config_lib
 from tfp_lgc import container, flow, heads, models, networks
 from tfp_lgc.autoencoder import Autoencoder
 from tfp_lgc.codec import dequantize, quantize, Quantized
-from tfp_lgc.config import CodecConfig, Config, MixtureConfig, ModelConfig
-from tfp_lgc.container import MAX_ELEMENTS
-from tfp_lgc.covariance import COVARIANCES
+from tfp_lgc.config import CodecConfig, Config
 from tfp_lgc.encoder import Encoder, ENCODER_NAME, load_encoder
 from tfp_lgc.errors import ArtifactError, ConfigError, LgcError
 from tfp_lgc.folding import decoder_weights
 from tfp_lgc.head import Head
+from tfp_lgc.header import for_drawing, Header, LABELS
 from tfp_lgc.mixture import Mixture
 from tfp_lgc.packing import (
   pack_mixture,
   pack_texture,
   unpack_mixture,
   unpack_texture,
-  VECTOR_BITS,
+  vector_bits,
 )
 from tfp_lgc.sampler import Sampler
 from tfp_lgc.staging import check_directory, replacing
@@ -48,15 +46,11 @@ LGC_NAME = 'artifact.lgc'
 SAVED_MODEL_NAME = 'saved_model'
 METRICS_NAME = 'metrics.jsonl'
 
-_HEADER_TUPLES = ('image_shape', 'class_names', 'class_counts',
-                  'num_components', 'structures')
-_HEADER_SCALARS = ('num_conditions', 'temperature')
-
 Path = Union[str, os.PathLike]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)  # Arrays have no one truth.
-class Artifact:
+class Artifact(Header):
   """A compressed data set.
 
   ```python
@@ -65,26 +59,11 @@ class Artifact:
   ```
 
   Attributes:
-    model: settings that the decoder is rebuilt from.
-    image_shape: `(H, W, C)`.
-    class_names: one string a class.
-    class_counts: training images of each class.
-    num_components: of each class' mixture.
-    structures: of the covariances of each row of components, see `Mixture`.
-    num_conditions: classes that the decoder is told; 0 if it is told none.
-    temperature: what covariances are multiplied by when latents are drawn.
-    tensors: name -> quantized tensor, see `pack`.
+    tensors: name -> quantized tensor, see `pack`; the others are those of
+      `Header`.
     encoder: of the run that made it, if it is at hand; not a part of the files
       that are sent.
   """
-  model: ModelConfig
-  image_shape: tuple[int, int, int]
-  class_names: tuple[str, ...]
-  class_counts: tuple[int, ...]
-  num_components: tuple[int, ...]
-  structures: tuple[str, ...]
-  num_conditions: int
-  temperature: float
   tensors: dict[str, Quantized]
   encoder: Optional[Encoder] = None
 
@@ -114,14 +93,15 @@ class Artifact:
     weights = {f'decoder/{name}': value for name, value in weights.items()}
     weights.update((f'head/{name}', variable.numpy())
                    for name, variable in model.head.weights.items())
-    tensors = {name: quantize(
-        value, codec.decoder_bits if value.ndim > 1 else VECTOR_BITS)
+    bits = codec.decoder_bits
+    tensors = {name: quantize(value, bits if value.ndim > 1
+                              else vector_bits(bits))
                for name, value in weights.items()}
     tensors.update(pack_mixture(mixture, codec.mixture_bits,
                                 config.mixture.covariance_rank))
     return cls(
-        dataclasses.replace(config.model, latent_size=int(kept.sum()),
-                            texture='none'),
+        dataclasses.replace(for_drawing(config.model),
+                            latent_size=int(kept.sum())),
         model.head.event_shape, tuple(class_names),
         tuple(int(count) for count in class_counts), mixture.num_components,
         mixture.structures, model.num_conditions, config.mixture.temperature,
@@ -137,13 +117,12 @@ class Artifact:
   def textured(self, noise: Texture) -> 'Artifact':
     """The same with a texture, which is quantized."""
     return dataclasses.replace(
-        self, model=dataclasses.replace(self.model, texture='residual'),
-        tensors={**self.tensors, **pack_texture(noise)})
+        self, tensors={**self.tensors, **pack_texture(noise)})
 
   @functools.cached_property
   def texture(self) -> Optional[Texture]:
     """What is added to drawn images, or None."""
-    if self.model.texture == 'none':
+    if not any(name.startswith('texture/') for name in self.tensors):
       return None
     return unpack_texture(self.tensors, self.image_shape[-1])
 
@@ -197,79 +176,47 @@ class Artifact:
                      for name, variable in head.weights.items())
     return decoder, head, variables
 
+  @functools.cached_property
+  def _content(self) -> bytes:
+    return container.dumps(self.to_json(), self.tensors)
+
   def to_bytes(self) -> bytes:
     """The content of artifact.lgc."""
-    header = {'model': dataclasses.asdict(self.model)}
-    header.update({key: getattr(self, key)
-                   for key in (*_HEADER_TUPLES, *_HEADER_SCALARS)})
-    return container.dumps(header, self.tensors)
+    return self._content
 
   @property
   def num_bytes(self) -> int:
     """Size of artifact.lgc."""
-    return len(self.to_bytes())
+    return len(self._content)
+
+  @property
+  def num_bytes_by_part(self) -> dict[str, int]:
+    """The same by what they are of: decoder (with head and texture), mixture,
+    labels (their names and counts) and header (settings, descriptions of
+    tensors, checksum)."""
+    sizes, labels = container.sizes(self._content, LABELS)
+    mixture = sum(size for name, size in sizes.items()
+                  if name.startswith('mixture/'))
+    decoder = sum(sizes.values()) - mixture
+    return {'decoder': decoder, 'mixture': mixture, 'labels': labels,
+            'header': self.num_bytes - decoder - mixture - labels}
 
   @classmethod
   def from_bytes(cls, content: bytes, name: str = 'artifact') -> 'Artifact':
     """The inverse of `to_bytes`; `name` is for errors.
 
     Raises:
-      ArtifactError: for bytes that `to_bytes` did not make.
+      ArtifactError: for bytes that `to_bytes` of no version made.
     """
     header, tensors = container.loads(content, name)
     try:
-      # What the first files do not say.
-      header = {'structures': ['full'] * len(header['class_names']),
-                'num_conditions': 0, 'temperature': 1.0, **header}
-      if not all(isinstance(header[key], list) for key in _HEADER_TUPLES):
-        raise ArtifactError(f'{", ".join(_HEADER_TUPLES)} must be lists')
-      artifact = cls(
-          model=config_lib.replace(ModelConfig(), **header['model']),
-          num_conditions=header['num_conditions'],
-          temperature=header['temperature'],
-          tensors=tensors, encoder=None,
-          **{key: tuple(header[key]) for key in _HEADER_TUPLES})
-      artifact._check()
+      artifact = cls(tensors=tensors, **Header.fields(header))
+      artifact.check()
+      _ = artifact.mixture, artifact.texture  # Refuse other shapes.
     except (KeyError, TypeError, ConfigError, ArtifactError) as error:
       raise ArtifactError(f'{name}: the header does not describe an artifact: '
                           f'{error}') from error
     return artifact
-
-  def _check(self) -> None:
-    """Refuses a header whose parts do not fit each other."""
-    def counts(values, low):
-      return all(type(value) is int and low <= value < 2**53
-                 for value in values)
-
-    num_classes = len(self.class_names)
-    if not (len(self.image_shape) == 3 and counts(self.image_shape, 1)
-            and np.prod(np.array(self.image_shape, float)) <= 2**28
-            and self.image_shape[2] in (1, 3)):
-      raise ArtifactError(f'image_shape = {self.image_shape}')
-    if not (num_classes and counts(self.class_counts, 0)
-            and counts(self.num_components, 1) and sum(self.class_counts)
-            and len(self.class_counts) == len(self.num_components)
-            == num_classes
-            and all(isinstance(name, str) for name in self.class_names)
-            and len(set(self.class_names)) == num_classes):
-      raise ArtifactError('class_names, class_counts and num_components do not '
-                          'fit')
-    # Classes are padded to the same number of components.
-    largest = max(self.num_components)
-    if 'prior' in self.structures:
-      largest = max(largest, self.model.prior_num_components)
-    if num_classes * largest * self.model.latent_size**2 > MAX_ELEMENTS:
-      raise ArtifactError(f'{num_classes} classes of up to {largest} '
-                          'components')
-    if not set(self.structures) <= {*COVARIANCES, 'prior'}:
-      raise ArtifactError(f'structures = {self.structures}')
-    if networks.code_size(self.model, self.image_shape):
-      raise ArtifactError(f'trunk = {self.model.trunk}')
-    if (type(self.num_conditions) is not int
-        or self.num_conditions not in (0, num_classes)):
-      raise ArtifactError(f'num_conditions = {self.num_conditions}')
-    config_lib.replace(MixtureConfig(), temperature=self.temperature)
-    _ = self.mixture, self.texture  # Refuse tensors of other shapes.
 
   def save(self, directory: Path, metrics: Iterable[dict[str, Any]] = (),
            overwrite: bool = False) -> None:

@@ -1,5 +1,9 @@
 """Numbers as few bytes: uniform quantization, then a lossless integer codec.
 
+A tensor has one step. At equal bytes that loses less than a step per channel,
+whose numbers have to be sent and which rounds small channels finer than the
+large ones that are added to them: what a code of few bits is for.
+
 NumPy only. What a receiver computes from the integers is exact: a value is
 its integer times a step, both exactly representable, rounded once to float32.
 """
@@ -10,6 +14,7 @@ from typing import Any, Callable, NamedTuple
 
 import numpy as np
 
+from tfp_lgc import ans
 from tfp_lgc.errors import ArtifactError
 
 __all__ = ['CODECS', 'Codec', 'Quantized', 'dequantize', 'encode_smallest',
@@ -21,8 +26,8 @@ class Quantized(NamedTuple):
 
   Attributes:
     values: int32, any shape, from -(2^(bits-1) - 1) to 2^(bits-1) - 1.
-    steps: float32, of the last axis' length (rank 2 and up) or of length 1;
-      each has the 16 highest bits of a float32 (bfloat16).
+    steps: float32 `[1]`; or of the last axis' length, as files of versions 1
+      and 2 have it. Each has the 16 highest bits of a float32 (bfloat16).
     bits: from 2 to 16.
   """
   values: np.ndarray
@@ -36,7 +41,7 @@ def _round_up_to_bfloat16(x: np.ndarray) -> np.ndarray:
 
 
 def quantize(x: np.ndarray, bits: int) -> Quantized:
-  """Rounds to a multiple of a step per channel (the last axis).
+  """Rounds to a multiple of a step.
 
   ```python
   quantized = quantize(kernel, bits=8)
@@ -44,18 +49,18 @@ def quantize(x: np.ndarray, bits: int) -> Quantized:
   ```
 
   Args:
-    x: below 2^127, any shape; a tensor of rank 0 or 1 is one channel.
+    x: below 2^127, any shape.
     bits: from 2 to 16; zero is always exact.
   """
   x = np.asarray(x, np.float32)
-  if not np.abs(x).max(initial=0.0) < 2.0**127:  # nan is not below.
+  peak = np.abs(x).max(initial=0.0)
+  if not peak < 2.0**127:  # nan is not below.
     raise ValueError('x holds nan or numbers from 2^127 on; must be finite')
   largest = 2 ** (bits - 1) - 1
-  axes = tuple(range(x.ndim - 1)) if x.ndim > 1 else None
-  peak = np.atleast_1d(np.abs(x).max(axis=axes, initial=0.0))
-  # A channel of zeros has any step; a denormal one would not survive division.
+  # Zeros have any step; a denormal one would not survive division.
   smallest = np.finfo(np.float32).tiny
-  steps = _round_up_to_bfloat16(np.maximum(peak / largest, smallest))
+  steps = _round_up_to_bfloat16(
+      np.atleast_1d(np.maximum(peak / largest, smallest)))
   values = np.rint(x / steps.astype(np.float64)).reshape(x.shape)
   return Quantized(np.clip(values, -largest, largest).astype(np.int32), steps,
                    bits)
@@ -91,23 +96,31 @@ def _restore(symbols: np.ndarray, shape, bits: int) -> np.ndarray:
   return symbols.astype(np.int32).reshape(shape) - 2 ** (bits - 1)
 
 
-def _pack(values: np.ndarray, bits: int) -> bytes:
+def _bit_string(symbols: np.ndarray, bits: int) -> bytes:
   """`bits` bits a symbol, highest first, zeros to the end of the last byte."""
   places = np.arange(bits - 1, -1, -1, dtype=np.uint16)
-  return np.packbits((_offset(values, bits)[:, None] >> places) & 1).tobytes()
+  return np.packbits((symbols[:, None] >> places) & 1).tobytes()
 
 
-def _unpack(data: bytes, shape, bits: int) -> np.ndarray:
-  size = math.prod(shape)
+def _symbols(data: bytes, size: int, bits: int) -> np.ndarray:
+  """The inverse of `_bit_string`."""
   if len(data) != (size * bits + 7) // 8:
     raise ArtifactError(f'{len(data)} bytes for {size} symbols of {bits} bits')
   places = np.unpackbits(np.frombuffer(data, np.uint8))
   if places[size * bits:].any():
     raise ArtifactError('a tensor does not end in zeros')
-  symbols = np.zeros(size, np.uint16)
+  symbols: np.ndarray = np.zeros(size, np.uint16)
   for column in places[:size * bits].reshape(size, bits).T:
     symbols = symbols << 1 | column
-  return _restore(symbols, shape, bits)
+  return symbols
+
+
+def _pack(values: np.ndarray, bits: int) -> bytes:
+  return _bit_string(_offset(values, bits), bits)
+
+
+def _unpack(data: bytes, shape, bits: int) -> np.ndarray:
+  return _restore(_symbols(data, math.prod(shape), bits), shape, bits)
 
 
 # Weights have no long repetitions: no context of position or earlier bytes.
@@ -139,9 +152,32 @@ def _lzma_decode(data: bytes, shape, bits: int) -> np.ndarray:
   return _restore(symbols, shape, bits)
 
 
+def _num_low(bits: int) -> int:
+  """Of the low bits of a symbol, which are noise and stand as they are."""
+  return max(0, bits - ans.MAX_BITS + 1)
+
+
+def _ans_encode(values: np.ndarray, bits: int) -> bytes:
+  symbols, num_low = _offset(values, bits), _num_low(bits)
+  low = _bit_string(symbols & ((1 << num_low) - 1), num_low)
+  # The code has no 0, and whole symbols have none either.
+  high = (symbols >> num_low) + bool(num_low)
+  return low + ans.encode(high, min(bits, ans.MAX_BITS))
+
+
+def _ans_decode(data: bytes, shape, bits: int) -> np.ndarray:
+  size, num_low = math.prod(shape), _num_low(bits)
+  low_size = (size * num_low + 7) // 8
+  low = _symbols(data[:low_size], size, num_low)
+  high = ans.decode(data[low_size:], size, min(bits, ans.MAX_BITS))
+  symbols = (high.astype(np.int32) - bool(num_low) << num_low) | low
+  return _restore(symbols, shape, bits)
+
+
 # The names stand in files: one is never given to another code.
 CODECS = {'packed': Codec(_pack, _unpack),
-          'lzma': Codec(_lzma_encode, _lzma_decode)}
+          'lzma': Codec(_lzma_encode, _lzma_decode),
+          'ans': Codec(_ans_encode, _ans_decode)}
 
 
 def encode_smallest(quantized: Quantized) -> tuple[str, bytes]:

@@ -223,9 +223,11 @@ class MixtureConfig:
 class CodecConfig:
   """How numbers become bytes."""
   decoder_bits: int = setting(
-      6, 'Bits of a decoder weight.', low=2, high=16)
+      7, 'Bits of a decoder weight before entropy coding; a bias has one more.',
+      low=2, high=16)
   mixture_bits: int = setting(
-      8, 'Bits of a mixture parameter.', low=2, high=16)
+      8, 'Bits of a mixture parameter before entropy coding; a log-weight has '
+      'one more.', low=2, high=16)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,9 +4,7 @@ Layout, all integers little-endian (BUILD.md has the same on a page):
 
   8 bytes   magic, b'\\x89LGC\\r\\n\\x1a\\n'
   2 bytes   format version
-  4 bytes   length of the compressed header
-  4 bytes   length of the header
-  ...       header: JSON in UTF-8, zlib
+  ...       header: JSON in UTF-8, as a raw deflate stream, which knows its end
   ...       for each tensor, in the order of the header: steps, then code
   32 bytes  SHA-256 of everything before
 
@@ -20,22 +18,49 @@ import json
 import math
 import struct
 import zlib
-from typing import Any
+from typing import Any, Collection, Optional
 
 import numpy as np
 
 from tfp_lgc.codec import CODECS, encode_smallest, Quantized
 from tfp_lgc.errors import ArtifactError
 
-__all__ = ['FORMAT_VERSION', 'dumps', 'loads']
+__all__ = ['DICTIONARY', 'FORMAT_VERSION', 'dumps', 'loads', 'sizes']
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MAGIC = b'\x89LGC\r\n\x1a\n'
 MAX_HEADER_NUM_BYTES = 2**24
 MAX_TENSORS = 10_000
 MAX_ELEMENTS = 2**26
 
-_PREFIX = struct.Struct('<8sHII')
+# What the header's deflate stream may refer to as if it came before: headers
+# are alike, so that most of one is a few references. Part of the format.
+DICTIONARY = (
+    b'"contrastive_ae""contrastive_vae""center_vae""cvae","gmm_dae","lgc",'
+    b'"vpa_mlp","continuous_bernoulli""mse","maf","normal_full""student_t_unit"'
+    b'"matrix_normal_diag""matrix_t_unit"hidden_0/up_1/rest/,"sigmoid"2,"packed"'
+    b'32,32,3],1,"lzma",["mixture/scale_low_rank",["mixture/scale_diag",'
+    b'["mixture/scale_spherical",["head/params/["prior"]["tied","diag",'
+    b'"spherical","low_rank",[1,1,1,1,1,1,1,1,1,1,{"model":{"model":"vae",'
+    b'"trunk":"dense","conv","head":"bernoulli","normal_unit","normal_diag",'
+    b'"head_num_components":0,"loc_activation":"linear","latent_size":16,'
+    b'"hidden_size":128,"num_filters":24,"width":1.0,"prior_num_components":10,'
+    b'"prior_separation":6.0,"min_stddev":0.05,"max_head_params":262144},'
+    b'"image_shape":[28,28,1],"num_components":[10,10,10,10,10,10,10,10,10,10],'
+    b'"structures":["full","full","full","full","full","full","full","full",'
+    b'"full","full"],"num_conditions":0,"temperature":1.0,"class_names":["0",'
+    b'"1","2","3","4","5","6","7","8","9"],"class_counts":[5000,'
+    b'6000,"tensors":[["decoder/hidden/kernel",[16,7,1,"ans",'
+    b'["decoder/hidden/bias",[128],8,1,"ans",["decoder/up_0/kernel",[4,4,24,24],'
+    b'7,1,"ans",["decoder/up_0/bias",[24],8,1,"packed",24],'
+    b'["decoder/params/kernel",[4,4,1,7,1,"ans",["decoder/params/bias",[1],8,1,'
+    b'"packed",1],["mixture/log_weights",[10],9,1,"ans",["mixture/loc",[10,16],'
+    b'8,1,"ans",["mixture/log_scale_full",[10,16],8,1,"ans",'
+    b'["mixture/unit_full",[10,120],8,1,"ans",]]}')
+
+# Of versions 1 and 2, with the lengths of the header, zlib and plain.
+_LONG_PREFIX = struct.Struct('<8sHII')
+_PREFIX = struct.Struct('<8sH')
 _DIGEST_SIZE = hashlib.sha256().digest_size
 
 
@@ -53,12 +78,34 @@ def dumps(header: dict[str, Any], tensors: dict[str, Quantized]) -> bytes:
                     len(tensor.steps), codec, len(code)])
     payload += [(tensor.steps.view(np.uint32) >> 16).astype('<u2').tobytes(),
                 code]
-  text = json.dumps({**header, 'tensors': entries},
-                    separators=(',', ':')).encode()
-  packed = zlib.compress(text, 9)
-  body = b''.join([_PREFIX.pack(MAGIC, FORMAT_VERSION, len(packed), len(text)),
-                   packed, *payload])
+  body = b''.join([_PREFIX.pack(MAGIC, FORMAT_VERSION),
+                   _pack_header({**header, 'tensors': entries}), *payload])
   return body + hashlib.sha256(body).digest()
+
+
+def _pack_header(header: dict[str, Any]) -> bytes:
+  text = json.dumps(header, separators=(',', ':')).encode()
+  packer = zlib.compressobj(9, zlib.DEFLATED, -15, 9, zdict=DICTIONARY)
+  return packer.compress(text) + packer.flush()
+
+
+def sizes(content: bytes, keys: Collection[str] = (),
+          ) -> tuple[dict[str, int], int]:
+  """Where the bytes of a file of this version are.
+
+  Args:
+    content: what `dumps` returned.
+    keys: of the header.
+
+  Returns:
+    Name of a tensor -> bytes of its steps and its code; and the bytes that the
+    header would be shorter without these keys.
+  """
+  header, _ = _header(content[_PREFIX.size:-_DIGEST_SIZE])
+  rest = {key: value for key, value in header.items() if key not in keys}
+  return ({name: 2 * num_steps + length
+           for name, _, _, num_steps, _, length in header['tensors']},
+          len(_pack_header(header)) - len(_pack_header(rest)))
 
 
 def loads(content: bytes, name: str = 'artifact',
@@ -74,7 +121,7 @@ def loads(content: bytes, name: str = 'artifact',
   """
   if len(content) < _PREFIX.size or content[:len(MAGIC)] != MAGIC:
     raise ArtifactError(f'{name}: is not an .lgc artifact')
-  _, version, packed_size, text_size = _PREFIX.unpack_from(content)
+  _, version = _PREFIX.unpack_from(content)
   if not version:
     raise ArtifactError(f'{name}: has format version 0; the first is 1')
   if version > FORMAT_VERSION:
@@ -85,32 +132,50 @@ def loads(content: bytes, name: str = 'artifact',
   if hashlib.sha256(body).digest() != content[-_DIGEST_SIZE:]:
     raise ArtifactError(f'{name}: the checksum does not match; the file is '
                         'truncated or altered, get it anew')
-  payload_start = _PREFIX.size + packed_size
   try:
-    if payload_start > len(body):
-      raise ArtifactError('the header is longer than the file')
-    header = _header(bytes(body[_PREFIX.size:payload_start]), text_size)
-    tensors = _tensors(header.pop('tensors'), body[payload_start:])
+    if version < 3:
+      header, payload = _long_header(bytes(body))
+    else:
+      header, payload = _header(bytes(body[_PREFIX.size:]))
+    tensors = _tensors(header.pop('tensors'), payload)
   except ArtifactError as error:
     raise ArtifactError(f'{name}: {error}') from error
   return header, tensors
 
 
-def _header(packed: bytes, text_size: int) -> dict[str, Any]:
-  if text_size > MAX_HEADER_NUM_BYTES:
+def _long_header(body: bytes) -> tuple[dict[str, Any], memoryview]:
+  """`_header` of versions 1 and 2."""
+  if len(body) < _LONG_PREFIX.size:
+    raise ArtifactError('the header is longer than the file')
+  _, _, packed_size, text_size = _LONG_PREFIX.unpack_from(body)
+  start = _LONG_PREFIX.size + packed_size
+  if start > len(body):
+    raise ArtifactError('the header is longer than the file')
+  header, rest = _header(body[_LONG_PREFIX.size:start], zlib.decompressobj(),
+                         text_size)
+  if rest:
+    raise ArtifactError('the header is shorter than it says')
+  return header, memoryview(body)[start:]
+
+
+def _header(body: bytes, unpacker=None, text_size: Optional[int] = None,
+            ) -> tuple[dict[str, Any], memoryview]:
+  """The header that a body begins with, and what follows it."""
+  most = MAX_HEADER_NUM_BYTES if text_size is None else text_size
+  if most > MAX_HEADER_NUM_BYTES:
     raise ArtifactError(f'a header of {text_size} bytes; at most '
                         f'{MAX_HEADER_NUM_BYTES} are allowed')
-  unpacker = zlib.decompressobj()
+  unpacker = unpacker or zlib.decompressobj(-15, zdict=DICTIONARY)
   try:
-    text = unpacker.decompress(packed, text_size + 1)
+    text = unpacker.decompress(body, most + 1)
     header = json.loads(text)
   except (zlib.error, ValueError, RecursionError) as error:
     raise ArtifactError(f'the header is damaged: {error}') from error
-  if (len(text) != text_size or not unpacker.eof or unpacker.unused_data
+  if (text_size not in (None, len(text)) or not unpacker.eof
       or not isinstance(header, dict)
       or not isinstance(header.get('tensors'), list)):
     raise ArtifactError('the header is damaged')
-  return header
+  return header, memoryview(unpacker.unused_data)
 
 
 def _is_count(value, most: int) -> bool:
@@ -129,7 +194,7 @@ def _check_entry(entry) -> None:
           and _is_count(bits, 16) and bits >= 2 and isinstance(codec, str)
           and codec in CODECS and _is_count(length, 2**40)
           and _is_count(num_steps, MAX_ELEMENTS)
-          and num_steps == (shape[-1] if len(shape) > 1 else 1))
+          and num_steps in (1, shape[-1] if len(shape) > 1 else 1))
   if not ok:
     raise ArtifactError(f'a tensor is badly described: {str(entry)[:80]}')
 

@@ -10,7 +10,7 @@ from typing import Callable, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-__all__ = ['COVARIANCES', 'Covariance']
+__all__ = ['COVARIANCES', 'Covariance', 'unpack_cholesky']
 
 
 class Covariance(NamedTuple):
@@ -34,17 +34,33 @@ def _triangle(size: int) -> int:
   return size * (size + 1) // 2
 
 
-def _pack_triangle(scale_tril: np.ndarray, rank: int = 0) -> np.ndarray:
-  """Lower triangles by rows, diagonals as logarithms: `[K, d (d + 1) / 2]`."""
+def _pack_ldl(scale_tril: np.ndarray, rank: int = 0) -> np.ndarray:
+  """Of the covariance U D^2 U^T the d logarithms of D, then what U has below
+  its diagonal of ones, by rows: `[K, d (d + 1) / 2]`.
+
+  In units of D numbers of narrow and of wide components are alike, so that one
+  step of quantization serves all.
+  """
   del rank
-  rows, columns = np.tril_indices(scale_tril.shape[-1])
-  packed = scale_tril[:, rows, columns].copy()
-  packed[:, rows == columns] = np.log(packed[:, rows == columns])
-  return packed
+  rows, columns = np.tril_indices(scale_tril.shape[-1], -1)
+  scale = np.diagonal(scale_tril, axis1=1, axis2=2)  # [K, d]
+  unit = scale_tril / scale[:, np.newaxis]
+  return np.concatenate([np.log(scale), unit[:, rows, columns]], axis=1)
 
 
-def _unpack_triangle(packed: np.ndarray, num_components: int,
-                     size: int) -> np.ndarray:
+def _unpack_ldl(packed: np.ndarray, num_components: int, size: int,
+                ) -> np.ndarray:
+  del num_components
+  rows, columns = np.tril_indices(size, -1)
+  unit = np.tile(np.eye(size, dtype=packed.dtype), [len(packed), 1, 1])
+  unit[:, rows, columns] = packed[:, size:]
+  return unit * np.exp(packed[:, np.newaxis, :size])
+
+
+def unpack_cholesky(packed: np.ndarray, num_components: int, size: int,
+                    ) -> np.ndarray:
+  """Factors `[K, d, d]` of their lower triangles by rows, with diagonals as
+  logarithms: the form of full and tied in files of versions 1 and 2."""
   del num_components
   rows, columns = np.tril_indices(size)
   scale_tril = np.zeros([len(packed), size, size], packed.dtype)
@@ -153,13 +169,13 @@ def _low_rank_unpack(packed: np.ndarray, num_components: int,
 COVARIANCES = {
     'full': Covariance(
         lambda covariance, count, rank: covariance,
-        lambda k, d, rank: k * _triangle(d), _pack_triangle, _unpack_triangle),
+        lambda k, d, rank: k * _triangle(d), _pack_ldl, _unpack_ldl),
     'low_rank': Covariance(
         _low_rank_fit, _low_rank_num_params, _low_rank_pack, _low_rank_unpack),
     'tied': Covariance(
         _tied_fit, lambda k, d, rank: _triangle(d),
-        lambda scale_tril, rank: _pack_triangle(scale_tril[:1]),
-        lambda packed, k, d: np.repeat(_unpack_triangle(packed, k, d), k, 0)),
+        lambda scale_tril, rank: _pack_ldl(scale_tril[:1]),
+        lambda packed, k, d: np.repeat(_unpack_ldl(packed, k, d), k, 0)),
     'diag': Covariance(
         _diag_fit, lambda k, d, rank: k * d,
         lambda scale_tril, rank: _log_diagonal(scale_tril), _unpack_diagonal),

@@ -3,36 +3,43 @@ twice.
 
 `mixture/log_weights`, one after the other for all classes, or `[C, K]` where
 the classes share components; `mixture/loc` `[T, d]`, the T components of all
-rows in turn; `mixture/scale_tril` the covariances of the rows whose structure
-is full, `mixture/scale_<structure>` those of another structure, as
-`Covariance.pack` makes them. Rows of the structure prior have no tensors.
+rows in turn; and of the rows of a structure what `Covariance.pack` makes of
+them, `mixture/scale_<structure>`, or, of full and tied, two kinds of numbers,
+each with a step and frequencies of its own: `mixture/log_scale_<structure>` and
+`mixture/unit_<structure>`. Rows of the structure prior have no tensors.
 `texture/scale` and `texture/kernel` are those of a `Texture`.
 """
 
-from typing import Optional, Sequence
+from typing import Callable, Optional, Sequence
 
 import numpy as np
 
 from tfp_lgc.codec import dequantize, quantize, Quantized
-from tfp_lgc.covariance import COVARIANCES
+from tfp_lgc.covariance import COVARIANCES, unpack_cholesky
 from tfp_lgc.em import Components
 from tfp_lgc.errors import ArtifactError
 from tfp_lgc.mixture import Mixture, share, stack
 from tfp_lgc.texture import KERNEL_SIZE, NUM_NODES, Texture
 
-__all__ = ['VECTOR_BITS', 'pack_mixture', 'pack_texture', 'unpack_mixture',
-           'unpack_texture']
+__all__ = ['pack_mixture', 'pack_texture', 'unpack_mixture', 'unpack_texture',
+           'vector_bits']
 
-# Bits of biases and log-weights: few numbers that everything depends on.
-VECTOR_BITS = 12
 # Bits of the numbers of a texture.
 TEXTURE_BITS = 8
+# Structures whose tensors are split after the d scales, and the one tensor that
+# they have in files of versions 1 and 2.
+_CHOLESKY = {'full': 'mixture/scale_tril', 'tied': 'mixture/scale_tied'}
 
 
-def _scale_name(structure: str) -> str:
-  # The name that full covariances have in the first files.
-  return ('mixture/scale_tril' if structure == 'full'
-          else f'mixture/scale_{structure}')
+def vector_bits(bits: int) -> int:
+  """Of biases and log-weights, beside `bits` of the numbers that there are many
+  of: one more, for few numbers that much depends on."""
+  return min(bits + 1, 16)
+
+
+def _scale_names(structure: str) -> list[str]:
+  return ([f'mixture/log_scale_{structure}', f'mixture/unit_{structure}']
+          if structure in _CHOLESKY else [f'mixture/scale_{structure}'])
 
 
 def pack_mixture(mixture: Mixture, bits: int, rank: int,
@@ -52,16 +59,20 @@ def pack_mixture(mixture: Mixture, bits: int, rank: int,
     log_weights = np.concatenate([row.log_weights for row in rows])  # [T]
   if mixture.structures == ('prior',):
     # One component has no weight to tell; one class has those of the prior.
-    return ({'mixture/log_weights': quantize(log_weights, VECTOR_BITS)}
+    return ({'mixture/log_weights': quantize(log_weights, vector_bits(bits))}
             if min(mixture.logits.shape) > 1 else {})
   tensors = {
-      'mixture/log_weights': quantize(log_weights, VECTOR_BITS),
+      'mixture/log_weights': quantize(log_weights, vector_bits(bits)),
       'mixture/loc': quantize(np.concatenate([row.loc for row in rows]), bits)}
   for structure in sorted(set(mixture.structures)):
-    packed = [COVARIANCES[structure].pack(row.scale_tril, rank)
-              for row, its in zip(rows, mixture.structures)
-              if its == structure]
-    tensors[_scale_name(structure)] = quantize(np.concatenate(packed), bits)
+    packed = np.concatenate([
+        COVARIANCES[structure].pack(row.scale_tril, rank)
+        for row, its in zip(rows, mixture.structures) if its == structure])
+    names = _scale_names(structure)
+    size = mixture.loc.shape[-1]
+    parts = np.split(packed, [size] if len(names) > 1 else [], axis=1)
+    tensors.update((name, quantize(part, bits))
+                   for name, part in zip(names, parts))
   return tensors
 
 
@@ -135,37 +146,46 @@ def _unpack_rows(tensors: dict[str, Quantized], counts: Sequence[int],
   loc = _tensor(tensors, 'mixture/loc', [total, latent_size])
   num_packed = [1 if structure == 'tied' else count
                 for count, structure in zip(counts, structures)]
-  packed = {
-      structure: _tensor(
-          tensors, _scale_name(structure),
-          [sum(n for n, its in zip(num_packed, structures)
-               if its == structure), None])
-      for structure in set(structures)}
+  packed = {structure: _packed(tensors, structure, latent_size, sum(
+      n for n, its in zip(num_packed, structures) if its == structure))
+            for structure in set(structures)}
   rows = []
   for count, structure, n in zip(counts, structures, num_packed):
     part, packed[structure] = np.split(packed[structure], [n])
-    scale_tril = _unpack_scale(part, structure, count, latent_size)
+    unpack = (unpack_cholesky if _CHOLESKY.get(structure) in tensors
+              else COVARIANCES[structure].unpack)
+    scale_tril = _unpack_scale(part, structure, unpack, count, latent_size)
     rows.append(Components(log_weights[:count], loc[:count], scale_tril))
     log_weights, loc = log_weights[count:], loc[count:]
   return rows
 
 
-def _unpack_scale(packed: np.ndarray, structure: str, count: int,
-                  latent_size: int) -> np.ndarray:
+def _packed(tensors: dict[str, Quantized], structure: str, latent_size: int,
+            num_rows: int) -> np.ndarray:
+  """What the structure's `unpack` takes, of all its rows."""
+  old = _CHOLESKY.get(structure)
+  names = [old] if old in tensors else _scale_names(structure)
+  widths = [latent_size, None] if len(names) > 1 else [None]
+  return np.concatenate([_tensor(tensors, name, [num_rows, width])
+                         for name, width in zip(names, widths)], axis=1)
+
+
+def _unpack_scale(packed: np.ndarray, structure: str, unpack: Callable,
+                  count: int, latent_size: int) -> np.ndarray:
   """scale_tril `[K, d, d]` of one row, if it can be one."""
-  covariance, name = COVARIANCES[structure], _scale_name(structure)
-  columns = covariance.num_params(1, latent_size, 0)
+  name = ', '.join(_scale_names(structure))
+  columns = COVARIANCES[structure].num_params(1, latent_size, 0)
   if structure != 'low_rank' and packed.shape[1] != columns:
-    raise ArtifactError(f'{name} has {packed.shape[1]} columns; must be '
-                        f'{columns}')
+    raise ArtifactError(f'{name}: {packed.shape[1]} columns; must be {columns}')
   try:
     with np.errstate(all='ignore'):
-      scale_tril = covariance.unpack(packed, count, latent_size)
+      scale_tril = unpack(packed, count, latent_size)
   except (ValueError, np.linalg.LinAlgError) as error:
     raise ArtifactError(f'{name}: {error}') from error
   if not np.isfinite(scale_tril).all():
     raise ArtifactError(f'{name}: is not finite')
-  return scale_tril
+  # A tied one of an old file is one for all.
+  return np.broadcast_to(scale_tril, [count, latent_size, latent_size])
 
 
 def _tensor(tensors: dict[str, Quantized], name: str, shape) -> np.ndarray:

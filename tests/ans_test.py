@@ -1,0 +1,148 @@
+"""The entropy code against entropy, the page about it, and bad bytes."""
+
+import tracemalloc
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from tfp_lgc import ans, codec
+from tfp_lgc.errors import ArtifactError
+
+BITS = range(1, ans.MAX_BITS + 1)
+
+
+def _weights(kind, size, rng):
+  return {'normal': lambda: rng.normal(size=size),
+          'laplace': lambda: rng.laplace(size=size),
+          # Channels of many scales, under one step.
+          'mixed': lambda: (rng.normal(size=[size // 8, 8])
+                            * np.logspace(-2, 0, 8)).ravel()}[kind]()
+
+
+def _entropy_num_bytes(values):
+  """What an ideal code that knows the frequencies takes, without them."""
+  _, counts = np.unique(values, return_counts=True)
+  return -(counts * np.log2(counts / counts.sum())).sum() / 8
+
+
+@pytest.mark.parametrize('bits', range(3, 9))
+@pytest.mark.parametrize('kind', ['normal', 'laplace', 'mixed'])
+@pytest.mark.parametrize('size', [5_000, 40_000])
+def test_a_code_is_within_3_percent_of_the_entropy(kind, bits, size):
+  x = _weights(kind, size, np.random.default_rng(bits))
+  values = codec.quantize(x, bits).values
+  # No table is beside it: these are all the bytes.
+  assert (len(codec.CODECS['ans'].encode(values, bits))
+          <= 1.03 * _entropy_num_bytes(values))
+
+
+@pytest.mark.parametrize('bits', BITS)
+def test_frequencies_are_those_of_a_polya_tree(bits):
+  rng = np.random.default_rng(bits)
+  for counts in (np.zeros(2**bits, np.int64), rng.integers(0, 50, 2**bits),
+                 10**6 * (np.arange(2**bits) == 1)):
+    got = ans.frequencies(counts)
+    assert got.sum() == 2**16
+    assert got.min() >= max(1, 256 >> bits)
+    for symbol in rng.integers(0, 2**bits, 10):
+      expected, low, high = Fraction(2**16), 0, 2**bits
+      for depth in range(bits):
+        middle = (low + high) // 2
+        halves = [int(counts[low:middle].sum()), int(counts[middle:high].sum())]
+        low, high = (low, middle) if symbol < middle else (middle, high)
+        prior = Fraction(2**depth, 2)
+        expected *= ((halves[0 if high == middle else 1] + prior)
+                     / (sum(halves) + 2 * prior))
+      # Off by 1 at each depth, and by what is given to the least likely.
+      assert abs(got[symbol] - expected) <= bits + 256
+
+
+def test_frequencies_of_large_counts_do_not_overflow():
+  counts = np.full(4, 2**37, np.int64)
+  np.testing.assert_array_equal(ans.frequencies(counts), [2**14] * 4)
+
+
+@pytest.mark.parametrize('bits', BITS)
+@pytest.mark.parametrize('size', [0, 1, 2, 15, 16, 17, 300])
+def test_symbols_come_back(size, bits):
+  rng = np.random.default_rng(size)
+  for symbols in (rng.integers(1, 2**bits, size), np.ones(size, int),
+                  np.full(size, 2**bits - 1)):
+    code = ans.encode(symbols, bits)
+    got = ans.decode(code, size, bits)
+    assert got.dtype == np.uint16
+    np.testing.assert_array_equal(got, symbols)
+    # A code says how many symbols it is of.
+    for other in (*range(0, size, max(1, size // 7)), size + 1, size + 90):
+      if other != size:
+        with pytest.raises(ArtifactError):
+          ans.decode(code, other, bits)
+
+
+def _after_the_page(code, size, bits):
+  """The decoder that BUILD.md describes, in Python's own integers."""
+  def frequencies(counts, whole=2**16, depth=0):
+    if len(counts) == 1:
+      return [whole]
+    half = len(counts) // 2
+    n, m = sum(counts[:half]), sum(counts[half:])
+    least = max(1, 2**8 >> bits) * half
+    left = whole * (2 * n + 2**depth) // (2 * n + 2**depth + 2 * m + 2**depth)
+    left = min(max(left, least), whole - least)
+    return (frequencies(counts[:half], left, depth + 1)
+            + frequencies(counts[half:], whole - left, depth + 1))
+
+  x, last, symbols = 0, None, []
+  for i in range(size):
+    if last is None or i == last + max(16, last // 8):
+      last = i
+      f = frequencies([symbols.count(s) for s in range(2**bits)])
+    while x < 2**23 and code:
+      x, code = 256 * x + code[0], code[1:]
+    s, c = 0, 0
+    while not c <= x % 2**16 < c + f[s]:
+      s, c = s + 1, c + f[s]
+    x = f[s] * (x // 2**16) + x % 2**16 - c
+    symbols.append(s)
+  assert x == 0 and not code
+  return symbols
+
+
+@pytest.mark.parametrize('bits', BITS)
+@pytest.mark.parametrize('size', [1, 16, 17, 400])
+def test_the_page_describes_the_code(size, bits):
+  rng = np.random.default_rng(size)
+  for symbols in (rng.integers(1, 2**bits, size),
+                  rng.binomial(2**bits - 2, 0.3, size) + 1):
+    assert _after_the_page(ans.encode(symbols, bits), size,
+                           bits) == symbols.tolist()
+
+
+def test_zero_is_no_symbol():
+  with pytest.raises(ValueError, match='begin at 1'):
+    ans.encode(np.array([3, 0, 1]), 2)
+
+
+@pytest.mark.parametrize('bits', [1, 2, 6, 10])
+def test_a_few_bytes_are_never_a_great_many_symbols(bits):
+  """Decoding ends soon after the bytes do, whatever the shape says."""
+  rng = np.random.default_rng(0)
+  calls = []
+
+  def counted(counts, frequencies=ans.frequencies):
+    calls.append(counts.sum())
+    return frequencies(counts)
+
+  for code in (b'', b'\xff' * 4, rng.bytes(20), ans.encode(
+      np.ones(1000, int), bits)):
+    tracemalloc.start()
+    with pytest.MonkeyPatch.context() as patch:
+      patch.setattr(ans, 'frequencies', counted)
+      with pytest.raises(ArtifactError, match='before its'):
+        ans.decode(code, 2**22, bits)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    # Of the 2^22 symbols, those that were looked at.
+    assert max(calls) <= 2000 * (len(code) + 1)
+    assert peak < 2**24
