@@ -60,6 +60,14 @@ def test_components_are_those_of_the_mixture_in_the_order_of_images(artifact):
   assert not len(tfp_lgc.augment(artifact, (images, labels), np.inf))
 
 
+def test_drawn_images_can_be_augmented(artifact):
+  drawn = tfp_lgc.sample(artifact, 5)
+  names = np.array(drawn.class_names)[drawn.labels]
+  for given in (drawn, (drawn.images, names)):
+    more = tfp_lgc.augment(artifact, given, -np.inf)
+    np.testing.assert_array_equal(more.labels, np.repeat(drawn.labels, K))
+
+
 def test_portions_change_nothing(artifact, monkeypatch):
   images, labels = _data()
   whole = tfp_lgc.augment(artifact, (images, labels), -np.inf)
@@ -78,8 +86,12 @@ def test_a_folder_does_as_well(artifact, tmp_path):
 
 def test_what_cannot_be_augmented(artifact):
   images, labels = _data()
-  with pytest.raises(ConfigError, match='threshold = nan'):
-    tfp_lgc.augment(artifact, (images, labels), np.nan)
+  for threshold in (np.nan, None, 'dense', [0, 1]):
+    with pytest.raises(ConfigError, match='threshold = '):
+      tfp_lgc.augment(artifact, (images, labels), threshold)
+  for given in (images, 'digits', None):
+    with pytest.raises(DataError, match='images: got .*; must be'):
+      tfp_lgc.augment(artifact, given, 0)
   with pytest.raises(DataError, match=r'images: are \(5, 4, 1\)'):
     tfp_lgc.augment(artifact, (images.transpose(0, 2, 1, 3), labels), 0)
   with pytest.raises(DataError, match="labels: class 'emu'"):

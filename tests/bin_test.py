@@ -440,7 +440,7 @@ def inputs(compressed, tmp_path_factory):
                   directory / 'art/encoder')
   altered = bytearray(content)
   altered[len(content) // 2] ^= 1
-  newer = content[:8] + struct.pack('<H', 3) + content[10:-32]
+  newer = content[:8] + struct.pack('<H', 4) + content[10:-32]
   for name, file_content in {
       'corrupt.npz': (directory / 'good.npz').read_bytes()[:900],
       'file': b'something else',
@@ -507,7 +507,7 @@ WRONG = [
     ('sample', ['--artifact=short.lgc'], 'short.lgc'),
     ('sample', ['--artifact=truncated.lgc'], 'truncated.lgc'),
     ('sample', ['--artifact=altered.lgc'], 'altered.lgc'),
-    ('sample', ['--artifact=newer.lgc'], 'newer.lgc.*version 3'),
+    ('sample', ['--artifact=newer.lgc'], 'newer.lgc.*version 4'),
     ('sample', [], 'lgc_artifact'),
     ('report', ['--artifact=art', '--output=sizes'], "'sizes'.*--overwrite"),
     ('report', ['--artifact=art', '--output=file'], "'file'"),
@@ -515,7 +515,8 @@ WRONG = [
      'file'),
     ('report', ['--artifact=art/artifact.lgc'], 'no encoder/settings.json'),
     ('report', ['--artifact=missing'], 'missing'),
-    ('report', ['--artifact=art', '--dataset=wide.npz'], 'wide.npz.*classes'),
+    ('report', ['--artifact=art', '--dataset=wide.npz'],
+     r'wide.npz.*\(8, 16, 1\).*\(8, 8, 1\)'),
     ('report', ['--artifact=art', '--dataset=./missing'], './missing'),
     ('evaluate', ['--artifact=art', '--runs=0'], 'runs'),
     ('evaluate', ['--artifact=art', '--judge_steps=0'], 'judge_steps'),
@@ -562,7 +563,7 @@ def test_a_process_ends_with_status_2_and_that_line(command, tmp_path):
 
 DATA_FLAGS = {field.name
               for field in dataclasses.fields(config_lib.DataConfig)}
-JUDGE_FLAGS = {'judge_steps', 'judge_batch_size'}
+JUDGE_FLAGS = {'judge_steps', 'judge_batch_size', 'judge_augmentation'}
 FLAGS = {
     'benchmark': {*config_lib.settings(config_lib.Config()), 'preset', 'suite',
                   'output', 'figures', 'table', 'rows', 'runs'},

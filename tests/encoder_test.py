@@ -1,5 +1,6 @@
 """The encoder that stays beside an artifact."""
 
+import contextlib
 import dataclasses
 import json
 import shutil
@@ -9,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 import tfp_lgc
-from tfp_lgc import data, encoder, pipeline
+from tfp_lgc import autoencoder, data, pipeline
 from tfp_lgc.artifact import load_with_encoder
 from tfp_lgc.config import Config, replace
 from tfp_lgc.errors import ArtifactError
@@ -34,9 +35,12 @@ def test_a_loaded_encoder_gives_the_latents_of_the_run(model, trunk, tmp_path):
   latents = artifact.encoder.latents(split)
   np.testing.assert_allclose(latents, fitted.latents, rtol=1e-5, atol=1e-5)
   assert latents.shape[1] == artifact.model.latent_size
-  # What the decoder of the artifact makes of them are images.
-  decoded = artifact.sampler.decode(latents, tf.constant(LABELS, tf.int32))
-  assert decoded['image'].shape == IMAGES.shape
+  # What the artifact makes of them is what the model does, but for rounding.
+  labels = tf.constant(LABELS, tf.int32)
+  decoded = artifact.sampler.decode(latents, labels)['image'].numpy()
+  expected = 255 * fitted.model(autoencoder.to_unit(IMAGES), labels).numpy()
+  assert np.abs(decoded - expected).max() < 12
+  assert np.abs(decoded - expected).mean() < 2 < expected.std()
 
 
 def test_latents_that_the_artifact_dropped_are_left_out(artifact):
@@ -77,16 +81,40 @@ def folder(saved, tmp_path):
 @pytest.mark.parametrize('name, content', [
     ('weights.h5', b''), ('weights.h5', b'\x89HDF\r\n\x1a\n' + bytes(99)),
     ('settings.json', b'{'), ('settings.json', b'[]'),
-    ('settings.json', b'{"config": {"model": {"model": "new"}}}')])
+    ('settings.json', b'{"checksum": "0"}')])
 def test_a_damaged_encoder_is_refused(name, content, folder):
   (folder / 'encoder' / name).write_bytes(content)
-  with pytest.raises(ArtifactError, match='is no encoder of this version'):
-    encoder.load_encoder(folder)
+  with pytest.raises(ArtifactError, match='cannot be used'):
+    load_with_encoder(folder)
 
 
-def test_the_encoder_of_another_artifact_is_refused(folder):
+@pytest.mark.parametrize('key, value', [
+    ('config', 'x'), ('config', []), ('config', {'model': {'model': 'new'}}),
+    ('image_shape', None), ('kept', [5]), ('kept', 'x')])
+def test_damaged_settings_are_refused(key, value, folder):
   path = folder / 'encoder/settings.json'
   settings = json.loads(path.read_text())
-  path.write_text(json.dumps({**settings, 'kept': [0]}))
+  path.write_text(json.dumps({**settings, key: value}))
+  with pytest.raises(ArtifactError, match='cannot be used'):
+    load_with_encoder(folder)
+
+
+def test_altered_weights_are_refused_or_load(folder):
+  path = folder / 'encoder/weights.h5'
+  content = path.read_bytes()
+  for position in range(0, len(content), len(content) // 40):
+    altered = bytearray(content)
+    altered[position] ^= 255
+    path.write_bytes(altered)
+    with contextlib.suppress(ArtifactError):
+      load_with_encoder(folder)
+
+
+def test_the_encoder_of_another_artifact_is_refused(artifact, folder, tmp_path):
+  """Even if it is of the same sizes."""
+  other = dataclasses.replace(artifact, temperature=0.5)
+  other.save(tmp_path / 'other')
+  shutil.rmtree(folder / 'encoder')
+  shutil.copytree(tmp_path / 'other/encoder', folder / 'encoder')
   with pytest.raises(ArtifactError, match='is that of another artifact'):
     load_with_encoder(folder)

@@ -212,6 +212,7 @@ def test_gradients_reach_every_parameter_at_the_start(name, num_components):
   shape = (6, 5, 3) if is_large else (28, 28, 1)
   head = _head(name, num_components, shape)
   params, x = _case(head, num_images=3)
+  x = np.concatenate([x[:2], np.zeros_like(x[:1])])  # One is black.
   params = tf.constant(head.start * params)
   with tf.GradientTape() as tape:
     tape.watch(params)
@@ -417,6 +418,31 @@ def test_variance_is_tfps(name):
   else:
     expected = distribution.variance()
   np.testing.assert_allclose(head.variance_image(params), expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize('name', [n for n in NAMES if n != 'maf'])
+def test_variance_of_a_mixture_is_that_within_and_between(name):
+  """By the law of total variance, from means and variances of components."""
+  head, params, _ = _t_case(name, 3, df=5.0)
+  blocks = head.split(params)
+  weights = np.exp(blocks.pop('mixture_logits'))
+  weights /= weights.sum(axis=-1, keepdims=True)
+  mean, variance = (np.asarray(function(blocks), float) for function in (
+      head.component.mean, head.component.variance))  # [5, 3, H, W, C]
+  total = np.einsum('nk,nkhwc->nhwc', weights, mean)
+  expected = np.einsum('nk,nkhwc->nhwc', weights,
+                       variance + (mean - total[:, np.newaxis])**2)
+  np.testing.assert_allclose(head.variance_image(params), expected, rtol=1e-3)
+
+
+def test_variance_of_a_flow_is_about_that_of_its_draws():
+  head, params, _ = _t_case('maf', df=5.0)
+  draws = head(params[:1]).sample(2000, seed=(1, 2)).numpy()[:, 0]
+  got = head.variance_image(params[:1])[0]
+  # Of 50 draws: a fifth of it is its standard error.
+  ratio = np.asarray(got) / draws.var(axis=0)
+  assert 0.2 < ratio.min() and ratio.max() < 3
+  assert ratio.mean() == pytest.approx(1, abs=0.3)
 
 
 @pytest.mark.parametrize('name', T)

@@ -41,6 +41,7 @@ SAME_LEVEL = {
     'likelihoods': {'head', 'scales'},
     'networks': {'config', 'head', 'paper_trunks', 'trunks'},
     'paper_trunks': {'config', 'trunks'},
+    'reporting': {'evaluation'},
     'sources': {'config', 'data', 'errors', 'spuco'},
     'spuco': {'config', 'data', 'errors'},
     'staging': {'errors'},

@@ -129,10 +129,30 @@ def test_what_stands_is_not_replaced_unless_asked(artifact, tmp_path):
   assert (tmp_path / 'page/index.html').exists()
 
 
+def test_a_picture_that_there_no_longer_is_goes_away(artifact, tmp_path):
+  tfp_lgc.report(artifact, _data(), tmp_path / 'page')
+  plain = tfp_lgc.compress(_data(), **SETTINGS)
+  tfp_lgc.report(plain, _data(), tmp_path / 'page', overwrite=True)
+  assert not (tmp_path / 'page/components.png').exists()
+
+
+@pytest.mark.parametrize('num_classes', [1, 20])
+def test_one_class_and_many_of_a_few_images(num_classes, tmp_path):
+  """Of a decoder that is told the class, which has to be the same."""
+  images = np.random.default_rng(0).integers(0, 256, [20, 4, 4, 1], np.uint8)
+  dataset = images, np.arange(20) % num_classes
+  artifact = tfp_lgc.compress(dataset, model='cvae', **SETTINGS)
+  tfp_lgc.report(artifact, dataset, tmp_path / 'page')
+  assert (tmp_path / 'page/interpolations.png').exists() == (num_classes == 1)
+
+
 def test_another_data_set_is_refused(artifact, tmp_path):
   images, labels = _data()
-  with pytest.raises(LgcError, match='other images or classes'):
+  with pytest.raises(LgcError, match=r'images of shape \(5, 5, 1\)'):
     tfp_lgc.report(artifact, (images[:, 1:], labels), tmp_path / 'page')
+  # Of which another part was held out.
+  with pytest.raises(LgcError, match='has 30 train images'):
+    tfp_lgc.report(artifact, (images[:30], labels[:30]), tmp_path / 'page')
   assert not list(tmp_path.iterdir())
 
 
@@ -189,6 +209,9 @@ def test_pairs_are_of_one_class_where_the_decoder_is_told_it():
   labels = np.array([2, 0, 0, 1, 2, 2, 1, 0])
   for first, last in reporting._pairs(labels, True):
     assert labels[first] == labels[last] and first != last
+  many = np.arange(100) % 40  # All pairs of a class are of other classes.
+  pairs = reporting._pairs(many, True)
+  assert len({many[first] for first, _ in pairs}) == len(pairs) == 8
   assert any(labels[first] != labels[last]
              for first, last in reporting._pairs(labels, False))
 

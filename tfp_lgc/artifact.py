@@ -30,7 +30,6 @@ from tfp_lgc.header import for_drawing, Header, LABELS
 from tfp_lgc.mixture import Mixture
 from tfp_lgc.packing import (
   pack_mixture,
-  pack_texture,
   unpack_mixture,
   unpack_texture,
   vector_bits,
@@ -114,10 +113,9 @@ class Artifact(Header):
     return unpack_mixture(self.tensors, self.num_components, self.structures,
                           self.model.latent_size, prior)
 
-  def textured(self, noise: Texture) -> 'Artifact':
-    """The same with a texture, which is quantized."""
-    return dataclasses.replace(
-        self, tensors={**self.tensors, **pack_texture(noise)})
+  def replaced(self, tensors: dict[str, Quantized]) -> 'Artifact':
+    """The same with some tensors that are other ones, or new."""
+    return dataclasses.replace(self, tensors={**self.tensors, **tensors})
 
   @functools.cached_property
   def texture(self) -> Optional[Texture]:
@@ -246,7 +244,8 @@ class Artifact(Header):
       shutil.copy(new / LGC_NAME, version / 'assets.extra' / LGC_NAME)
       _write(new / METRICS_NAME, _lines(metrics))
       if self.encoder:
-        self.encoder.save(new / ENCODER_NAME)
+        self.encoder.save(new / ENCODER_NAME,
+                          container.checksum(self._content))
 
 
 def check_output(directory: Path, overwrite: bool) -> None:
@@ -287,8 +286,16 @@ def saved_model_num_bytes(directory: Path) -> int:
   return len(buffer.getvalue())
 
 
-def _find(path: pathlib.Path) -> Optional[pathlib.Path]:
+def _found(path: Path) -> pathlib.Path:
   """The compact file that `path` is or holds."""
+  found = _find(pathlib.Path(path))
+  if found is None:
+    raise ArtifactError(f'artifact = {str(path)!r}: there is no {LGC_NAME} and '
+                        'no SavedModel of one')
+  return found
+
+
+def _find(path: pathlib.Path) -> Optional[pathlib.Path]:
   if not path.is_dir():
     return path if path.exists() else None
   versions = sorted((int(child.name), child) for child in path.iterdir()
@@ -316,10 +323,7 @@ def load(path: Path) -> Artifact:
   Raises:
     ArtifactError: if there is none, or it is damaged or of a newer format.
   """
-  found = _find(pathlib.Path(path))
-  if found is None:
-    raise ArtifactError(f'artifact = {str(path)!r}: there is no {LGC_NAME} and '
-                        'no SavedModel of one')
+  found = _found(path)
   try:
     return Artifact.from_bytes(found.read_bytes(), str(found))
   except OSError as error:
@@ -342,11 +346,7 @@ def load_with_encoder(model_dir: Union[Artifact, Path]) -> Artifact:
       raise ArtifactError('model_dir: got an Artifact without its encoder; '
                           'name the directory that bin/compress wrote to')
     return model_dir
-  artifact, encoder = load(model_dir), load_encoder(model_dir)
-  if ((encoder.model.head.event_shape, int(encoder.kept.sum()),
-       encoder.num_classes) != (artifact.image_shape,
-                                artifact.model.latent_size,
-                                len(artifact.class_names))):
-    raise ArtifactError(f'{str(model_dir)!r}: its encoder is that of another '
-                        'artifact')
+  artifact = load(model_dir)
+  encoder = load_encoder(model_dir, container.checksum(
+      _found(model_dir).read_bytes()))
   return dataclasses.replace(artifact, encoder=encoder)

@@ -1,5 +1,7 @@
 """More labelled images out of those that one has."""
 
+import math
+import numbers
 import os
 from typing import Union
 
@@ -75,12 +77,13 @@ def augment(model_dir: Union[Artifact, str, os.PathLike], images,
   Args:
     model_dir: where `bin/compress --head_num_components=K` wrote to, or an
       `Artifact` that has its encoder.
-    images: `(images, labels)` as for `compress`, of the size and classes of the
-      artifact; labels are class names.
+    images: `(images, labels)` as for `compress`, or `Images`, of the size and
+      classes of the artifact; labels are class names.
     threshold: log-density of the mixture at the mean of a component, nats an
       image, below which that component is left out; -inf for all of them.
-      `bin/report` shows such densities. Their scale is that of the head: with
-      unit scales they are at most -0.92 a pixel.
+      `bin/report` shows such densities, and their quantiles over many images.
+      Their scale is that of the head: with unit scales they are at most -0.92 a
+      pixel. They are those of the means before these are clipped to 0..1.
 
   Returns:
     At most K images for each one, in their order, with its label; there may be
@@ -92,8 +95,15 @@ def augment(model_dir: Union[Artifact, str, os.PathLike], images,
     ArtifactError: if the encoder is missing.
   """
   artifact = load_with_encoder(model_dir)
-  if np.isnan(threshold):
-    raise ConfigError('threshold = nan: must be a number; -inf keeps all')
+  if not (isinstance(threshold, numbers.Real)
+          and not math.isnan(float(threshold))):
+    raise ConfigError(f'threshold = {threshold!r}: must be a number; -inf '
+                      'keeps all')
+  if isinstance(images, Images):
+    images = images.images, np.array(images.class_names)[images.labels]
+  if not isinstance(images, (tuple, list)) or len(images) != 2:
+    raise DataError(f'images: got {type(images).__name__}; must be (images, '
+                    'labels) or Images')
   x, labels = images
   x = check_images(x, 'images')
   if not len(x):

@@ -18,7 +18,7 @@ from tfp_lgc import ans
 from tfp_lgc.errors import ArtifactError
 
 __all__ = ['CODECS', 'Codec', 'Quantized', 'dequantize', 'encode_smallest',
-           'quantize']
+           'quantize', 'quantize_by_step']
 
 
 class Quantized(NamedTuple):
@@ -64,6 +64,24 @@ def quantize(x: np.ndarray, bits: int) -> Quantized:
   values = np.rint(x / steps.astype(np.float64)).reshape(x.shape)
   return Quantized(np.clip(values, -largest, largest).astype(np.int32), steps,
                    bits)
+
+
+def quantize_by_step(x: np.ndarray, step: float) -> Quantized:
+  """Rounds to a multiple of a given step, which is rounded up to 16 bits.
+
+  The integers have as many bits as they need. A step by which they would need
+  more than 16 is raised.
+
+  Args:
+    x: below 2^127, any shape.
+    step: positive.
+  """
+  coarsest = quantize(x, 16)
+  steps = _round_up_to_bfloat16(np.atleast_1d(np.float32(step)))
+  steps = np.maximum(steps, coarsest.steps)
+  values = np.rint(np.asarray(x, np.float64) / steps).astype(np.int32)
+  bits = max(int(np.abs(values).max(initial=0)).bit_length() + 1, 2)
+  return Quantized(values, steps, bits)
 
 
 def dequantize(quantized: Quantized) -> np.ndarray:

@@ -64,6 +64,11 @@ _PREFIX = struct.Struct('<8sH')
 _DIGEST_SIZE = hashlib.sha256().digest_size
 
 
+def checksum(content: bytes) -> str:
+  """That of a file's content, which it ends in, as hexadecimal digits."""
+  return content[-_DIGEST_SIZE:].hex()
+
+
 def dumps(header: dict[str, Any], tensors: dict[str, Quantized]) -> bytes:
   """A file's content.
 

@@ -30,7 +30,7 @@ class Encoder:
   """The encoder of a run.
 
   ```python
-  encoder = load_encoder('out')
+  encoder = load_with_encoder('out').encoder   # of artifact.py
   z = encoder.latents(source.test)   # what artifact.sampler.decode takes
   ```
 
@@ -51,10 +51,12 @@ class Encoder:
     `[N, d]`, d as in the artifact."""
     return self.model.encode_all(split).mean[:, self.kept]
 
-  def save(self, directory: pathlib.Path) -> None:
-    """Writes settings.json and weights.h5 into a new directory."""
+  def save(self, directory: pathlib.Path, checksum: str) -> None:
+    """Writes settings.json and weights.h5 into a new directory; `checksum` is
+    that of the artifact."""
     directory.mkdir()
-    settings = {'config': json.loads(self.config.to_json()),
+    settings = {'checksum': checksum,
+                'config': json.loads(self.config.to_json()),
                 'image_shape': self.model.head.event_shape,
                 'num_classes': self.num_classes,
                 'kept': [int(i) for i in np.flatnonzero(self.kept)]}
@@ -62,14 +64,15 @@ class Encoder:
     self.model.encoder.save_weights(str(directory / _WEIGHTS_NAME))
 
 
-def load_encoder(model_dir: Union[str, os.PathLike]) -> Encoder:
+def load_encoder(model_dir: Union[str, os.PathLike], checksum: str) -> Encoder:
   """Opens the encoder that a run left in its folder.
 
   Args:
     model_dir: where `bin/compress` or `Artifact.save` wrote to.
+    checksum: of the artifact that it has to be of.
 
   Raises:
-    ArtifactError: if there is none, or it is damaged.
+    ArtifactError: if there is none, it is damaged, or of another artifact.
   """
   folder = pathlib.Path(model_dir) / ENCODER_NAME
   if not (folder / _SETTINGS_NAME).is_file():
@@ -78,13 +81,16 @@ def load_encoder(model_dir: Union[str, os.PathLike]) -> Encoder:
         'name the directory that bin/compress wrote to')
   try:
     settings: dict[str, Any] = json.loads((folder / _SETTINGS_NAME).read_text())
+    if settings['checksum'] != checksum:
+      raise ArtifactError('it is that of another artifact')
     config = Config.from_json(json.dumps(settings['config']))
     model = models.build(config, tuple(settings['image_shape']),
                          settings['num_classes'])
     model.encoder.load_weights(str(folder / _WEIGHTS_NAME))
     kept = np.zeros(config.model.latent_size, bool)
     kept[settings['kept']] = True
-  except (OSError, KeyError, TypeError, IndexError, ValueError) as error:
-    raise ArtifactError(f'{folder}: is no encoder of this version: {error}'
-                        ) from error
+  # What is damaged shows in many ways; h5py has all of its own.
+  except (OSError, LookupError, TypeError, ValueError, AttributeError,
+          RuntimeError) as error:
+    raise ArtifactError(f'{folder}: cannot be used: {error}') from error
   return Encoder(config, settings['num_classes'], model, kept)

@@ -14,7 +14,8 @@ from tfp_lgc.metrics import groups, tstr
 from tfp_lgc.progress import Progress
 from tfp_lgc.sampling import AnyArtifact, opened, sample, whole
 
-__all__ = ['cannot_judge', 'evaluate', 'judge', 'judging_split']
+__all__ = ['cannot_judge', 'check_source', 'evaluate', 'judge',
+           'judging_split']
 
 
 def evaluate(artifact: AnyArtifact, dataset, config: Optional[Config] = None,
@@ -95,6 +96,13 @@ def judging_split(artifact: Artifact, source: Source) -> Split:
   reason = cannot_judge(source)
   if reason or source.test is None:
     raise LgcError(f'dataset = {source.name!r}: {reason}; nothing to judge by')
+  check_source(artifact, source)
+  return source.test
+
+
+def check_source(artifact: Artifact, source: Source) -> None:
+  """Refuses a data set that is not the one the artifact was made from, or of
+  which another part was held out."""
   for name, got, wanted in (
       ('images of shape', source.train.image_shape, artifact.image_shape),
       ('the classes', source.class_names, artifact.class_names)):
@@ -105,6 +113,5 @@ def judging_split(artifact: Artifact, source: Source) -> Split:
     raise LgcError(
         f'dataset = {source.name!r}: has {source.train.num_examples:,} train '
         f'images, the artifact was made from {sum(artifact.class_counts):,}; '
-        'with another part held out (--test_fraction) the judge would be '
-        'tested on images that were compressed')
-  return source.test
+        'with another part held out (--test_fraction) its test images would be '
+        'some that were compressed')

@@ -51,23 +51,28 @@ def reconstructions(images: np.ndarray, points: np.ndarray,
     images: `[N, H, W, C]`.
     points: the same, reconstructed.
     variances: float `[N, H, W, C]`, of pixels in 0..1, nan where there is none;
-      the mean over the channels is shown.
+      the mean over the channels that have one is shown. Beyond the 99th
+      percentile, or 1, colors are all alike.
     names: one string an image.
   """
   drawn, axes = _rows(3, len(images), 'Reconstructions and their uncertainty')
   colors = matplotlib.colormaps['viridis'].with_extremes(bad=NO_VARIANCE)
   means = np.ma.masked_invalid(variances).mean(axis=-1)  # [N, H, W]
-  highest = max(float(np.ma.filled(means.max(), 0.0)), 1e-12)
+  finite = means.compressed()
+  highest = min(np.percentile(finite, 99), 1.0) if finite.size else 0.0
   for column, (image, point, variance, name) in enumerate(
       zip(images, points, means, names)):
     _show(axes[0, column], image)
     _show(axes[1, column], point)
-    shown = axes[2, column].imshow(variance, cmap=colors, vmin=0, vmax=highest)
+    shown = axes[2, column].imshow(variance, cmap=colors, vmin=0,
+                                  vmax=max(highest, 1e-12))
     axes[0, column].set_title(name, fontsize=8)
   for ax, text in zip(axes[:, 0], ('image', 'reconstruction', 'variance')):
     ax.set_ylabel(text, rotation=0, ha='right', va='center', fontsize=9)
-  bar = drawn.colorbar(shown, ax=axes[2], fraction=0.05, pad=0.01)
-  bar.ax.tick_params(labelsize=7)
+  if finite.size:
+    bar = drawn.colorbar(shown, ax=axes[2], fraction=0.05, pad=0.01,
+                         extend='max')
+    bar.ax.tick_params(labelsize=7)
   return drawn
 
 

@@ -10,12 +10,13 @@ import numpy as np
 import tf_keras as tfk
 
 from tfp_lgc import config as config_lib
-from tfp_lgc import data, latent, sources, texture, train
+from tfp_lgc import data, latent, packing, sources, texture, train
 from tfp_lgc.artifact import Artifact
 from tfp_lgc.autoencoder import Autoencoder
 from tfp_lgc.config import Config
 from tfp_lgc.data import Source, Split
 from tfp_lgc.errors import DataError
+from tfp_lgc.finetuning import finetune
 from tfp_lgc.progress import Progress
 
 __all__ = ['Fitted', 'compress', 'fit', 'open_source', 'raw_sizes']
@@ -103,9 +104,14 @@ def fit(source: Source, config: Config, progress: Progress,
     counts = np.bincount(labels, minlength=num_classes)
     artifact = Artifact.pack(model, mixture, source.class_names, counts, config,
                              kept, encoded.mean.mean(axis=0))
-    if config.model.texture == 'residual':
-      artifact = artifact.textured(texture.fit(
-          *_with_decoded(source.train, artifact, latents)))
+  if config.codec.finetune_steps:
+    with progress.stage('finetune', config.codec.finetune_steps):
+      artifact = artifact.replaced(finetune(
+          model, artifact.tensors, kept, source.train, config, progress.step))
+  if config.model.texture == 'residual':
+    with progress.stage('texture'):
+      artifact = artifact.replaced(packing.pack_texture(texture.fit(
+          *_with_decoded(source.train, artifact, latents))))
   return Fitted(artifact, model, latents, labels, kept)
 
 

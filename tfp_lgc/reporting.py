@@ -3,7 +3,7 @@
 import base64
 import io
 import pathlib
-from typing import Any, Iterator, NamedTuple, Optional
+from typing import Any, Callable, NamedTuple, Optional
 
 import jinja2
 import numpy as np
@@ -17,11 +17,12 @@ from tfp_lgc.artifact import Artifact, load_with_encoder
 from tfp_lgc.augmentation import component_images
 from tfp_lgc.config import Config
 from tfp_lgc.data import array_split, Images, Source
-from tfp_lgc.errors import ConfigError, LgcError
+from tfp_lgc.errors import ConfigError
+from tfp_lgc.evaluation import check_source
 from tfp_lgc.progress import Progress
 from tfp_lgc.staging import check_directory, replacing
 
-__all__ = ['PAGE_NAME', 'Picture', 'report']
+__all__ = ['PAGE_NAME', 'PICTURES', 'Picture', 'report']
 
 PAGE_NAME = 'index.html'
 # Latents that t-SNE places: it takes seconds for 2,000.
@@ -29,6 +30,8 @@ MAX_POINTS = 2000
 NUM_COLUMNS = 10
 NUM_SAMPLES = 50
 NUM_INTERPOLATIONS = 8
+# Components that are drawn, and images whose components are looked at.
+MAX_COMPONENTS, NUM_MIXTURES = 21, 100
 DPI = 110
 
 
@@ -36,12 +39,10 @@ class Picture(NamedTuple):
   """A section of the page.
 
   Attributes:
-    name: of the file, without its ending.
     title: a heading.
     text: what is seen, for people who see it and for those who do not.
     figure: the picture.
   """
-  name: str
   title: str
   text: str
   figure: figure.Figure
@@ -92,52 +93,57 @@ def report(model_dir, dataset, output, config: Optional[Config] = None, *,
   artifact = load_with_encoder(model_dir)
   config = config_lib.replace(config or Config(), **overrides)
   source = pipeline.open_source(dataset, config, test)
-  if (source.train.image_shape, source.class_names) != (
-      artifact.image_shape, artifact.class_names):
-    raise LgcError(f'dataset = {source.name!r}: has other images or classes '
-                   'than the artifact; give the data set it was made from')
+  check_source(artifact, source)
   split_name, images = _shown(source, config.seed)
   progress = progress or Progress()
   sections = []
-  with progress.stage('draw', 5):
-    for picture in _pictures(artifact, images, config.seed):
-      sections.append((picture, picture.png))
-      progress.step(len(sections), picture.name)
-  names = [PAGE_NAME, *(f'{picture.name}.png' for picture, _ in sections)]
+  z = _latents(artifact, images)
+  with progress.stage('draw', len(PICTURES)):
+    for i, (name, draw) in enumerate(PICTURES.items()):
+      if picture := draw(artifact, images, z, config.seed):
+        sections.append((name, picture, picture.png))
+      progress.step(i + 1, name)
+  # One that this artifact does not have is taken away.
+  names = [PAGE_NAME, *(f'{name}.png' for name in PICTURES)]
   with replacing(directory, names) as new:
-    for picture, png in sections:
-      (new / f'{picture.name}.png').write_bytes(png)
+    for name, _, png in sections:
+      (new / f'{name}.png').write_bytes(png)
     (new / PAGE_NAME).write_text(_page(artifact, source, split_name, sections),
                                  encoding='utf-8')
 
 
 def _shown(source: Source, seed: int) -> tuple[str, Images]:
   """The split that is shown, and at most 2,000 of its images at random."""
-  split, name = source.test or source.train, 'test' if source.test else 'train'
-  images = split.to_memory(source.class_names)
-  order = np.random.default_rng(seed).permutation(len(images))[:MAX_POINTS]
-  return name, Images(images.images[order], images.labels[order],
-                      images.class_names)
+  split, name = source.train, 'train'
+  if source.test:
+    split, name = source.test, 'test'
+  chosen = np.random.default_rng(seed).permutation(split.num_examples)[
+      :MAX_POINTS]
+  is_chosen = np.zeros(split.num_examples, bool)
+  is_chosen[chosen] = True
+  images, labels, first = [], [], 0
+  for batch, batch_labels in split.batches(1000).as_numpy_iterator():
+    some = is_chosen[first:first + len(batch)]
+    images.append(batch[some])
+    labels.append(batch_labels[some])
+    first += len(batch)
+  return name, Images(np.concatenate(images), np.concatenate(labels),
+                      source.class_names)
 
 
-def _pictures(artifact: Artifact, images: Images, seed: int,
-              ) -> Iterator[Picture]:
-  """All that can be drawn of this artifact, in the order of the page."""
+def _latents(artifact: Artifact, images: Images) -> np.ndarray:
   assert artifact.encoder
-  z = artifact.encoder.latents(array_split(images.images, images.labels,
-                                           keep_order=True))
-  yield _reconstructions(artifact, images, z)
-  if artifact.model.head_num_components and artifact.model.head != 'maf':
-    yield _components(artifact, images, z)
-  yield _samples(artifact, seed)
-  if len(z) > 2:
-    yield _embedding(images, z, seed)
-  if len(z) > 1:
-    yield _interpolations(artifact, images, z)
+  return artifact.encoder.latents(array_split(images.images, images.labels,
+                                              keep_order=True))
+
+
+# What can be drawn: (artifact, images, their latents, seed) -> Picture, or None
+# where there is nothing to draw.
 
 
 def _reconstructions(artifact: Artifact, images: Images, z: np.ndarray,
-                     ) -> Picture:
+                     seed: int) -> Picture:
+  del seed
   chosen = _one_by_class(images.labels, NUM_COLUMNS)
   sampler = artifact.sampler
   params = sampler.params(tf.constant(z[chosen]),
@@ -148,39 +154,53 @@ def _reconstructions(artifact: Artifact, images: Images, z: np.ndarray,
           'latents (second), and the variance of each pixel under the '
           'likelihood p(x | z), pixels being in 0..1 (third).')
   if np.isnan(variances).any():
-    text += (' Red: no variance, because a Student\'s t has at most 2 degrees '
-             'of freedom there.')
-  return Picture('reconstructions', 'Reconstructions', text,
+    text += (' Red: no variance in any channel, because a t has at most 2 '
+             'degrees of freedom there.')
+  return Picture('Reconstructions', text,
                  pictures.reconstructions(
                      images.images[chosen], points, variances,
                      [images.class_names[label]
                       for label in images.labels[chosen]]))
 
 
-def _components(artifact: Artifact, images: Images, z: np.ndarray) -> Picture:
-  points, log_densities = component_images(artifact, z[:1], images.labels[:1])
+def _components(artifact: Artifact, images: Images, z: np.ndarray, seed: int,
+                ) -> Optional[Picture]:
+  del seed
+  if not artifact.model.head_num_components or artifact.model.head == 'maf':
+    return None
+  points, log_densities = component_images(artifact, z[:NUM_MIXTURES],
+                                           images.labels[:NUM_MIXTURES])
+  quantiles = ', '.join(f'{value:.1f}' for value in np.quantile(
+      log_densities, (0.1, 0.5, 0.9)))
+  shown = np.argsort(-log_densities[0])[:MAX_COMPONENTS]
   return Picture(
-      'components', 'Components of the likelihood',
+      'Components of the likelihood',
       f'The likelihood of one image is a mixture of {points.shape[1]} '
-      'distributions over whole images: the mean of each, and the log-density '
-      'of the mixture at that mean, in nats, from the densest on. '
-      'tfp_lgc.augment returns those above a threshold.',
-      pictures.components(images.images[0], points[0], log_densities[0]))
+      'distributions over whole images: the mean of each (of a t, the '
+      f'location), at most {MAX_COMPONENTS}, and the log-density of the '
+      'mixture there, in nats, from the densest on. tfp_lgc.augment returns '
+      f'those above a threshold; of {len(points)} images, a tenth, half and '
+      f'nine tenths of all components are below {quantiles}.',
+      pictures.components(images.images[0], points[0, shown],
+                          log_densities[0, shown]))
 
 
-def _samples(artifact: Artifact, seed: int) -> Picture:
+def _samples(artifact: Artifact, images: Images, z: np.ndarray, seed: int,
+             ) -> Picture:
   """Two kinds of latents by two kinds of images: VPA, figure 3."""
+  del images, z
+
   def drawn(stochastic):
     return sampling.sample(artifact, NUM_SAMPLES, seed=seed, balanced=True,
                            stochastic=stochastic)
 
   sampler, points = artifact.sampler, drawn(False)
-  noise_seed = tf.constant([1, seed])
+  seeds = tf.random.split([1, seed], 2)  # Of latents, and of pixels.
   normal = tf.random.stateless_normal(
-      [NUM_SAMPLES, artifact.model.latent_size], noise_seed)
+      [NUM_SAMPLES, artifact.model.latent_size], seeds[0])
   params = sampler.params(normal, tf.constant(points.labels))
   return Picture(
-      'samples', 'Samples',
+      'Samples',
       'Above, latents of the mixtures by class, which is what the artifact '
       'samples; below, latents of N(0, I), which only a VAE is trained for. '
       'Left, the one image that stands for p(x | z), right, a draw of its '
@@ -189,16 +209,20 @@ def _samples(artifact: Artifact, seed: int) -> Picture:
           'mixture, point': points.images,
           'mixture, draw': drawn(True).images,
           'N(0, I), point': _uint8(sampler.head.point_image(params)),
-          'N(0, I), draw': _uint8(sampler.head.draw_image(params, noise_seed)),
+          'N(0, I), draw': _uint8(sampler.head.draw_image(params, seeds[1])),
       }, 'Samples'))
 
 
-def _embedding(images: Images, z: np.ndarray, seed: int) -> Picture:
+def _embedding(artifact: Artifact, images: Images, z: np.ndarray, seed: int,
+               ) -> Optional[Picture]:
+  del artifact
+  if len(z) < 3:
+    return None
   tsne = manifold.TSNE(
       init='pca' if z.shape[1] > 1 else 'random', random_state=seed,
       perplexity=min(30.0, (len(z) - 1) / 3))
   return Picture(
-      'latents', 'Latents',
+      'Latents',
       f'{len(z):,} images by their latents, {z.shape[1]} numbers each, placed '
       'in the plane by t-SNE (L. van der Maaten, G. Hinton, 2008), colored by '
       'class. Distances between groups mean little.',
@@ -207,9 +231,12 @@ def _embedding(images: Images, z: np.ndarray, seed: int) -> Picture:
 
 
 def _interpolations(artifact: Artifact, images: Images, z: np.ndarray,
-                    ) -> Picture:
+                    seed: int) -> Optional[Picture]:
   """Straight lines between latents; of one class where that is told."""
+  del seed
   pairs = _pairs(images.labels, bool(artifact.num_conditions))
+  if not pairs:
+    return None
   steps = np.linspace(0, 1, NUM_COLUMNS - 2, dtype=np.float32)[:, np.newaxis]
   rows = []
   for first, last in pairs:
@@ -219,7 +246,7 @@ def _interpolations(artifact: Artifact, images: Images, z: np.ndarray,
         )['image'].numpy()
     rows.append([images.images[first], *between, images.images[last]])
   return Picture(
-      'interpolations', 'Interpolations',
+      'Interpolations',
       'Two images (first and last column), and what the decoder makes of '
       'latents on the straight line between theirs, ends included.',
       pictures.grids({'': np.concatenate(rows)}, 'Interpolations'))
@@ -235,13 +262,13 @@ def _one_by_class(labels: np.ndarray, count: int) -> np.ndarray:
 
 
 def _pairs(labels: np.ndarray, same_class: bool) -> list[tuple[int, int]]:
-  """Neighbors in the order of classes, or of one class."""
-  order = _one_by_class(labels, 2 * NUM_INTERPOLATIONS + 2)
+  """Neighbors in the order of classes; or two of a class, class by class."""
+  order = _one_by_class(labels, len(labels))
+  pairs = list(zip(order, order[1:]))
   if same_class:
-    order = order[np.argsort(labels[order], kind='stable')]
-    pairs = [(a, b) for a, b in zip(order, order[1:]) if labels[a] == labels[b]]
-  else:
-    pairs = list(zip(order, order[1:]))
+    members = [order[labels[order] == label] for label in np.unique(labels)]
+    pairs = [(its[i], its[i + 1]) for i in range(NUM_INTERPOLATIONS)
+             for its in members if len(its) > i + 1]
   return [(int(a), int(b)) for a, b in pairs[:NUM_INTERPOLATIONS]]
 
 
@@ -250,7 +277,7 @@ def _uint8(images: tf.Tensor) -> np.ndarray:
 
 
 def _page(artifact: Artifact, source: Source, split_name: str,
-          sections: list[tuple[Picture, bytes]]) -> str:
+          sections: list[tuple[str, Picture, bytes]]) -> str:
   environment = jinja2.Environment(
       loader=jinja2.PackageLoader('tfp_lgc', 'templates'), autoescape=True,
       undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
@@ -263,5 +290,12 @@ def _page(artifact: Artifact, source: Source, split_name: str,
       'latents': artifact.model.latent_size}
   return environment.get_template('report.html').render(
       title=f'{source.name}, compressed', facts=facts,
-      sections=[(picture, base64.b64encode(png).decode())
-                for picture, png in sections])
+      sections=[(name, picture, base64.b64encode(png).decode())
+                for name, picture, png in sections])
+
+
+# The sections of the page, in their order.
+PICTURES: dict[str, Callable[..., Optional[Picture]]] = {
+    'reconstructions': _reconstructions, 'components': _components,
+    'samples': _samples, 'latents': _embedding,
+    'interpolations': _interpolations}

@@ -76,16 +76,16 @@ def _measured(images: Images, size: int, source: Source, config: Config,
                source.class_names)
   artifact = pipeline.fit(few, config, progress).artifact
   assert artifact.encoder
-  _, log_densities = augmentation.component_images(
+  points, log_densities = augmentation.component_images(
       artifact, artifact.encoder.latents(few.train), labels)
   threshold = float(np.median(log_densities))
-  names = np.array(source.class_names)[labels]
   sets = {'real': Images(x, labels, source.class_names)}
   for what, low in (('all', -np.inf), ('dense', threshold)):
-    extra = augmentation.augment(artifact, (x, names), low)
-    sets[what] = Images(np.concatenate([x, extra.images]),
-                        np.concatenate([labels, extra.labels]),
-                        source.class_names)
+    kept = log_densities >= low  # [N, K]
+    sets[what] = Images(
+        np.concatenate([x, points[kept]]),
+        np.concatenate([labels, np.repeat(labels, kept.sum(axis=1))]),
+        source.class_names)
   result: dict[str, Any] = {
       'num_images': size, 'threshold': round(threshold, 2),
       'num_all': len(sets['all']) - size,
