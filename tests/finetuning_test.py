@@ -60,7 +60,8 @@ def _error(artifact, fitted):
 @pytest.mark.parametrize('settings', [
     {'model': 'vae', 'trunk': 'conv', 'latent_size': 3},
     {'model': 'cvae', 'trunk': 'dense', 'latent_size': 8},
-    {'model': 'ae', 'trunk': 'gmm_dae', 'latent_size': 3, 'width': 0.1}], ids=lambda settings: settings['trunk'])
+    {'model': 'ae', 'trunk': 'gmm_dae', 'latent_size': 3, 'width': 0.1}],
+                         ids=lambda settings: settings['trunk'])
 def test_few_bits_lose_less_than_by_rounding_alone(settings):
   """Also where batch normalization was folded into the weights."""
   settings = {**settings, 'decoder_bits': 3, 'epochs': 150}
