@@ -25,6 +25,7 @@ setuptools.setup(
         'absl-py',
         # tensorflow-datasets needs it and does not name it.
         'importlib_resources',
+        'kmedoids',
         'matplotlib',
         'numpy',
         'pillow',

@@ -20,10 +20,34 @@ PACKAGE = ROOT / 'tfp_lgc'
 
 # What a module imports from its own level. All other imports go down.
 SAME_LEVEL = {
-    'baselines/__init__': {'baselines/subset'},
+    'baselines/__init__': {
+        'baselines/compressed', 'baselines/coreset', 'baselines/image_codecs',
+        'baselines/kmeans', 'baselines/lossless', 'baselines/pca_gmm',
+        'baselines/stored', 'baselines/subset', 'baselines/thumbnails',
+        'baselines/tuning'},
+    'baselines/coreset': {'baselines/compressed', 'baselines/stored',
+                          'baselines/subset', 'baselines/tuning',
+                          'metrics/tstr'},
+    'baselines/image_codecs': {'baselines/compressed', 'baselines/pixels',
+                               'baselines/stored', 'baselines/subset',
+                               'baselines/tuning'},
+    'baselines/kmeans': {'baselines/compressed', 'baselines/stored',
+                         'baselines/subset', 'baselines/tuning'},
+    'baselines/lossless': {'baselines/compressed', 'baselines/pixels',
+                           'baselines/stored', 'baselines/subset',
+                           'baselines/tuning'},
+    'baselines/pca_gmm': {'baselines/compressed', 'baselines/stored',
+                          'baselines/tuning'},
+    'baselines/pixels': {'baselines/compressed'},
+    'baselines/stored': {'baselines/compressed', 'baselines/pixels'},
+    'baselines/subset': {'baselines/compressed'},
+    'baselines/thumbnails': {'baselines/compressed', 'baselines/stored',
+                             'baselines/subset', 'baselines/tuning'},
+    'baselines/tuning': {'baselines/compressed', 'metrics/tstr'},
     'benchmarks/__init__': {'benchmarks/em', 'benchmarks/gmm_dae_loss',
                             'benchmarks/heads', 'benchmarks/latents',
                             'benchmarks/papers', 'benchmarks/throughput'},
+    'budget': {'errors'},
     'benchmarks/gmm_dae_loss': {'benchmarks/ablation'},
     'codec': {'errors'},
     'commands/benchmark': {'commands/run'},
@@ -141,7 +165,7 @@ def test_keras_2_is_imported_by_its_own_name():
 
 @pytest.mark.parametrize('modules, heavy', [
     # `--help` does not wait; nor does a flag that is wrong.
-    (['', '.config', '.errors', '.flags', '.progress', '.commands',
+    (['', '.budget', '.config', '.errors', '.flags', '.progress', '.commands',
       '.commands.benchmark', '.commands.compress', '.commands.evaluate',
       '.commands.run', '.commands.sample'],
      {'numpy', 'tensorflow', 'tf_keras', 'sklearn'}),

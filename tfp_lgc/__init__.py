@@ -22,6 +22,7 @@ _HOME = {
     'as_dataset': 'sampling',
     'compress': 'pipeline',
     'evaluate': 'evaluation',
+    'evaluate_baseline': 'evaluation',
     'load': 'artifact',
     'sample': 'sampling',
 }
@@ -34,6 +35,7 @@ __all__ = [
     'as_dataset',
     'compress',
     'evaluate',
+    'evaluate_baseline',
     'load',
     'sample',
 ]
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
   from tfp_lgc.artifact import Artifact, load
   from tfp_lgc.config import Config
   from tfp_lgc.data import Images
-  from tfp_lgc.evaluation import evaluate
+  from tfp_lgc.evaluation import evaluate, evaluate_baseline
   from tfp_lgc.pipeline import compress
   from tfp_lgc.sampling import as_dataset, sample
 

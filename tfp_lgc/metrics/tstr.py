@@ -27,7 +27,8 @@ def train_judge(train: Split, num_classes: int, config: EvaluateConfig,
   """The default judge, trained.
 
   Args:
-    train: samples, or real images for the ceiling.
+    train: samples, or real images for the ceiling; its examples may have
+      weights, see `data.array_split`, which the losses are multiplied by.
     num_classes: C.
     config: steps and batch size, the same for whatever is compared.
     seed: of initial weights and of the order of images.
@@ -68,8 +69,8 @@ def right(train: Split, test: Split, num_classes: int, config: EvaluateConfig,
   return logits.argmax(axis=1) == labels
 
 
-def _scaled(images: tf.Tensor, labels: tf.Tensor):
-  return to_unit(images), labels
+def _scaled(images: tf.Tensor, *rest: tf.Tensor):
+  return to_unit(images), *rest
 
 
 def summarize(values: Sequence[float]) -> dict[str, Any]:
