@@ -26,6 +26,7 @@ setuptools.setup(
         # tensorflow-datasets needs it and does not name it.
         'importlib_resources',
         'jinja2',
+        'kmedoids',
         'matplotlib',
         'numpy',
         'pillow',

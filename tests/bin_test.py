@@ -408,6 +408,28 @@ def test_evaluate_of_one_run_is_json_too(artifact, place, judged, capsys):
   _json(capsys.readouterr().out.splitlines()[-1])
 
 
+def test_evaluate_judges_a_baseline_in_place_of_an_artifact(
+    place, judged, capsys):
+  assert _main('evaluate', '--baseline=xz', '--budget=3kB', '--runs=2',
+               '--seed=7', '--judge_steps=5') == 0
+  out, _ = capsys.readouterr()
+  got = _json(out.splitlines()[-1])
+  assert set(got) == {
+      'baseline', 'budget', 'dataset', 'num_bytes', 'baseline_settings',
+      'tstr_accuracy', 'real_accuracy', 'seed', 'judge_steps', 'seconds'}
+  assert (got['baseline'], got['budget']) == ('xz', 3000)
+  assert 2900 < got['num_bytes'] <= 3000
+  assert got['tstr_accuracy']['runs'] == [0.5, 0.625]
+  assert f'{0.5625:.2%}' in out
+  # The judges saw what fits, drawn anew for each run.
+  counts = [row['num_images'] for row in got['baseline_settings']]
+  assert [train.num_examples for train, *_ in judged[::2]] == counts
+  first, other = (judged[i][0].to_memory(()).images[:50] for i in (0, 2))
+  assert (first != other).any()
+  assert [rest for _, _, *rest in judged] == [
+      [10, 5, 7], [10, 5, 7], [10, 5, 8], [10, 5, 8]]
+
+
 # What users get wrong.
 
 
@@ -520,6 +542,13 @@ WRONG = [
     ('report', ['--artifact=art', '--dataset=./missing'], './missing'),
     ('evaluate', ['--artifact=art', '--runs=0'], 'runs'),
     ('evaluate', ['--artifact=art', '--judge_steps=0'], 'judge_steps'),
+    ('evaluate', ['--baseline=xy', '--budget=1kB'], 'did you mean xz'),
+    ('evaluate', ['--baseline=xz'], '--budget'),
+    ('evaluate', ['--baseline=xz', '--budget=1KiB'], 'KiB'),
+    ('evaluate', ['--baseline=xz', '--budget=20B'], '20 bytes'),
+    ('evaluate', ['--budget=1kB'], '--baseline'),
+    ('evaluate', ['--baseline=xz', '--budget=1kB', '--artifact=art'],
+     'only one'),
     ('evaluate', ['--artifact=art', '--seed=-1'], 'seed'),
     ('evaluate', ['--artifact=art', '--latent_size=2'], 'latent_size'),
     ('evaluate', ['--artifact=art', 'digits'], "'digits'"),
@@ -569,7 +598,8 @@ FLAGS = {
                   'output', 'figures', 'table', 'rows', 'runs'},
     'compress': {*config_lib.settings(config_lib.Config()), 'preset', 'output',
                  'overwrite', 'evaluate', 'tensorboard'},
-    'evaluate': {'artifact', 'runs', 'seed', *DATA_FLAGS, *JUDGE_FLAGS},
+    'evaluate': {'artifact', 'baseline', 'budget', 'runs', 'seed', *DATA_FLAGS,
+                 *JUDGE_FLAGS},
     'report': {'artifact', 'output', 'overwrite', 'seed', *DATA_FLAGS},
     'sample': {'artifact', 'n', 'label', 'stochastic', 'balanced',
                'temperature', 'seed', 'output', 'overwrite'},

@@ -23,6 +23,7 @@ _HOME = {
     'augment': 'augmentation',
     'compress': 'pipeline',
     'evaluate': 'evaluation',
+    'evaluate_baseline': 'evaluation',
     'load': 'artifact',
     'report': 'reporting',
     'sample': 'sampling',
@@ -37,6 +38,7 @@ __all__ = [
     'augment',
     'compress',
     'evaluate',
+    'evaluate_baseline',
     'load',
     'report',
     'sample',
@@ -47,7 +49,7 @@ if TYPE_CHECKING:
   from tfp_lgc.augmentation import augment
   from tfp_lgc.config import Config
   from tfp_lgc.data import Images
-  from tfp_lgc.evaluation import evaluate
+  from tfp_lgc.evaluation import evaluate, evaluate_baseline
   from tfp_lgc.pipeline import compress
   from tfp_lgc.reporting import report
   from tfp_lgc.sampling import as_dataset, sample

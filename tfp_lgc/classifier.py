@@ -13,9 +13,9 @@ __all__ = ['fit', 'scaled']
 LEARNING_RATE = 2e-3
 
 
-def scaled(images: tf.Tensor, labels: tf.Tensor):
-  """uint8 pixels in 0..1, and the labels."""
-  return to_unit(images), labels
+def scaled(images: tf.Tensor, *rest: tf.Tensor):
+  """uint8 pixels in 0..1, and the labels, and weights if there are any."""
+  return to_unit(images), *rest
 
 
 def fit(model: tfk.Model, train: Split, steps: int, batch_size: int, seed: int,
@@ -24,7 +24,7 @@ def fit(model: tfk.Model, train: Split, steps: int, batch_size: int, seed: int,
 
   Args:
     model: images in 0..1 `[B, H, W, C]` -> logits `[B, classes]`.
-    train: what it sees.
+    train: what it sees; weights of its examples multiply their losses.
     steps: of training.
     batch_size: images per step.
     seed: of the order of images.
@@ -37,7 +37,7 @@ def fit(model: tfk.Model, train: Split, steps: int, batch_size: int, seed: int,
   batches = train.batches(batch_size, seed=seed)
   if augment is not None:
     batches = batches.enumerate().map(
-        lambda i, batch: (augment(batch[0], tf.cast(i, tf.int32)), batch[1]),
+        lambda i, batch: (augment(batch[0], tf.cast(i, tf.int32)), *batch[1:]),
         tf.data.AUTOTUNE)
   model.fit(batches.map(scaled, tf.data.AUTOTUNE), steps_per_epoch=steps,
             verbose=0)

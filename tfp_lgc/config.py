@@ -45,6 +45,13 @@ HEADS = ('bernoulli', 'continuous_bernoulli', 'mse', 'normal_unit',
 LATENT_MODELS = ('gmm', 'global', 'prior')
 SUITES = ('augment', 'em', 'gmm_dae_loss', 'heads', 'latents', 'papers',
           'throughput')
+BASELINES = (
+    'random_subset', 'lossless', 'gzip', 'xz', 'png', 'webp_lossless',
+    'thumbnails', *(f'thumbnails_{size}_{bits}bit'
+                    for size in ('full', 'half', 'quarter')
+                    for bits in (1, 2, 4, 8) if (size, bits) != ('full', 8)),
+    'jpeg', 'webp', 'avif', 'coreset_class', 'coreset', 'coreset_greedy',
+    'coreset_weighted', 'kmeans', 'pca_gmm')
 DIFFICULTIES = ('magnitude_large', 'magnitude_medium', 'magnitude_small',
                 'variance_low', 'variance_medium', 'variance_high')
 COVARIANCES = ('full', 'low_rank', 'tied', 'diag', 'spherical')

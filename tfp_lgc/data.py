@@ -262,14 +262,21 @@ def hold_out(labels: np.ndarray, fraction: float,
 
 
 def array_split(images: np.ndarray, labels: np.ndarray,
-                keep_order: bool = False) -> Split:
-  """A `Split` of arrays that passed `check_images` and `encode_labels`."""
+                keep_order: bool = False,
+                weights: Optional[np.ndarray] = None) -> Split:
+  """A `Split` of arrays that passed `check_images` and `encode_labels`.
+
+  With weights `[N]` it is for judges alone: its examples have a third part,
+  float32, what an image counts for in training.
+  """
+  arrays = [images, labels.astype(np.int32)]
+  if weights is not None:
+    arrays.append(weights.astype(np.float32))
   if images.nbytes > SHUFFLE_NUM_BYTES and not keep_order:
     # Files are often sorted by class, and a buffer shuffles only so far.
     order = np.random.default_rng(0).permutation(len(images))
-    images, labels = images[order], labels[order]
-  examples = tf.data.Dataset.from_tensor_slices(
-      (images, labels.astype(np.int32)))
+    arrays = [array[order] for array in arrays]
+  examples = tf.data.Dataset.from_tensor_slices(tuple(arrays))
   return Split(examples, len(images), images.shape[1:])
 
 

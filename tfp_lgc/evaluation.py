@@ -1,21 +1,24 @@
-"""What an artifact is worth to a classifier that sees nothing else."""
+"""What an artifact, or a baseline of as many bytes, is worth to a classifier
+that sees nothing else."""
 
-from typing import Any, Optional
+from typing import Any, Callable, Optional, Union
 
 import numpy as np
 
+from tfp_lgc import budget as budget_lib
 from tfp_lgc import config as config_lib
 from tfp_lgc import data, pipeline
 from tfp_lgc.artifact import Artifact
+from tfp_lgc.baselines import BASELINES, Compressed
 from tfp_lgc.config import Config, EvaluateConfig
 from tfp_lgc.data import Source, Split
-from tfp_lgc.errors import LgcError
+from tfp_lgc.errors import ConfigError, LgcError
 from tfp_lgc.metrics import groups, tstr
 from tfp_lgc.progress import Progress
 from tfp_lgc.sampling import AnyArtifact, opened, sample, whole
 
-__all__ = ['cannot_judge', 'check_source', 'evaluate', 'judge',
-           'judging_split']
+__all__ = ['cannot_judge', 'check_source', 'evaluate', 'evaluate_baseline',
+           'judge', 'judging_split']
 
 
 def evaluate(artifact: AnyArtifact, dataset, config: Optional[Config] = None,
@@ -49,17 +52,76 @@ def evaluate(artifact: AnyArtifact, dataset, config: Optional[Config] = None,
   Raises:
     LgcError: if the two do not fit, or there is no test split, or one class.
   """
-  runs, artifact = whole('runs', runs, 1), opened(artifact)
+  artifact = opened(artifact)
   config = config_lib.replace(config or Config(), **overrides)
   source = pipeline.open_source(dataset, config, test)
   judging_split(artifact, source)
-  progress = progress or Progress()
+
+  def draw(seed: int) -> Split:
+    drawn = sample(artifact, source.train.num_examples, seed=seed)
+    return data.array_split(drawn.images, drawn.labels)
+
+  return _judged(draw, source, config, runs, progress or Progress())
+
+
+def evaluate_baseline(baseline: str, budget: Union[int, str], dataset,
+                      config: Optional[Config] = None, *, test=None,
+                      runs: int = 1, progress: Optional[Progress] = None,
+                      **overrides) -> dict[str, Any]:
+  """The same of what else could be sent in as many bytes.
+
+  ```python
+  result = tfp_lgc.evaluate_baseline('thumbnails', '32kB', 'digits', runs=3)
+  result['tstr_accuracy']['mean'], result['num_bytes']
+  ```
+
+  Args:
+    baseline: a name of `BASELINES`.
+    budget: bytes, or a size as `budget.parse` takes it.
+    dataset: as for `evaluate`, and so are all others. A baseline is made anew
+      for each run, with the seed of the run.
+
+  Returns:
+    What `evaluate` returns, and `num_bytes`, the largest of all runs, and
+    `baseline_settings`, by run: the number of images, and how they were made.
+
+  Raises:
+    ConfigError: for a baseline or a budget that is not allowed.
+    LgcError: if not one image fits, or there is no test split, or one class.
+  """
+  num_bytes = budget_lib.parse(str(budget))
+  if baseline not in BASELINES:
+    raise ConfigError(f'baseline = {baseline!r} is unknown; choose from '
+                      f'{", ".join(BASELINES)}')
+  config = config_lib.replace(config or Config(), **overrides)
+  source = pipeline.open_source(dataset, config, test)
+  _test_split(source)
+  images = source.train.to_memory(source.class_names)
+  progress, made = progress or Progress(), list[Compressed]()
+
+  def draw(seed: int) -> Split:
+    compressed = BASELINES[baseline](images, num_bytes, seed)
+    if not len(compressed.images):
+      raise LgcError(f'baseline = {baseline!r}: nothing of it fits into '
+                     f'{num_bytes:,} bytes; give a larger budget')
+    made.append(compressed)
+    return data.array_split(compressed.images.images, compressed.images.labels,
+                            weights=compressed.weights)
+
+  result = _judged(draw, source, config, runs, progress)
+  return {'num_bytes': max(compressed.num_bytes for compressed in made),
+          'baseline_settings': [dict(compressed.settings)
+                                for compressed in made], **result}
+
+
+def _judged(draw: Callable[[int], Split], source: Source, config: Config,
+            runs: int, progress: Progress) -> dict[str, Any]:
+  """Of judges of what is drawn for a seed, and of the real train split."""
+  runs = whole('runs', runs, 1)
   rights: dict[str, list[np.ndarray]] = {'tstr': [], 'real': []}
   with progress.stage('evaluate', 2 * runs):
     for run in range(config.seed, config.seed + runs):
-      drawn = sample(artifact, source.train.num_examples, seed=run)
-      synthetic = data.array_split(drawn.images, drawn.labels)
-      for name, split in (('tstr', synthetic), ('real', source.train)):
+      for name, split in (('tstr', draw(run)), ('real', source.train)):
         right = judge(split, source, config.evaluate, run)
         rights[name].append(right)
         done = sum(len(values) for values in rights.values())
@@ -93,11 +155,9 @@ def cannot_judge(source: Source) -> str:
 
 def judging_split(artifact: Artifact, source: Source) -> Split:
   """The test split, unless it is of other images than the artifact's."""
-  reason = cannot_judge(source)
-  if reason or source.test is None:
-    raise LgcError(f'dataset = {source.name!r}: {reason}; nothing to judge by')
+  test = _test_split(source)
   check_source(artifact, source)
-  return source.test
+  return test
 
 
 def check_source(artifact: Artifact, source: Source) -> None:
@@ -115,3 +175,10 @@ def check_source(artifact: Artifact, source: Source) -> None:
         f'images, the artifact was made from {sum(artifact.class_counts):,}; '
         'with another part held out (--test_fraction) its test images would be '
         'some that were compressed')
+
+
+def _test_split(source: Source) -> Split:
+  reason = cannot_judge(source)
+  if reason or source.test is None:
+    raise LgcError(f'dataset = {source.name!r}: {reason}; nothing to judge by')
+  return source.test

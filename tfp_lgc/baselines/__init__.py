@@ -3,8 +3,49 @@
 A baseline is a function `(images, num_bytes, seed) -> Compressed`.
 """
 
-from tfp_lgc.baselines.subset import Compressed, random_subset
+from tfp_lgc.baselines import (
+  coreset,
+  image_codecs,
+  kmeans,
+  lossless,
+  pca_gmm,
+  stored,
+  subset,
+  thumbnails,
+)
+from tfp_lgc.baselines.compressed import Compressed
+from tfp_lgc.baselines.tuning import Baseline
 
-__all__ = ['BASELINES', 'Compressed']
+__all__ = ['BASELINES', 'Baseline', 'Compressed', 'decode']
 
-BASELINES = {'random_subset': random_subset}
+BASELINES: dict[str, Baseline] = {
+    'random_subset': subset.random_subset,
+    **lossless.MEMBERS,
+    **thumbnails.MEMBERS,
+    **image_codecs.MEMBERS,
+    **coreset.MEMBERS,
+    **kmeans.MEMBERS,
+    **pca_gmm.MEMBERS,
+}
+
+_READ = {stored.FORMAT: stored.read, pca_gmm.FORMAT: pca_gmm.read}
+
+
+def decode(content: bytes, image_shape: tuple[int, int, int],
+           class_names: tuple[str, ...]) -> Compressed:
+  """What a receiver makes of the content that any baseline sends.
+
+  ```python
+  sent = BASELINES['coreset'](images, 32_000, seed=0).content
+  received = decode(sent, (28, 28, 1), images.class_names)
+  received.images, received.weights
+  ```
+
+  Args:
+    content: `Compressed.content`; no bytes are no images.
+    image_shape: `(H, W, C)`.
+    class_names: of all classes.
+  """
+  # What is neither is the .xz file of `random_subset`.
+  read = _READ.get(content[0], subset.read) if content else subset.read
+  return read(content, image_shape, class_names)

@@ -1,24 +1,13 @@
-"""Some of the real images, losslessly coded."""
+"""Some of the real images."""
 
 import lzma
-from typing import NamedTuple
 
 import numpy as np
 
+from tfp_lgc.baselines.compressed import Compressed, largest
 from tfp_lgc.data import Images, label_dtype
 
-__all__ = ['Compressed', 'random_subset']
-
-
-class Compressed(NamedTuple):
-  """A data set that takes bytes.
-
-  Attributes:
-    images: what a receiver gets.
-    num_bytes: of what is sent.
-  """
-  images: Images
-  num_bytes: int
+__all__ = ['random_subset', 'stratified']
 
 
 def _coded(images: Images) -> bytes:
@@ -28,8 +17,24 @@ def _coded(images: Images) -> bytes:
                        preset=9 | lzma.PRESET_EXTREME)
 
 
+def read(content: bytes, image_shape: tuple[int, int, int],
+         class_names: tuple[str, ...]) -> Compressed:
+  """Images and labels of the file that `random_subset` fills, in order."""
+  plain = lzma.decompress(content) if content else b''
+  dtype = label_dtype(len(class_names))
+  num_pixels = int(np.prod(image_shape))
+  n = len(plain) // (num_pixels + dtype.itemsize)
+  pixels = np.frombuffer(plain, np.uint8, n * num_pixels)
+  labels = np.frombuffer(plain, dtype, n, n * num_pixels)
+  return Compressed(
+      Images(pixels.reshape(n, *image_shape), labels.astype(np.int32),
+             class_names), content, settings={'num_images': n})
+
+
 def random_subset(images: Images, num_bytes: int, seed: int = 0) -> Compressed:
   """As many images, drawn at random, as xz puts into `num_bytes`.
+
+  Not stratified, and a label is sent with each image: `lossless` does better.
 
   Args:
     images: to draw from.
@@ -38,22 +43,31 @@ def random_subset(images: Images, num_bytes: int, seed: int = 0) -> Compressed:
   """
   order = np.random.default_rng(seed).permutation(len(images))
 
-  def first(count: int) -> Images:
+  def code(count: int) -> bytes:
     chosen = order[:count]
-    return Images(images.images[chosen], images.labels[chosen],
-                  images.class_names)
+    return _coded(Images(images.images[chosen], images.labels[chosen],
+                         images.class_names))
 
-  def fits(count: int) -> bool:
-    return len(_coded(first(count))) <= num_bytes
+  _, content = largest(code, num_bytes, len(images))
+  return read(content, images.images.shape[1:], images.class_names)
 
-  high = 1  # Doubled first: many images take long to code.
-  while high < len(images) and fits(high):
-    high = min(2 * high, len(images))
-  low = high // 2 if high > 1 else 0
-  while low < high:  # `low` fit, or are none; more than `high` do not.
-    middle = (low + high + 1) // 2
-    if fits(middle):
-      low = middle
-    else:
-      high = middle - 1
-  return Compressed(first(low), len(_coded(first(low))) if low else 0)
+
+def stratified(labels: np.ndarray, seed: int = 0) -> np.ndarray:
+  """All positions in an order any start of which has the classes as frequent
+  as they are, within an image.
+
+  Args:
+    labels: int `[N]`.
+    seed: of the order within each class.
+
+  Returns:
+    int `[N]`.
+  """
+  order = np.random.default_rng(seed).permutation(len(labels))
+  counts = np.bincount(labels)
+  ranks = np.empty(len(labels))  # Within a class, from 0 to 1.
+  for label, count in enumerate(counts):
+    members = order[labels[order] == label]
+    ranks[members] = (np.arange(count) + 0.5) / max(count, 1)
+  # Between equal ranks the seed decides which class comes first.
+  return order[np.argsort(ranks[order], kind='stable')]

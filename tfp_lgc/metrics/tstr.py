@@ -29,7 +29,8 @@ def train_judge(train: Split, num_classes: int, config: EvaluateConfig,
   """The default judge, trained.
 
   Args:
-    train: samples, or real images for the ceiling.
+    train: samples, or real images for the ceiling; its examples may have
+      weights, see `data.array_split`, which the losses are multiplied by.
     num_classes: C.
     config: steps, batch size and augmentation, the same for whatever is
       compared.
