@@ -47,7 +47,7 @@ def images():
   rng = np.random.default_rng(0)
   labels = np.arange(300, dtype=np.int32) % 2 * 2
   labels[7] = 1
-  return Images(rng.integers(0, 40, [300, 5, 6, 1]).astype(np.uint8), labels,
+  return Images(rng.integers(0, 256, [300, 5, 6, 1]).astype(np.uint8), labels,
                 ('ape', 'cat', 'emu'))
 
 
@@ -89,6 +89,8 @@ def test_the_table_is_what_can_be_chosen():
 def test_bytes_hold_the_images_and_are_not_too_many(name, digits, quick_choice):
   for num_bytes in BUDGETS:
     made = BASELINES[name](digits, num_bytes, 3)
+    if name in ('random_subset', 'coreset_class', *lossless.MEMBERS):
+      assert _rows(made.images) <= _rows(digits)
     assert isinstance(made.content, bytes)
     assert len(made.content) == made.num_bytes <= num_bytes
     assert made.images.images.dtype == np.uint8
@@ -109,7 +111,11 @@ def test_bytes_hold_the_images_and_are_not_too_many(name, digits, quick_choice):
 
 @pytest.mark.parametrize('name', BASELINES)
 def test_the_seed_decides(name, digits, quick_choice):
-  first, again, other = [BASELINES[name](digits, 2000, seed)
+  """Unless all images fit."""
+  num_bytes = 2000
+  if name.startswith('thumbnails_'):
+    num_bytes = 150 if 'quarter' in name else 300
+  first, again, other = [BASELINES[name](digits, num_bytes, seed)
                          for seed in (1, 1, 2)]
   assert first.content == again.content
   assert first.content != other.content
@@ -329,7 +335,7 @@ def test_weights_count_in_training(digits):
 
 def test_gradients_are_those_of_the_last_layer(digits):
   some = Images(digits.images[:40], digits.labels[:40], digits.class_names)
-  got = coreset.gradients(some, seed=3)
+  got = coreset.gradients(some, seed=3, steps=1)
   judge = tstr.train_judge(
       data.array_split(some.images, some.labels), 10,
       EvaluateConfig(judge_steps=1, judge_batch_size=coreset.BATCH_SIZE), 3)
@@ -359,9 +365,6 @@ def test_distances_are_those_of_outer_products(points, monkeypatch):
   np.testing.assert_allclose(
       coreset.distances(points, points.take(slice(11))),
       distance.cdist(outer, outer[:11]), atol=2e-3)
-  np.testing.assert_allclose(
-      coreset.distances(*[coreset.normalized(points)] * 2),
-      np.sqrt(2 * distance.cdist(outer, outer, 'cosine').clip(0)), atol=2e-3)
 
 
 def test_greedy_choices_lower_the_sum_most(points):

@@ -50,7 +50,7 @@ BASELINES = (
                     for size in ('full', 'half', 'quarter')
                     for bits in (1, 2, 4, 8) if (size, bits) != ('full', 8)),
     'jpeg', 'webp', 'avif', 'coreset_class', 'coreset', 'coreset_greedy',
-    'kmeans', 'pca_gmm')
+    'coreset_weighted', 'kmeans', 'pca_gmm')
 DIFFICULTIES = ('magnitude_large', 'magnitude_medium', 'magnitude_small',
                 'variance_low', 'variance_medium', 'variance_high')
 COVARIANCES = ('full', 'low_rank', 'tied', 'diag', 'spherical')

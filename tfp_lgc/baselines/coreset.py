@@ -7,7 +7,7 @@ of images that are nearest to it as its weight. What differs: the gradients are
 those of the weights of the last layer, as the LGC paper has them, and the
 medoids are by FasterPAM (E. Schubert, P. J. Rousseeuw, Information Systems 101,
 2021) from a k-medoids++ start; the greedy choice is a variant. They are chosen
-once, not anew in each epoch.
+once, early in the first epoch, not anew in each.
 """
 
 import functools
@@ -31,6 +31,9 @@ __all__ = ['Gradients', 'MEMBERS', 'METHODS', 'coreset', 'gradients', 'select']
 
 METHODS = ('class', 'all', 'greedy')
 BATCH_SIZE = 128
+# After a whole epoch the gradients of nearly all images are nearly zero, and
+# the medoids are the hard ones: see BUILD.md, "Published numbers".
+STEPS = 15
 # A matrix of distances has at most so many rows and columns, 576 MB in
 # float32; of more images so many, drawn at random, can be medoids.
 MAX_POINTS = 12_000
@@ -55,15 +58,15 @@ class Gradients(NamedTuple):
     return Gradients(self.hidden[some], self.residual[some])
 
 
-def gradients(images: Images, seed: int = 0) -> Gradients:
-  """By the default judge after one epoch.
+def gradients(images: Images, seed: int = 0, steps: int = STEPS) -> Gradients:
+  """By the default judge after a few steps of training.
 
   Args:
     images: N labelled images, which it is trained on.
     seed: of its weights and of the order of images.
+    steps: of 128 images; an epoch takes N / 128.
   """
   split = data.array_split(images.images, images.labels, keep_order=True)
-  steps = max(1, len(images) // BATCH_SIZE)
   num_classes = len(images.class_names)
   judge = tstr.train_judge(
       split, num_classes,
@@ -77,14 +80,6 @@ def gradients(images: Images, seed: int = 0) -> Gradients:
   return Gradients(
       np.concatenate([hidden, np.ones([len(hidden), 1], np.float32)], 1),
       residual)
-
-
-def normalized(points: Gradients) -> Gradients:
-  """The same directions, all of length 1 (or 0)."""
-  def unit(x: np.ndarray) -> np.ndarray:
-    return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-30)
-
-  return Gradients(unit(points.hidden), unit(points.residual))
 
 
 def distances(a: Gradients, b: Gradients) -> np.ndarray:
@@ -220,15 +215,15 @@ def select(points: Gradients, labels: np.ndarray, k: int, method: str,
 
 
 def coreset(images: Images, num_bytes: int, seed: int = 0, *,
-            method: str = 'class', weighted: bool = True) -> Compressed:
-  """As many medoids as fit, by the best lossless code, with their weights.
+            method: str = 'class', weighted: bool = False) -> Compressed:
+  """As many medoids as fit, by the best lossless code.
 
   Args:
     images: N labelled images.
     num_bytes: at the most.
     seed: of the network whose gradients are taken, and of the start.
     method: see `select`.
-    weighted: whether the weights are sent.
+    weighted: whether their weights are sent, for judges to train with.
   """
   layouts = stored.lossless(channels=images.images.shape[-1])
   # About as many as of other images, and then as they really take.
@@ -255,4 +250,5 @@ def coreset(images: Images, num_bytes: int, seed: int = 0, *,
 MEMBERS: dict[str, tuning.Baseline] = {
     'coreset_class': coreset,
     'coreset': functools.partial(coreset, method='all'),
-    'coreset_greedy': functools.partial(coreset, method='greedy')}
+    'coreset_greedy': functools.partial(coreset, method='greedy'),
+    'coreset_weighted': functools.partial(coreset, weighted=True)}

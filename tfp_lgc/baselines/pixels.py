@@ -43,23 +43,24 @@ def require(codec: str) -> None:
                       'from PyPI')
 
 
-def _plain(compress, decompress) -> PixelCodec:
+def _plain(compress: Callable[[bytes], bytes],
+           decompress: Callable[[bytes, int], bytes]) -> PixelCodec:
+  """A general compressor; the size of the pixels is known to both sides."""
   def decode(content, shape, bits):
-    return np.frombuffer(decompress(content), np.uint8).reshape(shape)
+    return np.frombuffer(decompress(content, math.prod(shape)),
+                         np.uint8).reshape(shape)
 
   return PixelCodec(lambda pixels, bits, quality: compress(pixels.tobytes()),
                     decode)
 
 
-# No position in a pixel matters, as there is none. No header, no checksum.
-_LZMA: Any = {'format': lzma.FORMAT_RAW,
-              'filters': [{'id': lzma.FILTER_LZMA2,
-                           'preset': 9 | lzma.PRESET_EXTREME, 'lc': 4,
-                           'lp': 0, 'pb': 0}]}
-
-
-def _gzip(content: bytes) -> bytes:
-  return zlib.compress(content, 9, wbits=31)
+def _lzma(num_bytes: int) -> dict[str, Any]:
+  """LZMA2 without header and checksum. No position in a pixel matters, as
+  there is none. A dictionary of 2^26 bytes takes longer than few images do."""
+  size = 2 ** min(max((num_bytes - 1).bit_length(), 12), 26)
+  return {'format': lzma.FORMAT_RAW, 'filters': [{
+      'id': lzma.FILTER_LZMA2, 'preset': 9 | lzma.PRESET_EXTREME,
+      'dict_size': size, 'lc': 4, 'lp': 0, 'pb': 0}]}
 
 
 def _sheets(shape) -> list[int]:
@@ -137,9 +138,11 @@ def _image_file(file_format: str, feature: str, options: Callable[[int], dict],
 # A byte in a content is a position in this table. Quality 100 of lossless WebP
 # takes a hundred times as long for 1.5 % of the bytes.
 PIXELS: dict[str, PixelCodec] = {
-    'gzip': _plain(_gzip, lambda content: zlib.decompress(content, 31)),
-    'xz': _plain(lambda content: lzma.compress(content, **_LZMA),
-                 lambda content: lzma.decompress(content, **_LZMA)),
+    'gzip': _plain(lambda pixels: zlib.compress(pixels, 9, wbits=31),
+                   lambda content, _: zlib.decompress(content, 31)),
+    'xz': _plain(
+        lambda pixels: lzma.compress(pixels, **_lzma(len(pixels))),
+        lambda content, size: lzma.decompress(content, **_lzma(size))),
     'png': _image_file('PNG', 'zlib', lambda _: {'optimize': True}),
     'webp_lossless': _image_file(
         'WEBP', 'webp', lambda _: {'lossless': True, 'quality': 90,

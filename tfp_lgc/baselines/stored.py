@@ -64,7 +64,7 @@ def _reduced(images: np.ndarray, layout: Layout) -> np.ndarray:
   height, width = _size(images.shape[1:], layout)
   small = _resized(images, height, width, PIL.Image.Resampling.BOX)
   top = 2**layout.bits - 1
-  return ((small.astype(np.uint16) * (2 * top) + 255) // 510).astype(np.uint8)
+  return ((small.astype(np.uint32) * (2 * top) + 255) // 510).astype(np.uint8)
 
 
 def _size(image_shape, layout: Layout) -> tuple[int, int]:
@@ -75,7 +75,8 @@ def _size(image_shape, layout: Layout) -> tuple[int, int]:
 def _restored(symbols: np.ndarray, image_shape, layout: Layout) -> np.ndarray:
   levels = symbols * np.uint8(255 // (2**layout.bits - 1))
   height, width, _ = image_shape
-  return _resized(levels, height, width, PIL.Image.Resampling.BILINEAR)
+  # Sharp squares teach more than smooth slopes do.
+  return _resized(levels, height, width, PIL.Image.Resampling.NEAREST)
 
 
 def write(images: Images, layout: Layout,
@@ -142,12 +143,13 @@ def as_many(images: Images, order: np.ndarray, layouts: Sequence[Layout],
     require(layout.codec)
 
   def code(count: int, layout: Layout) -> bytes:
-    chosen = order[:count]
+    first = np.argsort(order[:count])  # Neighbors stay neighbors.
+    chosen = order[first]
     some = Images(images.images[chosen], images.labels[chosen],
                   images.class_names)
-    return write(some, layout, None if weights is None else weights[:count])
+    return write(some, layout, None if weights is None else weights[first])
 
-  count, content = min(NUM_TRIED, len(order)), b''
+  most, content, count = 0, b'', min(NUM_TRIED, len(order))
   layout, tried = layouts[0], set[Layout]()
   for _ in layouts:
     # Which is the smallest depends on how many images there are.
@@ -158,9 +160,10 @@ def as_many(images: Images, order: np.ndarray, layouts: Sequence[Layout],
       break
     tried.add(layout)
     encode = functools.partial(code, layout=layout)
-    found, longer = largest(encode, num_bytes, len(order), slack)
-    if found > count or not content:
-      count, content = max(found, 1), longer
+    found, shorter = largest(encode, num_bytes, len(order), slack)
+    if (found, -len(shorter)) > (most, -len(content)):
+      most, content = found, shorter
+    count = max(most, 1)
   return decode_or_nothing(content, images)
 
 

@@ -16,7 +16,7 @@ def subset(images: Images, num_bytes: int, seed: int = 0, *,
            reduction: int = 2, bits: int = 1) -> Compressed:
   """As many real images as fit, stratified, by the best lossless code.
 
-  A receiver gets them at the size they had, by bilinear interpolation.
+  A receiver gets them at the size they had, each pixel a square.
 
   Args:
     images: to draw from.
