@@ -8,8 +8,9 @@ import pytest
 
 import tfp_lgc
 from tfp_lgc import data, evaluation, pipeline
+from tfp_lgc.baselines import BASELINES, Compressed
 from tfp_lgc.config import Config, replace
-from tfp_lgc.errors import DataError, LgcError
+from tfp_lgc.errors import ConfigError, DataError, LgcError
 from tfp_lgc.progress import Progress
 
 TINY = dict(epochs=1, batch_size=16, latent_size=2, hidden_size=4,
@@ -146,3 +147,40 @@ def test_no_judge_is_tested_on_images_that_were_compressed(artifact):
   """Another part held out is another train split."""
   with pytest.raises(LgcError, match='30 train.*64.*--test_fraction'):
     tfp_lgc.evaluate(artifact, _source())
+
+
+def test_a_baseline_is_made_of_train_images_alone(monkeypatch):
+  """And judged with its weights, with the seed of each run."""
+  source, seen = _source(), []
+
+  def baseline(images, num_bytes, seed):
+    weights = np.linspace(0.5, 1.5, len(images)).astype(np.float32)
+    return Compressed(images, bytes(num_bytes - seed), weights,
+                      {'num_images': len(images)})
+
+  def judge(split, source, config, seed):
+    seen.append((list(split.examples.as_numpy_iterator()), seed))
+    return np.arange(30) < 15
+
+  monkeypatch.setitem(BASELINES, 'xz', baseline)
+  monkeypatch.setattr(evaluation, 'judge', judge)
+  result = tfp_lgc.evaluate_baseline('xz', '1.5kB', source, runs=2, seed=3)
+  assert result['num_bytes'] == 1497
+  assert result['baseline_settings'] == [{'num_images': 30}] * 2
+  assert result['tstr_accuracy']['runs'] == [0.5, 0.5]
+  assert [seed for _, seed in seen] == [3, 3, 4, 4]
+  train = source.train.to_memory(source.class_names)
+  for i, (image, label, weight) in enumerate(seen[0][0]):
+    np.testing.assert_array_equal(image, train.images[i])
+    assert label == train.labels[i]
+    assert weight == pytest.approx(0.5 + i / 29)
+
+
+@pytest.mark.parametrize('name, budget, source, error, match', [
+    ('xy', '1kB', _source(), ConfigError, 'xy.*random_subset'),
+    ('xz', '1KiB', _source(), ConfigError, 'did you mean 1kB'),
+    ('xz', 20, _source(), LgcError, 'xz.*20 bytes'),
+    ('xz', 20, _source(test=False), LgcError, 'no test split')])
+def test_what_is_no_baseline(name, budget, source, error, match):
+  with pytest.raises(error, match=match):
+    tfp_lgc.evaluate_baseline(name, budget, source)
