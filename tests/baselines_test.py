@@ -262,7 +262,8 @@ def test_lossy_codes_lose_less_at_a_higher_quality(codec, colored):
                          - colored.images[by_class]).mean())
     sizes.append(made.num_bytes)
   assert errors[0] > errors[1] > errors[2]
-  assert errors[2] < 10
+  # Formats of photographs have colors at half the resolution of brightness.
+  assert errors[2] < 20
   assert sizes[0] < sizes[1] < sizes[2]
 
 
