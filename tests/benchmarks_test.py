@@ -13,6 +13,7 @@ from tfp_lgc.baselines import BASELINES
 from tfp_lgc.benchmarks import (
   ablation,
   augment,
+  em,
   gmm_dae_loss,
   heads,
   papers,
@@ -40,9 +41,9 @@ def test_em_and_scikit_learn_find_the_same(capsys, tmp_path):
   assert [row['name'] for row in rows] == [
       *(f'em/{i}' for i in range(10)), 'em/all', 'em/memory']
   *rows, memory = rows
-  # Responsibilities alone are 2 components x 150 images x 8 bytes.
-  assert 2000 < memory['num_bytes'] < 1e9
-  assert 2000 < memory['sklearn_num_bytes'] < 1e9
+  # So few images may fit into what a process holds anyway.
+  assert 0 <= memory['num_bytes'] < 1e9
+  assert 0 <= memory['sklearn_num_bytes'] < 1e9
   for row in rows[:-1]:
     np.testing.assert_allclose(row['held_out'], row['sklearn_held_out'],
                                atol=1e-3)
@@ -57,6 +58,16 @@ def test_em_and_scikit_learn_find_the_same(capsys, tmp_path):
   assert [row['name'] for row in again] == [
       *(row['name'] for row in rows), 'em/memory']
   assert len(file.read_text().splitlines()) == 12
+
+
+def test_memory_is_that_of_the_fit_alone():
+  held = np.ones(2**22)  # 32 MB that were there before.
+
+  def fit(x, start, floor, limit):
+    return np.ones(len(x) * 2**16).sum()  # 50 MB of 100 points, 100 MB of 200.
+
+  added = em._added_memory(fit, held[:200], None, 0.0, 1)
+  assert 0.9 * 2**27 * 200 / 256 < added < 1.3 * 2**27 * 200 / 256
 
 
 def test_augmentation_is_judged_by_size(capsys, tmp_path, monkeypatch):
