@@ -227,3 +227,10 @@ def test_the_smallest_code_is_taken(bits):
     names.add(name)
   # A single number has nothing to learn from, so the choice was one.
   assert len(names) > 1
+
+
+def test_python_codes_no_more_symbols_than_it_can():
+  quantized = codec.quantize(np.random.default_rng(0).normal(size=5000), 5)
+  assert codec.encode_smallest(quantized)[0] == 'ans'
+  assert codec.encode_smallest(quantized, 5000)[0] == 'ans'
+  assert codec.encode_smallest(quantized, 4999)[0] != 'ans'

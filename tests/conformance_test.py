@@ -72,7 +72,9 @@ def test_color_images_do_too(head, num_components, colored, tmp_path):
          head_num_components=num_components, epochs=60, batch_size=32)
 
 
-@pytest.mark.parametrize('model', models.MODELS)
+@pytest.mark.parametrize('model', [
+    model if model == 'cvae' else pytest.param(model, marks=pytest.mark.slow)
+    for model in models.MODELS])
 def test_a_teacher_and_a_texture_go_with_every_model(
     model, digits, tmp_path, monkeypatch):
   monkeypatch.setattr(train, 'TEACHER_STEPS', 20)

@@ -346,3 +346,14 @@ def test_any_tampering_with_a_good_checksum_ends_in_an_artifact_error(
     except ArtifactError:
       num_refused += 1
   assert num_refused > 100
+
+
+def test_more_symbols_than_python_decodes_in_seconds_are_refused(monkeypatch):
+  """In all of a file; a writer codes them otherwise."""
+  noise = np.random.default_rng(0).normal(size=[2, 5000])
+  tensors = {name: codec.quantize(part, 5) for name, part in zip('ab', noise)}
+  content = container.dumps(HEADER, tensors)
+  monkeypatch.setattr(container, 'MAX_ANS_SYMBOLS', 9999)
+  with pytest.raises(ArtifactError, match='more than 9999 symbols by ans'):
+    container.loads(content)
+  _same(container.loads(container.dumps(HEADER, tensors))[1], tensors)

@@ -60,8 +60,9 @@ def _error(artifact, fitted):
 @pytest.mark.parametrize('settings', [
     {'model': 'vae', 'trunk': 'conv', 'latent_size': 3},
     {'model': 'cvae', 'trunk': 'dense', 'latent_size': 8},
-    {'model': 'ae', 'trunk': 'gmm_dae', 'latent_size': 3, 'width': 0.1}],
-                         ids=lambda settings: settings['trunk'])
+    pytest.param(
+        {'model': 'ae', 'trunk': 'gmm_dae', 'latent_size': 3, 'width': 0.1},
+        marks=pytest.mark.slow)], ids=['conv', 'dense', 'gmm_dae'])
 def test_few_bits_lose_less_than_by_rounding_alone(settings):
   """Also where batch normalization was folded into the weights."""
   settings = {**settings, 'decoder_bits': 3, 'epochs': 150}
@@ -122,6 +123,17 @@ def test_the_encoder_stays_as_it_is_and_a_seed_is_a_result():
   assert (first[name].values != other[name].values).mean() > 0.1
   for weight, value in zip(fitted.model.weights, before):
     np.testing.assert_array_equal(weight.numpy(), value)
+
+
+def test_fine_tuning_that_diverges_is_told():
+  fitted = _fitted(model='vae', trunk='dense', latent_size=3)
+  config = replace(fitted.artifact.encoder.config, finetune_steps=10)
+  fitted.model.encoder.layers[-1].set_weights(
+      [np.nan * weight for weight in fitted.model.encoder.layers[-1]
+       .get_weights()])
+  with pytest.raises(FloatingPointError, match='fine-tuning diverged.*--rate'):
+    finetuning.finetune(fitted.model, fitted.artifact.tensors, fitted.kept,
+                        data.from_arrays(_images()).train, config)
 
 
 def test_it_is_a_stage_of_compress():

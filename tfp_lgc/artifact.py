@@ -44,6 +44,8 @@ __all__ = ['Artifact', 'check_output', 'load', 'load_with_encoder',
 LGC_NAME = 'artifact.lgc'
 SAVED_MODEL_NAME = 'saved_model'
 METRICS_NAME = 'metrics.jsonl'
+# What names of tensors begin with.
+_PARTS = ('decoder/', 'head/', 'mixture/', 'texture/')
 
 Path = Union[str, os.PathLike]
 
@@ -184,7 +186,8 @@ class Artifact(Header):
 
   @property
   def num_bytes(self) -> int:
-    """Size of artifact.lgc."""
+    """Size of artifact.lgc, as it would be saved now: files of an older version
+    take more."""
     return len(self._content)
 
   @property
@@ -211,6 +214,9 @@ class Artifact(Header):
       artifact = cls(tensors=tensors, **Header.fields(header))
       artifact.check()
       _ = artifact.mixture, artifact.texture  # Refuse other shapes.
+      for tensor in tensors:
+        if not tensor.startswith(_PARTS):
+          raise ArtifactError(f'there is no tensor {tensor!r}')
     except (KeyError, TypeError, ConfigError, ArtifactError) as error:
       raise ArtifactError(f'{name}: the header does not describe an artifact: '
                           f'{error}') from error

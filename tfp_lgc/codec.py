@@ -17,8 +17,8 @@ import numpy as np
 from tfp_lgc import ans
 from tfp_lgc.errors import ArtifactError
 
-__all__ = ['CODECS', 'Codec', 'Quantized', 'dequantize', 'encode_smallest',
-           'quantize', 'quantize_by_step']
+__all__ = ['CODECS', 'Codec', 'MAX_ANS_SYMBOLS', 'Quantized', 'dequantize',
+           'encode_smallest', 'quantize', 'quantize_by_step']
 
 
 class Quantized(NamedTuple):
@@ -198,9 +198,16 @@ CODECS = {'packed': Codec(_pack, _unpack),
           'ans': Codec(_ans_encode, _ans_decode)}
 
 
-def encode_smallest(quantized: Quantized) -> tuple[str, bytes]:
-  """The name of the codec that needs the fewest bytes, and those bytes."""
+# Symbols of one file that `ans` may code: Python takes a second for 100,000.
+MAX_ANS_SYMBOLS = 2**21
+
+
+def encode_smallest(quantized: Quantized, max_ans: int = MAX_ANS_SYMBOLS,
+                    ) -> tuple[str, bytes]:
+  """The name of the codec that needs the fewest bytes, and those bytes; `ans`
+  is not tried on more than `max_ans` symbols."""
   encoded = {name: codec.encode(quantized.values, quantized.bits)
-             for name, codec in CODECS.items()}
+             for name, codec in CODECS.items()
+             if name != 'ans' or quantized.values.size <= max_ans}
   name = min(encoded, key=lambda name: len(encoded[name]))
   return name, encoded[name]

@@ -230,15 +230,15 @@ class MixtureConfig:
 class CodecConfig:
   """How numbers become bytes."""
   decoder_bits: int = setting(
-      7, 'Bits of a decoder weight before entropy coding; a bias has one more.',
-      low=2, high=16)
+      7, 'Bits of a decoder weight before entropy coding; a bias has one more. '
+      'Fine-tuning begins with them and changes them.', low=2, high=16)
   mixture_bits: int = setting(
       8, 'Bits of a mixture parameter before entropy coding; a log-weight has '
       'one more.', low=2, high=16)
   finetune_steps: int = setting(
       0, 'Steps in which the decoder is trained on with its weights rounded, '
-      'and the bits that they take in the loss; 0: none.', low=0,
-      high=10_000_000)
+      'and the bits that they take in the loss, but no teacher nor other '
+      'penalty; 0: none.', low=0, high=10_000_000)
   rate_weight: float = setting(
       1e-4, 'Weight of a bit of the decoder in the loss of that fine-tuning, '
       'whose other part is in nats an image.', low=0.0, high=1.0)

@@ -22,7 +22,12 @@ from typing import Any, Collection, Optional
 
 import numpy as np
 
-from tfp_lgc.codec import CODECS, encode_smallest, Quantized
+from tfp_lgc.codec import (
+  CODECS,
+  encode_smallest,
+  MAX_ANS_SYMBOLS,
+  Quantized,
+)
 from tfp_lgc.errors import ArtifactError
 
 __all__ = ['DICTIONARY', 'FORMAT_VERSION', 'dumps', 'loads', 'sizes']
@@ -76,9 +81,10 @@ def dumps(header: dict[str, Any], tensors: dict[str, Quantized]) -> bytes:
     header: whatever JSON can hold; the key 'tensors' is taken.
     tensors: name -> tensor, kept in order.
   """
-  entries, payload = [], []
+  entries, payload, max_ans = [], [], MAX_ANS_SYMBOLS
   for name, tensor in tensors.items():
-    codec, code = encode_smallest(tensor)
+    codec, code = encode_smallest(tensor, max_ans)
+    max_ans -= tensor.values.size if codec == 'ans' else 0
     entries.append([name, list(tensor.values.shape), tensor.bits,
                     len(tensor.steps), codec, len(code)])
     payload += [(tensor.steps.view(np.uint32) >> 16).astype('<u2').tobytes(),
@@ -214,6 +220,9 @@ def _tensors(entries: list, payload: memoryview) -> dict[str, Quantized]:
     raise ArtifactError('two tensors have one name')
   if sum(math.prod(entry[1]) for entry in entries) > MAX_ELEMENTS:
     raise ArtifactError(f'more than {MAX_ELEMENTS} numbers')
+  if sum(math.prod(entry[1]) for entry in entries
+         if entry[4] == 'ans') > MAX_ANS_SYMBOLS:
+    raise ArtifactError(f'more than {MAX_ANS_SYMBOLS} symbols by ans')
   if sum(2 * entry[3] + entry[5] for entry in entries) != len(payload):
     raise ArtifactError('the tensors do not fill the file exactly')
   tensors, start = {}, 0

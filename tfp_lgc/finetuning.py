@@ -59,7 +59,8 @@ def finetune(model: Autoencoder, tensors: dict[str, Quantized],
   """Trains the decoder on under quantization; the encoder stays as it is.
 
   The loss is the mean of -log p(x | z), nats an image, for posterior draws z,
-  and `rate_weight` times the bits of all kernels.
+  and `rate_weight` times the bits of all kernels; other penalties, and a
+  teacher, have no part in it.
 
   Args:
     model: trained.
@@ -72,6 +73,9 @@ def finetune(model: Autoencoder, tensors: dict[str, Quantized],
 
   Returns:
     Those tensors of the decoder with other integers and steps.
+
+  Raises:
+    FloatingPointError: if it diverges.
   """
   tuning = _Tuning(model, tensors, kept, config)
   batches = iter(split.batches(config.train.batch_size, seed=config.seed))
@@ -79,6 +83,11 @@ def finetune(model: Autoencoder, tensors: dict[str, Quantized],
   for first in range(0, total, STEPS_PER_CALL):
     count = min(STEPS_PER_CALL, total - first)
     nll, bits = tuning.run(batches, tf.constant(count))
+    if not np.isfinite(nll + bits):
+      raise FloatingPointError(
+          f'fine-tuning diverged: the loss became {float(nll + bits)} after '
+          f'{first + count} steps; try more --decoder_bits or a lower '
+          '--rate_weight')
     on_step(first + count, f'nll {float(nll):.4g}, {float(bits) / 8:,.0f} bytes'
                            ' of kernels')
   return tuning.tensors()

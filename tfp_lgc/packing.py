@@ -196,4 +196,8 @@ def _tensor(tensors: dict[str, Quantized], name: str, shape) -> np.ndarray:
   if len(got) != len(shape) or any(
       want not in (side, None) for side, want in zip(got, shape)):
     raise ArtifactError(f'{name} has shape {got}; must be {tuple(shape)}')
-  return dequantize(tensors[name])
+  with np.errstate(over='ignore'):
+    values = dequantize(tensors[name])
+  if not np.isfinite(values).all():
+    raise ArtifactError(f'{name}: is not finite')
+  return values

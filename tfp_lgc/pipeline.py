@@ -66,7 +66,7 @@ class Fitted(NamedTuple):
 
   Attributes:
     artifact: the compressed data set.
-    model: the autoencoder, which the artifact has only the decoder of.
+    model: the autoencoder, before its decoder was rounded or fine-tuned.
     latents: float32 `[N, d]`, what the mixture was fitted to.
     labels: int32 `[N]`.
     kept: bool `[latent_size]`, which latents of the model they are.
