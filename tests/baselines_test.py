@@ -212,7 +212,8 @@ def test_every_start_of_the_order_is_stratified(digits):
 
 
 def test_the_best_lossless_code_is_the_smallest(digits):
-  sizes = lossless.sizes(digits)
+  sizes = {codec: len(stored.write(digits, stored.Layout(codec)))
+           for codec in lossless.LOSSLESS}
   assert set(sizes) == {'gzip', 'xz', 'png', 'webp_lossless'}
   name = min(sizes, key=sizes.get)
   made = lossless.subset(digits, 10**6, 0)

@@ -13,6 +13,7 @@ import pytest
 
 import tfp_lgc
 from tfp_lgc import container
+from tfp_lgc.artifact import num_bytes_on_disk
 
 GOLDENS = sorted((pathlib.Path(__file__).parent / 'goldens').glob('v*/*.lgc'))
 
@@ -29,6 +30,7 @@ def test_a_golden_is_drawn_from_as_when_it_was_made(path):
   version, = struct.unpack('<H', content[8:10])
   assert version == int(path.parent.name[1:])
   artifact = tfp_lgc.load(path)
+  assert num_bytes_on_disk(path) == len(content)
   drawn = tfp_lgc.sample(artifact, n=24, seed=5)
   expected = np.load(path.with_suffix('.npz'))
   assert artifact.class_names == ('7', 'ape', 'k\u00f6')

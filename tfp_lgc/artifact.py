@@ -278,6 +278,11 @@ def _lines(rows: Iterable[dict[str, Any]]) -> bytes:
   return ''.join(json.dumps(row) + '\n' for row in rows).encode()
 
 
+def num_bytes_on_disk(path: Path) -> int:
+  """Size of the artifact.lgc that `load` would read, of whatever version."""
+  return _found(path).stat().st_size
+
+
 def write_metrics(directory: Path, rows: Iterable[dict[str, Any]]) -> None:
   """Replaces metrics.jsonl in one step."""
   with replacing(pathlib.Path(directory), [METRICS_NAME]) as new:

@@ -198,7 +198,7 @@ CODECS = {'packed': Codec(_pack, _unpack),
           'ans': Codec(_ans_encode, _ans_decode)}
 
 
-# Symbols of one file that `ans` may code: Python takes a second for 100,000.
+# Symbols of one file that `ans` may code: Python takes seconds for a million.
 MAX_ANS_SYMBOLS = 2**21
 
 

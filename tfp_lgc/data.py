@@ -51,7 +51,8 @@ class Split:
   """A stream of labelled images that can be read again and again.
 
   Attributes:
-    examples: a `tf.data.Dataset` of `(uint8 [H, W, C], int32 [])`, finite.
+    examples: a `tf.data.Dataset` of `(uint8 [H, W, C], int32 [])`, finite; of
+      weighted ones, for judges alone, also float32 [].
     num_examples: how many it has.
     image_shape: `(H, W, C)`.
   """

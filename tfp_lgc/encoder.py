@@ -18,11 +18,12 @@ from tfp_lgc.autoencoder import Autoencoder
 from tfp_lgc.config import Config
 from tfp_lgc.data import Split
 from tfp_lgc.errors import ArtifactError
+from tfp_lgc.sources import read_npz
 
 __all__ = ['ENCODER_NAME', 'Encoder', 'load_encoder']
 
 ENCODER_NAME = 'encoder'
-_SETTINGS_NAME, _WEIGHTS_NAME = 'settings.json', 'weights.h5'
+_SETTINGS_NAME, _WEIGHTS_NAME = 'settings.json', 'weights.npz'
 
 
 @dataclasses.dataclass(frozen=True, eq=False)  # Arrays have no one truth.
@@ -52,7 +53,7 @@ class Encoder:
     return self.model.encode_all(split).mean[:, self.kept]
 
   def save(self, directory: pathlib.Path, checksum: str) -> None:
-    """Writes settings.json and weights.h5 into a new directory; `checksum` is
+    """Writes settings.json and weights.npz into a new directory; `checksum` is
     that of the artifact."""
     directory.mkdir()
     settings = {'checksum': checksum,
@@ -61,7 +62,9 @@ class Encoder:
                 'num_classes': self.num_classes,
                 'kept': [int(i) for i in np.flatnonzero(self.kept)]}
     (directory / _SETTINGS_NAME).write_text(json.dumps(settings, indent=1))
-    self.model.encoder.save_weights(str(directory / _WEIGHTS_NAME))
+    # No HDF5: Keras reads a damaged one without end.
+    np.savez_compressed(directory / _WEIGHTS_NAME,
+                        *self.model.encoder.get_weights())
 
 
 def load_encoder(model_dir: Union[str, os.PathLike], checksum: str) -> Encoder:
@@ -86,11 +89,10 @@ def load_encoder(model_dir: Union[str, os.PathLike], checksum: str) -> Encoder:
     config = Config.from_json(json.dumps(settings['config']))
     model = models.build(config, tuple(settings['image_shape']),
                          settings['num_classes'])
-    model.encoder.load_weights(str(folder / _WEIGHTS_NAME))
+    model.encoder.set_weights(list(read_npz(folder / _WEIGHTS_NAME).values()))
     kept = np.zeros(config.model.latent_size, bool)
     kept[settings['kept']] = True
-  # What is damaged shows in many ways; h5py has all of its own.
-  except (OSError, LookupError, TypeError, ValueError, AttributeError,
-          RuntimeError) as error:
+  except (OSError, LookupError, TypeError, ValueError,
+          AttributeError) as error:
     raise ArtifactError(f'{folder}: cannot be used: {error}') from error
   return Encoder(config, settings['num_classes'], model, kept)

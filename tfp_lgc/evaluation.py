@@ -18,7 +18,7 @@ from tfp_lgc.progress import Progress
 from tfp_lgc.sampling import AnyArtifact, opened, sample, whole
 
 __all__ = ['cannot_judge', 'check_source', 'evaluate', 'evaluate_baseline',
-           'judge', 'judging_split']
+           'judge']
 
 
 def evaluate(artifact: AnyArtifact, dataset, config: Optional[Config] = None,
@@ -55,7 +55,8 @@ def evaluate(artifact: AnyArtifact, dataset, config: Optional[Config] = None,
   artifact = opened(artifact)
   config = config_lib.replace(config or Config(), **overrides)
   source = pipeline.open_source(dataset, config, test)
-  judging_split(artifact, source)
+  _check_judging(source)
+  check_source(artifact, source)
 
   def draw(seed: int) -> Split:
     drawn = sample(artifact, source.train.num_examples, seed=seed)
@@ -95,7 +96,7 @@ def evaluate_baseline(baseline: str, budget: Union[int, str], dataset,
                       f'{", ".join(BASELINES)}')
   config = config_lib.replace(config or Config(), **overrides)
   source = pipeline.open_source(dataset, config, test)
-  _test_split(source)
+  _check_judging(source)
   images = source.train.to_memory(source.class_names)
   progress, made = progress or Progress(), list[Compressed]()
 
@@ -153,13 +154,6 @@ def cannot_judge(source: Source) -> str:
   return '' if source.test else 'there is no test split'
 
 
-def judging_split(artifact: Artifact, source: Source) -> Split:
-  """The test split, unless it is of other images than the artifact's."""
-  test = _test_split(source)
-  check_source(artifact, source)
-  return test
-
-
 def check_source(artifact: Artifact, source: Source) -> None:
   """Refuses a data set that is not the one the artifact was made from, or of
   which another part was held out."""
@@ -177,8 +171,6 @@ def check_source(artifact: Artifact, source: Source) -> None:
         'some that were compressed')
 
 
-def _test_split(source: Source) -> Split:
-  reason = cannot_judge(source)
-  if reason or source.test is None:
+def _check_judging(source: Source) -> None:
+  if reason := cannot_judge(source):
     raise LgcError(f'dataset = {source.name!r}: {reason}; nothing to judge by')
-  return source.test

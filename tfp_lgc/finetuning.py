@@ -36,11 +36,11 @@ def laplace_bits(x: tf.Tensor, spread: tf.Tensor) -> tf.Tensor:
   """Bits of integers that a Laplace distribution is rounded to.
 
   Args:
-    x: any shape; between two integers, what lies between in form.
+    x: any shape; not only integers, so that it has a gradient.
     spread: mean of the absolute values before rounding, positive.
 
   Returns:
-    -log2 P(x - 1/2 < X < x + 1/2), of the same shape.
+    -log2 P(x - 1/2 < X < x + 1/2), bits, of the same shape.
   """
   size = tf.abs(x)
   # Both sides of the `where` are finite, and so are their gradients.

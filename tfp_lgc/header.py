@@ -20,7 +20,8 @@ DRAWING = ('model', 'trunk', 'head', 'head_num_components', 'loc_activation',
            'latent_size', 'hidden_size', 'num_filters', 'width',
            'prior_num_components', 'prior_separation', 'min_stddev',
            'max_head_params')
-# Those that matter to training alone, which a file does not have.
+# Those that a file does not have: they matter to training alone, or, as
+# `texture`, show in its tensors.
 TRAINING = ('beta', 'contrastive_weight', 'contrastive_form',
             'contrastive_temperature', 'center_weight', 'prior_weight',
             'noise_stddev', 'texture')

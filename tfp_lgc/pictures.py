@@ -4,7 +4,7 @@ Each function takes arrays and returns a Matplotlib `Figure`, which belongs to
 no window and no global state. Images are uint8 `[..., H, W, C]`.
 """
 
-from typing import Mapping, Optional, Sequence
+from typing import Mapping, Sequence
 
 import matplotlib
 import numpy as np
@@ -14,6 +14,8 @@ __all__ = ['components', 'embedding', 'grids', 'reconstructions']
 
 # Inches a side of an image.
 IMAGE_SIZE = 0.75
+# Images in a row of a panel, and classes that a legend names.
+PANEL_COLUMNS, MAX_LEGEND = 10, 20
 # What has no variance is drawn in this color, which the color map lacks.
 NO_VARIANCE = 'tab:red'
 
@@ -99,22 +101,19 @@ def components(image: np.ndarray, points: np.ndarray,
   return drawn
 
 
-def grids(panels: Mapping[str, np.ndarray], title: str, num_columns: int = 10,
-          panels_per_row: int = 2) -> figure.Figure:
+def grids(panels: Mapping[str, np.ndarray], title: str) -> figure.Figure:
   """Panels of images, each panel one contact sheet.
 
   Args:
     panels: name -> `[N, H, W, C]`.
     title: of the figure.
-    num_columns: images in a row of a panel.
-    panels_per_row: as it says.
   """
-  sheets = {name: _sheet(images, num_columns)
+  sheets = {name: _sheet(images, PANEL_COLUMNS)
             for name, images in panels.items()}
   first = next(iter(sheets.values()))
-  across = min(panels_per_row, len(sheets))
+  across = min(2, len(sheets))
   down = -(-len(sheets) // across)
-  width = IMAGE_SIZE * num_columns * 0.7
+  width = IMAGE_SIZE * PANEL_COLUMNS * 0.7
   height = width * first.shape[0] / first.shape[1] + 0.35
   drawn = figure.Figure((across * width, down * height + 0.4),
                         layout='constrained')
@@ -143,7 +142,7 @@ def _sheet(images: np.ndarray, num_columns: int) -> np.ndarray:
 
 
 def embedding(points: np.ndarray, labels: np.ndarray, names: Sequence[str],
-              title: str, legend_limit: Optional[int] = 20) -> figure.Figure:
+              title: str) -> figure.Figure:
   """Points in the plane, colored by class.
 
   Args:
@@ -151,7 +150,6 @@ def embedding(points: np.ndarray, labels: np.ndarray, names: Sequence[str],
     labels: int `[N]`, positions in `names`.
     names: of the classes.
     title: of the figure.
-    legend_limit: no legend for more classes than that.
   """
   drawn = figure.Figure((7.0, 6.0), layout='constrained')
   ax = drawn.subplots()
@@ -160,7 +158,7 @@ def embedding(points: np.ndarray, labels: np.ndarray, names: Sequence[str],
     chosen = points[labels == label]
     ax.scatter(chosen[:, 0], chosen[:, 1], s=7, linewidths=0,
                color=colors(label % colors.N), label=name)
-  if legend_limit is None or len(names) <= legend_limit:
+  if len(names) <= MAX_LEGEND:
     ax.legend(markerscale=2.5, fontsize=8, loc='center left',
               bbox_to_anchor=(1.0, 0.5))
   ax.set(title=title, xticks=[], yticks=[])

@@ -65,7 +65,8 @@ def sample(artifact: AnyArtifact, n: int, labels=None, seed: int = 0, *,
     temperature: what covariances are multiplied by; None for what the artifact
       was made with.
     stochastic: whether pixels are drawn from the output head, p(x | z), with
-      all their noise; else an image is the one point that stands for p(x | z).
+      all their noise; else an image is the one point that stands for p(x | z),
+      with the artifact's texture, if it has one.
 
   Raises:
     LgcError: for n, labels, seed or temperature that are not allowed.

@@ -37,18 +37,27 @@ def digits(config: DataConfig) -> Source:
                           name=config.dataset)
 
 
-def npz(config: DataConfig) -> Source:
-  """An .npz file of x_train, y_train and, if it has one, x_test, y_test."""
-  path = _existing(config.dataset)
+def read_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
+  """The arrays of an .npz file by name, in their order; no pickle is read.
+
+  Raises:
+    DataError: if it is damaged, or no such file.
+  """
   try:
     with np.load(path, allow_pickle=False) as file:
-      arrays = {name: file[name] for name in file.files}
+      return {name: file[name] for name in file.files}
   # TypeError: one bare array; the next two: kinds of zip that Python refuses;
   # MemoryError: a header that promises too much.
   except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError,
           AttributeError, TypeError, NotImplementedError, RuntimeError,
           MemoryError) as error:
     raise DataError(f'{path}: cannot be read as .npz: {error}') from error
+
+
+def npz(config: DataConfig) -> Source:
+  """An .npz file of x_train, y_train and, if it has one, x_test, y_test."""
+  path = _existing(config.dataset)
+  arrays = read_npz(path)
   if 'x_train' not in arrays:
     raise DataError(f'{path}: has {", ".join(arrays) or "no array"}; must have '
                     'x_train, y_train (and x_test, y_test)')

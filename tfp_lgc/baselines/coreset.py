@@ -39,8 +39,6 @@ STEPS = 15
 MAX_POINTS = 12_000
 BLOCK_SIZE = 1000
 MAX_ITERATIONS = 100
-# How often the number of medoids is corrected by what they really took.
-ROUNDS = 2
 
 
 class Gradients(NamedTuple):
@@ -232,19 +230,15 @@ def coreset(images: Images, num_bytes: int, seed: int = 0, *,
   if not k:
     return stored.decode_or_nothing(b'', images)
   points = gradients(images, seed)
-  result = stored.decode_or_nothing(b'', images)
-  for _ in range(ROUNDS):
+
+  def chosen(k: int) -> Compressed:
     positions, weights = select(points, images.labels, k, method, seed)
     # Those that stand for fewest are the first to be left off.
     first = np.argsort(-weights, kind='stable')
-    coded = stored.as_many(images, positions[first], layouts, num_bytes,
-                           weights[first] if weighted else None)
-    if len(coded.images) > len(result.images):
-      result = coded
-    if len(coded.images) < k or k == len(images):
-      break
-    k = min(len(images), max(k + 1, k * num_bytes // coded.num_bytes))
-  return result
+    return stored.as_many(images, positions[first], layouts, num_bytes,
+                          weights[first] if weighted else None)
+
+  return stored.as_many_chosen(chosen, k, images, num_bytes)
 
 
 MEMBERS: dict[str, tuning.Baseline] = {

@@ -14,8 +14,6 @@ __all__ = ['MEMBERS', 'kmeans', 'prototypes', 'subset']
 
 # Size and depth of a prototype, which has more gray than an image.
 SHAPES = ((1, 8), (1, 2), (2, 8), (2, 2), (2, 1))
-# How often the number of prototypes is corrected by what they really took.
-ROUNDS = 3
 
 
 def prototypes(images: Images, k: int, seed: int = 0) -> Images:
@@ -61,20 +59,10 @@ def subset(images: Images, num_bytes: int, seed: int = 0, *, reduction: int = 1,
   # To begin with, as many as there would be images.
   fitting = stored.as_many(images, stratified(images.labels, seed), layouts,
                            num_bytes, slack=0.1)
-  k, result = len(fitting.images), fitting._replace(
-      images=Images(images.images[:0], images.labels[:0], images.class_names),
-      content=b'')
-  for _ in range(ROUNDS):
-    if not k:
-      break
-    found = prototypes(images, k, seed)
-    coded = stored.as_many(found, np.arange(k), layouts, num_bytes)
-    if len(coded.images) > len(result.images):
-      result = coded
-    if len(coded.images) < k or k == len(images):  # Some had to be left off.
-      break
-    k = min(len(images), max(k + 1, k * num_bytes // coded.num_bytes))
-  return result
+  return stored.as_many_chosen(
+      lambda k: stored.as_many(prototypes(images, k, seed), np.arange(k),
+                               layouts, num_bytes),
+      len(fitting.images), images, num_bytes)
 
 
 def kmeans(images: Images, num_bytes: int, seed: int = 0) -> Compressed:

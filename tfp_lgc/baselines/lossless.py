@@ -5,11 +5,11 @@ from typing import Sequence
 from tfp_lgc.baselines import tuning
 from tfp_lgc.baselines.compressed import Compressed
 from tfp_lgc.baselines.pixels import LOSSLESS
-from tfp_lgc.baselines.stored import as_many, Layout, write
+from tfp_lgc.baselines.stored import as_many, Layout
 from tfp_lgc.baselines.subset import stratified
 from tfp_lgc.data import Images
 
-__all__ = ['MEMBERS', 'sizes', 'subset']
+__all__ = ['MEMBERS', 'subset']
 
 
 def subset(images: Images, num_bytes: int, seed: int = 0,
@@ -25,11 +25,6 @@ def subset(images: Images, num_bytes: int, seed: int = 0,
   """
   return as_many(images, stratified(images.labels, seed),
                  [Layout(codec) for codec in codecs], num_bytes)
-
-
-def sizes(images: Images) -> dict[str, int]:
-  """Bytes that all images and labels take, by codec."""
-  return {codec: len(write(images, Layout(codec))) for codec in LOSSLESS}
 
 
 def _by(codec: str):

@@ -2,7 +2,7 @@
 
 import functools
 import zlib
-from typing import NamedTuple, Optional, Sequence
+from typing import Callable, NamedTuple, Optional, Sequence
 
 import numpy as np
 import PIL.Image
@@ -16,11 +16,13 @@ from tfp_lgc.baselines.compressed import (
 from tfp_lgc.baselines.pixels import LOSSLESS, PIXELS, require
 from tfp_lgc.data import Images
 
-__all__ = ['Layout', 'as_many', 'lossless', 'read', 'write']
+__all__ = ['Layout', 'as_many', 'as_many_chosen', 'lossless', 'read', 'write']
 
 FORMAT = 1  # The first byte.
 # What the best of several layouts is found by.
 NUM_TRIED = 256
+# How often a number of images to choose is corrected by what they really took.
+ROUNDS = 3
 
 
 class Layout(NamedTuple):
@@ -165,6 +167,27 @@ def as_many(images: Images, order: np.ndarray, layouts: Sequence[Layout],
       most, content = found, shorter
     count = max(most, 1)
   return decode_or_nothing(content, images)
+
+
+def as_many_chosen(chosen: Callable[[int], Compressed], k: int,
+                   images: Images, num_bytes: int) -> Compressed:
+  """As many as fit of images whose choice depends on how many they are.
+
+  Args:
+    chosen: k -> what of k images fits.
+    k: to begin with; 0 if not one fits.
+    images: there are at most as many as these.
+    num_bytes: at the most.
+  """
+  result = decode_or_nothing(b'', images)
+  for _ in range(ROUNDS if k else 0):
+    made = chosen(k)
+    if len(made.images) > len(result.images):
+      result = made
+    if len(made.images) < k or k == len(images):  # Some had to be left off.
+      break
+    k = min(len(images), max(k + 1, k * num_bytes // made.num_bytes))
+  return result
 
 
 def decode_or_nothing(content: bytes, images: Images) -> Compressed:

@@ -62,7 +62,8 @@ def _evaluate(argv: Sequence[str]) -> None:
     what = {'baseline': options.baseline, 'budget': num_bytes}
   else:
     artifact = artifact_lib.load(options.artifact)
-    result = {'num_bytes': artifact.num_bytes, **evaluation.evaluate(
+    size = artifact_lib.num_bytes_on_disk(options.artifact)
+    result = {'num_bytes': size, **evaluation.evaluate(
         artifact, data_config.dataset, config_all, **how)}
     what = {'artifact': options.artifact}
   print_table([(title, _spread(result[key])) for title, key in (

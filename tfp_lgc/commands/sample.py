@@ -27,7 +27,7 @@ class Samples:
       'made with.', low=-1.0, high=100.0)
   stochastic: bool = setting(
       False, 'Draw pixels from the output head, noise and all, instead of the '
-      'one image that stands for its distribution.')
+      'one image that stands for its distribution, and without texture.')
   seed: int = setting(0, 'Same seed, same images.', low=0, high=2**31 - 1)
   output: str = setting(
       'samples.npz', 'x.npz (arrays x_train, y_train), x.png (one contact '
