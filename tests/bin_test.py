@@ -592,7 +592,7 @@ def test_a_process_ends_with_status_2_and_that_line(command, tmp_path):
 
 DATA_FLAGS = {field.name
               for field in dataclasses.fields(config_lib.DataConfig)}
-JUDGE_FLAGS = {'judge_steps', 'judge_batch_size', 'judge_augmentation'}
+JUDGE_FLAGS = {'judge', 'judge_steps', 'judge_batch_size', 'judge_augmentation'}
 FLAGS = {
     'benchmark': {*config_lib.settings(config_lib.Config()), 'preset', 'suite',
                   'output', 'figures', 'table', 'rows', 'runs'},

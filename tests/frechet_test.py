@@ -5,7 +5,7 @@ import pytest
 from scipy import linalg
 from sklearn import datasets
 
-from tfp_lgc import data, networks
+from tfp_lgc import data, judges
 from tfp_lgc.autoencoder import to_unit
 from tfp_lgc.config import EvaluateConfig
 from tfp_lgc.metrics import frechet, tstr
@@ -59,7 +59,7 @@ def test_fewer_points_than_features_are_finite():
 
 
 def test_features_are_what_the_logits_are_made_of():
-  judge = networks.judge((5, 6, 3), 4)
+  judge = judges.cnn((5, 6, 3), 4)
   rng = np.random.default_rng(0)
   images = rng.integers(0, 256, [1003, 5, 6, 3]).astype(np.uint8)
   features = frechet.features(judge, images)

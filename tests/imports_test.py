@@ -62,6 +62,7 @@ SAME_LEVEL = {
     'data': {'errors'},
     'head': {'flow'},
     'heads': {'config', 'errors', 'flow', 'head', 'likelihoods', 'scales'},
+    'judges': {'trunks'},
     'likelihoods': {'head', 'scales'},
     'networks': {'config', 'head', 'paper_trunks', 'trunks'},
     'paper_trunks': {'config', 'trunks'},

@@ -1,4 +1,4 @@
-"""Encoders, decoders and the judge, as Keras models."""
+"""Encoders, decoders and the teacher, as Keras models."""
 
 from typing import Optional
 
@@ -10,7 +10,7 @@ from tfp_lgc.config import ModelConfig
 from tfp_lgc.head import Head
 from tfp_lgc.trunks import Layers
 
-__all__ = ['TRUNKS', 'code_size', 'decoder', 'encoder', 'judge', 'teacher',
+__all__ = ['TRUNKS', 'code_size', 'decoder', 'encoder', 'teacher',
            'with_labels']
 
 TRUNKS = {'dense': trunks.dense, 'conv': trunks.conv,
@@ -84,26 +84,10 @@ def with_labels(z: tf.Tensor, labels: Optional[tf.Tensor],
   return tf.concat([z, tf.one_hot(labels, num_conditions)], axis=-1)
 
 
-def judge(image_shape, num_classes: int, seed: int = 0) -> tfk.Model:
-  """The default judge: images in 0..1 `[B, H, W, C]` -> logits `[B, classes]`.
-
-  Two convolutions of 16 and 32 filters, each with ReLU and pooling, a dense
-  layer of 64. It works from 1 x 1 pixels on.
-  """
-  layers = Layers(seed)
-  x = inputs = tfk.Input(image_shape)
-  for i, filters in enumerate((16, 32)):
-    x = layers.conv(x, filters, f'conv_{i}', 'relu', size=3, strides=1)
-    x = tfk.layers.MaxPool2D(2, padding='same', name=f'pool_{i}')(x)
-  x = layers.dense(trunks.flat(x), 64, 'hidden', 'relu')
-  logits = layers.dense(x, num_classes, 'logits')
-  return tfk.Model(inputs, logits, name='judge')
-
-
 def teacher(image_shape, num_classes: int, seed: int = 0) -> tfk.Model:
   """A classifier whose features images are compared by in training.
 
-  Unlike the judge in all but its size: convolutions of 16, 32 and 32 filters,
+  Unlike any of `judges.JUDGES`: convolutions of 16, 32 and 32 filters,
   the first two of which stride over every other pixel, a dense layer of 64,
   all with GELU. What guided the training must not be what judges it.
 

@@ -46,8 +46,8 @@ class Layers:
                             kernel_initializer=self._init(name))(x)
 
   def conv(self, x, filters: int, name: str, activation=None, size: int = 4,
-           strides: int = 2):
-    return tfk.layers.Conv2D(filters, size, strides, 'same', name=name,
+           strides: int = 2, padding: str = 'same'):
+    return tfk.layers.Conv2D(filters, size, strides, padding, name=name,
                              activation=activation,
                              kernel_initializer=self._init(name))(x)
 

@@ -281,8 +281,9 @@ class _Bench:
     assert source.test is not None
     self._source, self._config = source, config
     self._images = next(iter(source.test.batches(NUM_IMAGES)))[0].numpy()
-    self._judge = tstr.train_judge(source.train, len(source.class_names),
-                                   config.evaluate, config.seed)
+    self._judge = tstr.train_judge(
+        source.train, len(source.class_names),
+        config_lib.replace(config.evaluate, judge='cnn'), config.seed)
     self._features = frechet.features(self._judge, self._images)
 
   def measure(self, row: Row, seed: int) -> dict[str, Any]:

@@ -185,8 +185,8 @@ class _Bench:
   def _features(self, images: np.ndarray, config: Config) -> np.ndarray:
     if self._feature_judge is None:
       self._feature_judge = tstr.train_judge(
-          self.source.train, len(self.source.class_names), config.evaluate,
-          FEATURE_SEED)
+          self.source.train, len(self.source.class_names),
+          config_lib.replace(config.evaluate, judge='cnn'), FEATURE_SEED)
     return frechet.features(self._feature_judge, images)
 
   def _shape(self, fitted: Fitted, config: Config, progress: Progress,

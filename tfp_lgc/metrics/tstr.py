@@ -12,9 +12,10 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as tfk
 
-from tfp_lgc import classifier, networks
+from tfp_lgc import classifier
 from tfp_lgc.config import EvaluateConfig
 from tfp_lgc.data import Split
+from tfp_lgc.judges import JUDGES
 
 __all__ = ['right', 'shifted', 'summarize', 'train_judge']
 
@@ -26,20 +27,20 @@ SHIFT_SALT = 4
 
 def train_judge(train: Split, num_classes: int, config: EvaluateConfig,
                 seed: int = 0) -> tfk.Model:
-  """The default judge, trained.
+  """A judge, trained.
 
   Args:
     train: samples, or real images for the ceiling; its examples may have
       weights, see `data.array_split`, which the losses are multiplied by.
     num_classes: C.
-    config: steps, batch size and augmentation, the same for whatever is
-      compared.
+    config: which, its steps, batch size and augmentation, the same for
+      whatever is compared.
     seed: of initial weights, of the order of images and of their shifts.
 
   Returns:
-    A model of images in 0..1 `[B, H, W, C]`, see `networks.judge`.
+    A model of images in 0..1 `[B, H, W, C]`, see `judges.JUDGES`.
   """
-  judge = networks.judge(train.image_shape, num_classes, seed)
+  judge = JUDGES[config.judge](train.image_shape, num_classes, seed)
   augment = None
   if config.judge_augmentation == 'shift':
     def augment(images, step):
