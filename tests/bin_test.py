@@ -595,9 +595,10 @@ DATA_FLAGS = {field.name
 JUDGE_FLAGS = {'judge', 'judge_steps', 'judge_batch_size', 'judge_augmentation'}
 FLAGS = {
     'benchmark': {*config_lib.settings(config_lib.Config()), 'preset', 'suite',
-                  'output', 'figures', 'table', 'rows', 'runs'},
+                  'output', 'figures', 'table', 'rows', 'runs', 'budgets',
+                  'judges', 'artifacts'},
     'compress': {*config_lib.settings(config_lib.Config()), 'preset', 'output',
-                 'overwrite', 'evaluate', 'tensorboard'},
+                 'overwrite', 'evaluate', 'tensorboard', 'budget'},
     'evaluate': {'artifact', 'baseline', 'budget', 'runs', 'seed', *DATA_FLAGS,
                  *JUDGE_FLAGS},
     'report': {'artifact', 'output', 'overwrite', 'seed', *DATA_FLAGS},

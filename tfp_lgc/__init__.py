@@ -21,7 +21,7 @@ _HOME = {
     'Images': 'data',
     'as_dataset': 'sampling',
     'augment': 'augmentation',
-    'compress': 'pipeline',
+    'compress': 'compression',
     'evaluate': 'evaluation',
     'evaluate_baseline': 'evaluation',
     'load': 'artifact',
@@ -47,10 +47,10 @@ __all__ = [
 if TYPE_CHECKING:
   from tfp_lgc.artifact import Artifact, load
   from tfp_lgc.augmentation import augment
+  from tfp_lgc.compression import compress
   from tfp_lgc.config import Config
   from tfp_lgc.data import Images
   from tfp_lgc.evaluation import evaluate, evaluate_baseline
-  from tfp_lgc.pipeline import compress
   from tfp_lgc.reporting import report
   from tfp_lgc.sampling import as_dataset, sample
 

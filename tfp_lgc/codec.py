@@ -18,7 +18,7 @@ from tfp_lgc import ans
 from tfp_lgc.errors import ArtifactError
 
 __all__ = ['CODECS', 'Codec', 'MAX_ANS_SYMBOLS', 'Quantized', 'dequantize',
-           'encode_smallest', 'quantize', 'quantize_by_step']
+           'encode_smallest', 'entropy_bits', 'quantize', 'quantize_by_step']
 
 
 class Quantized(NamedTuple):
@@ -88,6 +88,15 @@ def dequantize(quantized: Quantized) -> np.ndarray:
   """float32 of the same shape."""
   return (quantized.values * quantized.steps.astype(np.float64)).astype(
       np.float32).reshape(quantized.values.shape)
+
+
+def entropy_bits(values: np.ndarray) -> float:
+  """Bits of integers by how frequent each is: what an entropy code that is
+  told their frequencies takes."""
+  if not values.size:
+    return 0.0
+  counts = np.unique(values, return_counts=True)[1].astype(float)
+  return float(-(counts * np.log2(counts / counts.sum())).sum())
 
 
 class Codec(NamedTuple):

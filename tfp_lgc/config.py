@@ -44,8 +44,8 @@ HEADS = ('bernoulli', 'continuous_bernoulli', 'mse', 'normal_unit',
          'matrix_t_full', 'maf')
 JUDGES = ('cnn', 'lgc_cnn', 'mlp', 'resnet')
 LATENT_MODELS = ('gmm', 'global', 'prior')
-SUITES = ('augment', 'em', 'gmm_dae_loss', 'heads', 'latents', 'papers',
-          'throughput')
+SUITES = ('augment', 'em', 'frontier', 'gmm_dae_loss', 'heads', 'latents',
+          'papers', 'throughput')
 BASELINES = (
     'random_subset', 'lossless', 'gzip', 'xz', 'png', 'webp_lossless',
     'thumbnails', *(f'thumbnails_{size}_{bits}bit'
@@ -206,14 +206,19 @@ class MixtureConfig:
       1.0, 'Covariances are multiplied by it when latents are drawn.', low=0.0,
       high=100.0)
   covariance: str = setting(
-      'full', 'Structure of the covariances; auto lets BIC choose one for each '
-      'class.', choices=(*COVARIANCES, 'auto'))
+      'full', 'Structure of the covariances; auto lets --selection choose one '
+      'for each class.', choices=(*COVARIANCES, 'auto'))
   covariance_rank: int = setting(
       4, 'Directions that a low_rank covariance has beside its noise.', low=0,
       high=1024)
+  selection: str = setting(
+      'bic', 'What chooses the number of components of each class, and their '
+      'structure where that is left to it: the Bayesian information criterion, '
+      'or bytes, the shortest description of latents and mixture together, '
+      'the mixture as long as it is in the file.', choices=('bic', 'bytes'))
   num_components_max: int = setting(
-      10, 'BIC chooses the number of components, of each class or of the '
-      'latent model global, from 1 to this.', low=1, high=1000)
+      10, 'The number of components, of each class or of the latent model '
+      'global, is chosen from 1 to this.', low=1, high=1000)
   num_restarts: int = setting(
       2, 'EM runs per number of components; the most likely fit is kept.',
       low=1, high=100)
@@ -266,12 +271,21 @@ class EvaluateConfig:
 class BenchmarkConfig:
   """What of a suite is measured."""
   rows: str = setting(
-      '', 'Rows of the suite papers, heads or augment, separated by commas; of '
-      'heads also what their names begin with, as vpa_mlp/normal_unit. Empty: '
-      'all.')
+      '', 'Rows of the suite papers, heads, augment or frontier (methods), '
+      'separated by commas; of heads also what their names begin with, as '
+      'vpa_mlp/normal_unit. Empty: all.')
   runs: int = setting(
-      3, 'Seeds of each row of the suites papers, heads and augment.', low=1,
-      high=1000)
+      3, 'Seeds of each row of the suites papers, heads, augment and frontier.',
+      low=1, high=1000)
+  budgets: str = setting(
+      '', 'Sizes of the suite frontier, separated by commas, as 4kB,32kB. '
+      'Empty: all.')
+  judges: str = setting(
+      '', 'Judges of the suite frontier, with the augmentation of what they '
+      'see, separated by commas, as cnn/shift,mlp/none. Empty: all.')
+  artifacts: str = setting(
+      '', 'Folder where the suite frontier keeps artifacts, and finds those of '
+      'an earlier run. Empty: none.')
 
 
 @dataclasses.dataclass(frozen=True)

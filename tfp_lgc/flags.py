@@ -15,7 +15,7 @@ from tfp_lgc.config import check
 from tfp_lgc.errors import ConfigError
 from tfp_lgc.presets import preset
 
-__all__ = ['HelpRequested', 'parse']
+__all__ = ['HelpRequested', 'given', 'parse']
 
 _DEFINE: dict[Any, Callable] = {
     str: flags.DEFINE_string, int: flags.DEFINE_integer,
@@ -47,18 +47,7 @@ def parse(usage: str, groups: Sequence[type], argv: Sequence[str]) -> list[Any]:
     HelpRequested: for --help.
     ConfigError: for a flag or value that is not allowed.
   """
-  values = flags.FlagValues()
-  flags.DEFINE_bool('help', False, 'Show this.', flag_values=values,
-                    short_name='h')
-  for group in groups:
-    for field in dataclasses.fields(group):
-      _DEFINE[type(field.default)](
-          field.name, field.default, field.metadata['help'],
-          flag_values=values)
-  try:
-    rest = values(list(argv))[1:]
-  except flags.Error as error:
-    raise ConfigError(str(error)) from error
+  values, rest = _values(groups, argv)
   if values.help:
     raise HelpRequested(_help(usage, argv[0], groups))
   if rest:
@@ -74,6 +63,32 @@ def parse(usage: str, groups: Sequence[type], argv: Sequence[str]) -> list[Any]:
   return [group(**{field.name: chosen[field.name]
                    for field in dataclasses.fields(group)})
           for group in groups]
+
+
+def given(groups: Sequence[type], argv: Sequence[str]) -> frozenset[str]:
+  """Names of the settings that a command line gives, whatever their values;
+  for the other arguments, and errors, see `parse`."""
+  values, _ = _values(groups, argv)
+  return frozenset(field.name for group in groups
+                   for field in dataclasses.fields(group)
+                   if values[field.name].present)
+
+
+def _values(groups: Sequence[type], argv: Sequence[str],
+            ) -> tuple[flags.FlagValues, list[str]]:
+  """Flags as absl reads them, and what is none."""
+  values = flags.FlagValues()
+  flags.DEFINE_bool('help', False, 'Show this.', flag_values=values,
+                    short_name='h')
+  for group in groups:
+    for field in dataclasses.fields(group):
+      _DEFINE[type(field.default)](
+          field.name, field.default, field.metadata['help'],
+          flag_values=values)
+  try:
+    return values, values(list(argv))[1:]
+  except flags.Error as error:
+    raise ConfigError(str(error)) from error
 
 
 def _help(usage: str, command: str, groups: Sequence[type]) -> str:

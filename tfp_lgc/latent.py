@@ -10,14 +10,15 @@ from typing import Any, Callable
 import numpy as np
 from scipy import special
 
-from tfp_lgc import folding, models, networks
+from tfp_lgc import allocation, folding, models, networks
 from tfp_lgc.autoencoder import Encoded
 from tfp_lgc.config import Config
 from tfp_lgc.em import Components, log_joint
 from tfp_lgc.errors import ConfigError
-from tfp_lgc.mixture import Mixture, select, Selection, share, stack
+from tfp_lgc.mixture import Mixture, select, share, stack
 
-__all__ = ['LATENT_MODELS', 'check', 'fit', 'floor', 'purity', 'usable']
+__all__ = ['LATENT_MODELS', 'check', 'fit', 'floor', 'nothing',
+           'purity', 'usable']
 
 # Weights below this are as good as none, and a code needs a smallest number.
 MIN_WEIGHT = 1e-6
@@ -37,22 +38,34 @@ def gmm(latents: np.ndarray, labels: np.ndarray, num_classes: int,
         config: Config, on_class: OnClass) -> tuple[Mixture, Records]:
   """A mixture for each class, of its own; LGC paper."""
   added = floor(latents, config)
-  selections = []
+  chosen, records = [], []
   for label in range(num_classes):
     x = latents[labels == label]
-    if len(x):
-      selections.append(select(x, config.mixture, added, config.seed))
+    if not len(x):
+      chosen.append(nothing(latents.shape[1]))
+      records.append({'event': 'bic', 'label': label, 'bic': {}})
+    elif config.mixture.selection == 'bic':
+      selection = select(x, config.mixture, added, config.seed)
+      chosen.append(selection[:2])
+      records.append({'event': 'bic', 'label': label, 'bic': selection.bics})
     else:
-      # Nothing is ever drawn from a class without an image.
-      size = latents.shape[1]
-      selections.append(Selection(
-          Components(np.zeros(1), np.zeros([1, size]),
-                     np.eye(size)[np.newaxis]), 'spherical', {}))
+      choices = allocation.candidates(x, config, added)
+      chosen.append(allocation.cheapest(choices)[:2])
+      records.append({'event': 'bytes', 'label': label, 'tried': [
+          {'structure': choice.structure,
+           'num_components': len(choice.components.loc),
+           'bits_of_latents': round(choice.code_length, 1),
+           'bits_of_mixture': round(choice.num_bits, 1)}
+          for choice in choices]})
     on_class(label)
-  mixture = stack([selection.components for selection in selections],
-                  [selection.structure for selection in selections])
-  return mixture, [{'event': 'bic', 'label': label, 'bic': selection.bics}
-                   for label, selection in enumerate(selections)]
+  return stack(*zip(*chosen)), records
+
+
+def nothing(latent_size: int) -> tuple[Components, str]:
+  """Components and structure of a class without an image, from which nothing
+  is ever drawn."""
+  return Components(np.zeros(1), np.zeros([1, latent_size]),
+                    np.eye(latent_size)[np.newaxis]), 'spherical'
 
 
 def global_gmm(latents: np.ndarray, labels: np.ndarray, num_classes: int,
@@ -105,7 +118,8 @@ def check(config: Config, num_classes: int) -> None:
 
   Raises:
     ConfigError: for a prior of a model that has none, or none for classes; for
-      a trunk of more latents than a mixture is for.
+      a trunk of more latents than a mixture is for; for a selection that the
+      latent model does not know.
   """
   if networks.TRUNKS[config.model.trunk].code_size:
     raise ConfigError(f'trunk = {config.model.trunk}: its latents are more '
@@ -114,6 +128,10 @@ def check(config: Config, num_classes: int) -> None:
                       '(train.fit), to compress choose another trunk')
   if config.mixture.latent_model == 'prior':
     _usable_prior(config, num_classes)
+  if (config.mixture.latent_model, config.mixture.selection) == ('global',
+                                                                 'bytes'):
+    raise ConfigError('selection = bytes: is for mixtures by class; choose bic '
+                      'or --latent_model=gmm')
 
 
 LATENT_MODELS = {'gmm': gmm, 'global': global_gmm, 'prior': prior}

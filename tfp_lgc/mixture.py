@@ -12,8 +12,8 @@ from tfp_lgc.config import MixtureConfig
 from tfp_lgc.covariance import COVARIANCES
 from tfp_lgc.em import Components, Fit, fit_em, kmeans_start
 
-__all__ = ['Mixture', 'Selection', 'bic', 'most_likely', 'num_params',
-           'select', 'share', 'stack']
+__all__ = ['Mixture', 'Selection', 'bic', 'largest', 'most_likely',
+           'num_params', 'select', 'share', 'stack', 'structures']
 
 tfd = tfp.distributions
 
@@ -103,8 +103,7 @@ def select(x: np.ndarray, config: MixtureConfig, floor: float, seed: int = 0,
   """The mixture with the lowest BIC over structures and numbers of components.
 
   K grows from 1 to `config.num_components_max` until BIC has risen twice in a
-  row. There are d + 1 points or more to a full covariance and two to any
-  other. So one image, or many identical ones, are one narrow Gaussian.
+  row, or is `largest`.
 
   Args:
     x: `[N, d]`, N >= 1.
@@ -112,17 +111,11 @@ def select(x: np.ndarray, config: MixtureConfig, floor: float, seed: int = 0,
     floor: added to the variances.
     seed: of the k-means++ starts.
   """
-  structures = (list(COVARIANCES) if config.covariance == 'auto'
-                else [config.covariance])
-  num_distinct = len(np.unique(x, axis=0))
   best, lowest = None, math.inf
   curves: dict[str, list[float]] = {}
-  for structure in structures:
-    points_each = x.shape[1] + 1 if structure == 'full' else 2
-    largest = min(config.num_components_max,
-                  max(1, num_distinct // points_each))
+  for structure in structures(config):
     bics = curves[structure] = []
-    for k in range(1, largest + 1):
+    for k in range(1, largest(x, structure, config) + 1):
       fit = most_likely(x, k, structure, config, floor, seed)
       if not math.isfinite(fit.log_likelihood):
         break
@@ -134,6 +127,23 @@ def select(x: np.ndarray, config: MixtureConfig, floor: float, seed: int = 0,
         break
   assert best is not None
   return Selection(*best, curves)
+
+
+def structures(config: MixtureConfig) -> list[str]:
+  """What covariances may look like."""
+  return (list(COVARIANCES) if config.covariance == 'auto'
+          else [config.covariance])
+
+
+def largest(x: np.ndarray, structure: str, config: MixtureConfig) -> int:
+  """The most components that points `[N, d]` are given.
+
+  There are d + 1 points or more to a full covariance and two to any other. So
+  one image, or many identical ones, are one narrow Gaussian.
+  """
+  points_each = x.shape[1] + 1 if structure == 'full' else 2
+  num_distinct = len(np.unique(x, axis=0))
+  return min(config.num_components_max, max(1, num_distinct // points_each))
 
 
 def most_likely(x: np.ndarray, num_components: int, structure: str,

@@ -1,10 +1,10 @@
-"""The main job: from images to an artifact."""
+"""From images to an artifact, step by step."""
 
 import contextlib
 import os
 import threading
 from concurrent import futures
-from typing import Iterator, NamedTuple, Optional, Sequence
+from typing import Iterator, NamedTuple, Sequence
 
 import numpy as np
 import tf_keras as tfk
@@ -13,52 +13,35 @@ from tfp_lgc import config as config_lib
 from tfp_lgc import data, latent, packing, sources, texture, train
 from tfp_lgc.artifact import Artifact
 from tfp_lgc.autoencoder import Autoencoder
+from tfp_lgc.codec import Quantized
 from tfp_lgc.config import Config
 from tfp_lgc.data import Source, Split
 from tfp_lgc.errors import DataError
 from tfp_lgc.finetuning import finetune
 from tfp_lgc.progress import Progress
 
-__all__ = ['Fitted', 'compress', 'fit', 'open_source', 'raw_sizes']
+__all__ = ['Fitted', 'Trained', 'fit', 'open_source', 'raw_sizes', 'texture_of',
+           'train_encode']
 
 # The numbers of a texture are few: so many images tell them well.
 TEXTURE_NUM_IMAGES = 10_000
 
 
-def compress(dataset, config: Optional[Config] = None, *,
-             progress: Optional[Progress] = None,
-             callbacks: Sequence[tfk.callbacks.Callback] = (),
-             **overrides) -> Artifact:
-  """Compresses a labelled image data set.
+class Trained(NamedTuple):
+  """A trained autoencoder and what it makes of the train split.
 
-  ```python
-  artifact = tfp_lgc.compress((images, labels), model='vae', latent_size=8)
-  artifact = tfp_lgc.compress('mnist', data_dir='/data/tfds', trunk='conv')
-  artifact.save('out')
-  ```
-
-  Args:
-    dataset: what `--dataset` takes, or `(images, labels)`: whole numbers from
-      0 to 255, `[N, H, W]` or `[N, H, W, C]`, C 1 or 3, and `[N]` numbers or
-      strings or None; or a `Source`.
-    config: all settings.
-    progress: hears how far the job is; its `records` get the training losses
-      and the BIC curves.
-    callbacks: for Keras' `fit`.
-    **overrides: settings by name, as the flags of `bin/compress`.
-
-  Returns:
-    The artifact, in memory. The same settings give the same bytes on the same
-    machine, unless the program changes TensorFlow's global seed in between.
-
-  Raises:
-    ConfigError: for a setting that does not exist or is not allowed.
-    DataError: for a data set that is missing, damaged or of another form.
-    FloatingPointError: if training diverges.
+  Attributes:
+    model: the autoencoder.
+    latents: float32 `[N, d]`, what a mixture is fitted to.
+    labels: int32 `[N]`.
+    kept: bool `[latent_size]`, which latents of the model they are.
+    fill: float32 `[latent_size]`, means: what stands for the others.
   """
-  config = config_lib.replace(config or Config(), **overrides)
-  return fit(open_source(dataset, config), config, progress or Progress(),
-             callbacks).artifact
+  model: Autoencoder
+  latents: np.ndarray
+  labels: np.ndarray
+  kept: np.ndarray
+  fill: np.ndarray
 
 
 class Fitted(NamedTuple):
@@ -80,7 +63,39 @@ class Fitted(NamedTuple):
 
 def fit(source: Source, config: Config, progress: Progress,
         callbacks: Sequence[tfk.callbacks.Callback] = ()) -> Fitted:
-  """`compress`, for those who need more than the artifact."""
+  """`tfp_lgc.compress` without a budget, and what it makes on its way."""
+  num_classes = len(source.class_names)
+  model, latents, labels, kept, fill = train_encode(source, config, progress,
+                                                    callbacks)
+  with progress.stage('mixture', num_classes):
+    mixture, records = latent.fit(latents, labels, num_classes, config,
+                                  lambda label: progress.step(label + 1))
+  for row in records:
+    if 'label' in row:
+      row['class_name'] = source.class_names[row.pop('label')]
+    progress.record(**row)
+  with progress.stage('pack'):
+    counts = np.bincount(labels, minlength=num_classes)
+    artifact = Artifact.pack(model, mixture, source.class_names, counts, config,
+                             kept, fill)
+  if config.codec.finetune_steps:
+    with progress.stage('finetune', config.codec.finetune_steps):
+      artifact = artifact.replaced(finetune(
+          model, artifact.tensors, kept, source.train, config, progress.step))
+  if config.model.texture == 'residual':
+    with progress.stage('texture'):
+      artifact = artifact.replaced(texture_of(source.train, artifact, latents))
+  return Fitted(artifact, model, latents, labels, kept)
+
+
+def train_encode(source: Source, config: Config, progress: Progress,
+                 callbacks: Sequence[tfk.callbacks.Callback] = ()) -> Trained:
+  """The first steps, which are the same for all mixtures and codes.
+
+  Raises:
+    ConfigError: for a latent model that will not do.
+    FloatingPointError: if training diverges.
+  """
   num_classes = len(source.class_names)
   latent.check(config, num_classes)
   rounds, steps = train.schedule(config.train, source.train.num_examples)
@@ -92,27 +107,21 @@ def fit(source: Source, config: Config, progress: Progress,
     latents, kept = latent.usable(encoded, config)
     progress.record(event='latents', latent_size=len(kept),
                     live=int(kept.sum()))
-  labels = encoded.labels
-  with progress.stage('mixture', num_classes):
-    mixture, records = latent.fit(latents, labels, num_classes, config,
-                                  lambda label: progress.step(label + 1))
-  for row in records:
-    if 'label' in row:
-      row['class_name'] = source.class_names[row.pop('label')]
-    progress.record(**row)
-  with progress.stage('pack'):
-    counts = np.bincount(labels, minlength=num_classes)
-    artifact = Artifact.pack(model, mixture, source.class_names, counts, config,
-                             kept, encoded.mean.mean(axis=0))
-  if config.codec.finetune_steps:
-    with progress.stage('finetune', config.codec.finetune_steps):
-      artifact = artifact.replaced(finetune(
-          model, artifact.tensors, kept, source.train, config, progress.step))
-  if config.model.texture == 'residual':
-    with progress.stage('texture'):
-      artifact = artifact.replaced(packing.pack_texture(texture.fit(
-          *_with_decoded(source.train, artifact, latents))))
-  return Fitted(artifact, model, latents, labels, kept)
+  return Trained(model, latents, encoded.labels, kept,
+                 encoded.mean.mean(axis=0))
+
+
+def texture_of(split: Split, artifact: Artifact, latents: np.ndarray,
+               ) -> dict[str, Quantized]:
+  """Tensors of the texture that an artifact lacks, see texture.py.
+
+  Args:
+    split: N images.
+    artifact: whose decoder it is.
+    latents: `[N, d]` of the images, in their order.
+  """
+  return packing.pack_texture(texture.fit(
+      *_with_decoded(split, artifact, latents)))
 
 
 def open_source(dataset, config: Config, test=None) -> Source:

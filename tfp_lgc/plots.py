@@ -5,15 +5,15 @@ window and no global state.
 """
 
 import os
-from typing import Any, Mapping, Sequence
+from typing import Any, Mapping, Optional, Sequence
 
 import matplotlib
 import numpy as np
 from matplotlib import figure, patches, ticker
 from scipy import stats
 
-__all__ = ['ablation', 'bic_curves', 'loss_curves', 'qq_plots', 'save',
-           'separation']
+__all__ = ['ablation', 'bic_curves', 'frontier', 'loss_curves', 'qq_plots',
+           'save', 'separation']
 
 Rows = Sequence[Mapping[str, Any]]
 
@@ -258,4 +258,37 @@ def bic_curves(rows: Rows, title: str) -> figure.Figure:
   drawn.supylabel('BIC / 1000')
   handles, names = axes[0].get_legend_handles_labels()
   drawn.legend(handles, names, loc='outside right upper')
+  return drawn
+
+
+def frontier(lines: Mapping[str, Sequence[tuple[int, float]]],
+             hull: Sequence[tuple[int, float]], ceiling: Optional[float],
+             title: str) -> figure.Figure:
+  """Accuracy of a judge over the bytes that it was trained on.
+
+  Args:
+    lines: method -> (bytes, accuracy from 0 to 1), in the order of bytes.
+    hull: points of the upper convex hull of all, in that order too.
+    ceiling: accuracy of all real images, if known.
+    title: of the figure.
+  """
+  drawn, axes = _figure(1, 1, (8.0, 5.5), title)
+  ax = axes[0, 0]
+  if hull:
+    ax.plot([x / 1000 for x, _ in hull], [100 * y for _, y in hull], '-',
+            color='0.85', linewidth=7, label='upper convex hull', zorder=1)
+  colors = matplotlib.colormaps['tab20']
+  for i, (name, points) in enumerate(lines.items()):
+    ours = name == 'lgc'
+    ax.plot([x / 1000 for x, _ in points], [100 * y for _, y in points],
+            'o-' if ours else '.-', linewidth=2.5 if ours else 1.2,
+            color='black' if ours else colors(i), label=name,
+            zorder=3 if ours else 2)
+  if ceiling is not None:
+    ax.axhline(100 * ceiling, color='0.4', linestyle='--', linewidth=1,
+               label='all real images')
+  ax.set_xscale('log')
+  ax.xaxis.set_major_formatter(ticker.FormatStrFormatter('%g'))
+  ax.set(xlabel='kB', ylabel='accuracy on real test images, %')
+  ax.legend(fontsize=8, loc='lower right')
   return drawn

@@ -18,7 +18,7 @@ class Progress:
   ```
 
   Attributes:
-    seconds: stage -> wall seconds.
+    seconds: stage -> wall seconds, of a stage that came again the sum.
     records: rows for metrics.jsonl.
   """
 
@@ -35,11 +35,13 @@ class Progress:
   def stage(self, name: str, total: int = 0):
     """Times what is inside; `total` is its number of steps, if known."""
     self._name, self._total = name, total
-    self._start = self._said = time.perf_counter()
+    start = self._start = self._said = time.perf_counter()
     self._say(f'{name} ...')
     yield
-    self.seconds[name] = round(time.perf_counter() - self._start, 2)
-    self._say(f'{name}: done in {self.seconds[name]:.1f} s')
+    taken = time.perf_counter() - start
+    # A stage may come again.
+    self.seconds[name] = round(self.seconds.get(name, 0.0) + taken, 2)
+    self._say(f'{name}: done in {taken:.1f} s')
 
   def step(self, done: int, text: str = '') -> None:
     """Says how far the stage is and how long it still takes."""
@@ -53,6 +55,10 @@ class Progress:
     left = (now - self._start) * (self._total / max(done, 1) - 1)
     self._say(f'{self._name} {done}/{self._total} {text} '
               f'({max(left, 0.0):.0f} s left)')
+
+  def note(self, text: str) -> None:
+    """Says something."""
+    self._say(text)
 
   def record(self, **row) -> None:
     self.records.append(row)

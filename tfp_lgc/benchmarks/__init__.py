@@ -5,6 +5,7 @@ from typing import Callable, NamedTuple, Optional
 from tfp_lgc.benchmarks import (
   augment,
   em,
+  frontier,
   gmm_dae_loss,
   heads,
   latents,
@@ -35,6 +36,7 @@ class Suite(NamedTuple):
 SUITES = {
     'augment': Suite(augment.run, table=augment.table),
     'em': Suite(em.run),
+    'frontier': Suite(frontier.run, frontier.figures, frontier.table),
     'gmm_dae_loss': Suite(gmm_dae_loss.run, gmm_dae_loss.figures),
     'heads': Suite(heads.run, table=heads.table),
     'latents': Suite(latents.run, latents.figures),

@@ -4,7 +4,7 @@ import statistics
 import time
 from typing import Any, Iterator, Mapping
 
-from tfp_lgc import pipeline, sampling
+from tfp_lgc import compression, sampling
 from tfp_lgc.config import BenchmarkConfig, Config
 from tfp_lgc.progress import Progress
 
@@ -24,8 +24,8 @@ def run(config: Config, progress: Progress, done: Mapping[str, dict],
     One row: median seconds of both, and images a second.
   """
   del done, options  # A time is measured whenever it is asked for.
-  artifact = pipeline.compress(config.data.dataset, config, progress=progress,
-                               epochs=NUM_EPOCHS)
+  artifact = compression.compress(config.data.dataset, config,
+                                  progress=progress, epochs=NUM_EPOCHS)
   drawn = artifact.sampler.sample(NUM_IMAGES, [0, 0])
   inputs = [drawn['latent']]
   if artifact.num_conditions:

@@ -32,7 +32,8 @@ class Run:
   """The suite."""
   suite: str = setting(
       'em', 'What is measured: augment, whether component means of a mixture '
-      'head help a judge; em, our EM against that of scikit-learn; '
+      'head help a judge; em, our EM against that of scikit-learn; frontier, '
+      'accuracy against bytes, ours and every baseline; '
       'gmm_dae_loss, what the loss of gmm_dae sees, and each of its terms '
       'alone; heads, reconstructions by likelihood; latents, what BIC chooses '
       'for draws and means, and how Gaussian the components are; papers, '
@@ -42,11 +43,11 @@ class Run:
       '', 'x.jsonl to add the rows to; rows that it has are not made again, '
       'but those of throughput, so use another file for other flags.')
   figures: str = setting(
-      '', 'Folder for figures (PNG) of the rows of gmm_dae_loss or latents; '
-      'those of an earlier run are replaced. Empty: none.')
+      '', 'Folder for figures (PNG) of the rows of gmm_dae_loss, latents or '
+      'frontier; those of an earlier run are replaced. Empty: none.')
   table: bool = setting(
-      False, 'Print the table of the rows of papers, heads or augment that '
-      'stand in --output, and measure nothing.')
+      False, 'Print the table of the rows of papers, heads, augment or '
+      'frontier that stand in --output, and measure nothing.')
   seed: int = setting(0, 'Of the first run.', low=0, high=2**30)
 
 

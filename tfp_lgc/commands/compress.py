@@ -6,7 +6,7 @@ import os
 import time
 from typing import Any, Mapping, Optional, Sequence
 
-from tfp_lgc import flags
+from tfp_lgc import budget, flags
 from tfp_lgc.commands.run import print_table, run, say, start_tensorflow
 from tfp_lgc.config import (
   CodecConfig,
@@ -29,6 +29,11 @@ Gaussian mixture per class, from which lgc-sample draws labelled images."""
 class Run:
   """The run."""
   output: str = setting('lgc_artifact', 'Directory to write to.')
+  budget: str = setting(
+      '', 'Bytes that artifact.lgc may have at the most: a number, or as 500B, '
+      '32kB (32,000 bytes), 1.5MB. Sizes of the decoder, bits, mixtures and '
+      'texture are then chosen for it, with a judge and a part of the train '
+      'split; what other flags say stays. Empty: flags decide.')
   overwrite: bool = setting(
       False, 'Replace an artifact that stands in --output.')
   evaluate: bool = setting(
@@ -46,21 +51,31 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
 
 def _compress(argv: Sequence[str]) -> None:
-  _, *sections, options = flags.parse(
-      USAGE, [Preset, DataConfig, ModelConfig, TrainConfig, MixtureConfig,
-              CodecConfig, EvaluateConfig, Run], argv)
+  groups = [Preset, DataConfig, ModelConfig, TrainConfig, MixtureConfig,
+            CodecConfig, EvaluateConfig, Run]
+  _, *sections, options = flags.parse(USAGE, groups, argv)
+  if options.budget:
+    budget.parse(options.budget)
   config = dataclasses.replace(Config(*sections), seed=options.seed)
   start_tensorflow()
   from tfp_lgc import artifact as artifact_lib
-  from tfp_lgc import evaluation, pipeline, progress, sampling, sources
+  from tfp_lgc import (
+    compression,
+    evaluation,
+    pipeline,
+    progress,
+    sampling,
+    sources,
+  )
   artifact_lib.check_output(options.output, options.overwrite)
   source = sources.load(config.data)
   log = progress.Progress(say)
   log.record(event='config', **dataclasses.asdict(config))
   tensorboard = _tensorboard(options, source)
   with pipeline.raw_sizes(source) as sizes:
-    artifact = pipeline.compress(source, config, progress=log,
-                                 callbacks=tensorboard)
+    artifact = compression.compress(
+        source, config, budget=options.budget, progress=log,
+        callbacks=tensorboard, fixed=flags.given(groups, argv))
     with log.stage('save'):
       artifact.save(options.output, log.records, options.overwrite)
     for callback in tensorboard:

@@ -1,0 +1,144 @@
+"""Mixtures priced in bytes.
+
+BIC takes half the logarithm of the number of points for what a parameter is
+worth. In an artifact it is worth the bits that it takes there, and those of all
+classes come out of one purse: Y. Shoham, A. Gersho, Efficient Bit Allocation
+for an Arbitrary Set of Quantizers, IEEE Trans. ASSP 1988. For one price of a
+bit each class takes the mixture of the lowest code length and cost, and the
+price is raised until all of them fit.
+"""
+
+import math
+from typing import Iterator, NamedTuple, Sequence
+
+import numpy as np
+
+from tfp_lgc.codec import entropy_bits
+from tfp_lgc.config import Config
+from tfp_lgc.em import Components
+from tfp_lgc.mixture import largest, most_likely, stack, structures
+from tfp_lgc.packing import pack_mixture
+
+__all__ = ['Candidate', 'MIN_PRICE', 'allocate', 'candidates', 'cheapest',
+           'num_bits']
+
+# A parameter of about six bits costs as much at this price as by Akaike's
+# criterion, one nat: for less, a mixture would learn its points by heart.
+MIN_PRICE = 0.25
+MAX_PRICE = 1e6
+# Numbers of components grow by at least this share.
+GROWTH = 0.25
+
+
+class Candidate(NamedTuple):
+  """A mixture that a class may have.
+
+  Attributes:
+    components: fitted.
+    structure: of their covariances.
+    code_length: -log2 of the likelihood of all points of the class, bits.
+    num_bits: that the components take in a file.
+  """
+  components: Components
+  structure: str
+  code_length: float
+  num_bits: float
+
+
+def num_bits(components: Components, structure: str, config: Config) -> float:
+  """Bits that the components of one class take, by the entropy of their
+  integers; the header's share is left out."""
+  tensors = pack_mixture(stack([components], [structure]),
+                         config.codec.mixture_bits,
+                         config.mixture.covariance_rank)
+  return sum(entropy_bits(tensor.values) for tensor in tensors.values())
+
+
+def candidates(x: np.ndarray, config: Config, floor: float,
+               max_bits: float = math.inf) -> list[Candidate]:
+  """Mixtures of the points of one class, by structure and size.
+
+  Of each structure K grows until the mixture costs more than `max_bits` or,
+  twice in a row, more than it gains even at the lowest price.
+
+  Args:
+    x: `[N, d]`, N >= 1.
+    config: of the mixture and its codec.
+    floor: added to variances.
+    max_bits: more than any class will be given.
+
+  Returns:
+    One at least.
+  """
+  found: list[Candidate] = []
+  for structure in structures(config.mixture):
+    costs: list[float] = []
+    for k in _sizes(largest(x, structure, config.mixture)):
+      fit = most_likely(x, k, structure, config.mixture, floor, config.seed)
+      if not math.isfinite(fit.log_likelihood):
+        break
+      bits = num_bits(fit.components, structure, config)
+      if bits > max_bits and found:
+        break
+      found.append(Candidate(fit.components, structure, -len(x)
+                             * fit.log_likelihood / math.log(2.0), bits))
+      costs.append(_cost(found[-1], MIN_PRICE))
+      if len(costs) > 2 and costs[-1] > costs[-2] > costs[-3]:
+        break
+  return found
+
+
+def _sizes(most: int) -> Iterator[int]:
+  """1, 2, 3, 4, 5, 6, 8, 10, 13 ... and `most`."""
+  k = 1
+  while k < most:
+    yield k
+    k = max(k + 1, math.floor(k * (1 + GROWTH)))
+  yield most
+
+
+def _cost(candidate: Candidate, price: float) -> float:
+  return candidate.code_length + price * candidate.num_bits
+
+
+def cheapest(choices: Sequence[Candidate], price: float = 1.0) -> Candidate:
+  """The candidate of the lowest code length and cost.
+
+  Args:
+    choices: of one class.
+    price: of a bit in the file, in bits of likelihood; 1 makes it the shortest
+      description of points and mixture together.
+  """
+  return min(choices, key=lambda candidate: _cost(candidate, price))
+
+
+def allocate(by_class: Sequence[Sequence[Candidate]], total_bits: float,
+             ) -> list[Candidate]:
+  """The most likely mixtures of all classes that fit into so many bits.
+
+  Args:
+    by_class: candidates of each class.
+    total_bits: of all classes together.
+
+  Returns:
+    One of each class; if nothing fits, those of the fewest bits.
+  """
+  def chosen(price):
+    return [cheapest(choices, price) for choices in by_class]
+
+  def fits(picks):
+    return sum(pick.num_bits for pick in picks) <= total_bits
+
+  low, high = MIN_PRICE, MAX_PRICE
+  if fits(picks := chosen(low)):
+    return picks
+  if not fits(best := chosen(high)):
+    return [min(choices, key=lambda candidate: candidate.num_bits)
+            for choices in by_class]
+  while high / low > 1.001:
+    middle = math.sqrt(low * high)
+    if fits(picks := chosen(middle)):
+      high, best = middle, picks
+    else:
+      low = middle
+  return best

@@ -1,0 +1,265 @@
+"""Accuracy against bytes: our artifacts beside what else fits into as many.
+
+Every method is given the same train split and the same bytes, and is judged by
+the same networks in the same number of steps, on the test split, which nothing
+was chosen by.
+"""
+
+import math
+import os
+import statistics
+from typing import Any, Iterator, Mapping, Sequence
+
+import numpy as np
+from scipy import spatial
+
+from tfp_lgc import artifact as artifact_lib
+from tfp_lgc import budget as budget_lib
+from tfp_lgc import config as config_lib
+from tfp_lgc import data, evaluation, pipeline, plots, search
+from tfp_lgc.baselines import BASELINES
+from tfp_lgc.config import BenchmarkConfig, Config
+from tfp_lgc.data import Images, Source, Split
+from tfp_lgc.errors import ConfigError, LgcError
+from tfp_lgc.progress import Progress
+from tfp_lgc.sampling import sample
+
+__all__ = ['BUDGETS', 'METHODS', 'figures', 'hull', 'run', 'table']
+
+BUDGETS = ('4kB', '7.84kB', '16kB', '20kB', '32kB', '64kB', '78.4kB', '392kB')
+# Ours, then what is made of real images and what is made of them.
+METHODS = ('lgc', 'thumbnails', 'lossless', 'random_subset', 'coreset',
+           'coreset_class', 'coreset_weighted', 'webp', 'avif', 'jpeg',
+           'kmeans', 'pca_gmm')
+# Judge and augmentation; the first is what the hull is of.
+JUDGES = ('cnn/shift', 'cnn/none', 'lgc_cnn/shift', 'lgc_cnn/none',
+          'mlp/shift', 'mlp/none', 'resnet/shift', 'resnet/none')
+
+Row = dict[str, Any]
+
+
+def run(config: Config, progress: Progress, done: Mapping[str, dict],
+        options: BenchmarkConfig) -> Iterator[Row]:
+  """Bytes and accuracies by method, budget and seed.
+
+  Args:
+    config: of the data, and the steps of the judges; what of the model is not
+      as it is by default is kept, the rest is chosen by the budget.
+    progress: is told of every part.
+    done: rows of an earlier run by name; judges that they have are not trained
+      again.
+    options: `rows`, methods; `budgets`; `judges`; `runs`; `artifacts`.
+
+  Yields:
+    For each, name (frontier/DATASET/METHOD/BUDGET/SEED), num_bytes, settings
+    (how it was made), judge_steps, and accuracies by judge: again after each
+    judge, the last row of a name being the fullest. The method `real`, whose
+    budget is 0, is all images: the ceiling. Then means over the seeds.
+  """
+  source = pipeline.open_source(config.data.dataset, config)
+  if reason := evaluation.cannot_judge(source):
+    raise LgcError(f'dataset = {source.name!r}: {reason}; nothing to judge by')
+  methods = _chosen('rows', options.rows, METHODS)
+  judges = _chosen('judges', options.judges, JUDGES)
+  budgets = [budget_lib.parse(text, 'budgets') for text in (
+      options.budgets.split(',') if options.budgets else BUDGETS)]
+  images = source.train.to_memory(source.class_names)
+  points = [('real', 0)] + [(method, num_bytes) for num_bytes in budgets
+                            for method in methods]
+  for method, num_bytes in points:
+    name, rows = f'frontier/{source.name}/{method}/{num_bytes}', []
+    for seed in range(config.seed, config.seed + options.runs):
+      seeded = config_lib.replace(config, seed=seed)
+      row = dict(done.get(f'{name}/{seed}', {'name': f'{name}/{seed}'}))
+      _check_steps(row, config)
+      missing = [judge for judge in judges
+                 if judge not in row.get('accuracies', {})]
+      if missing:
+        split, about = _made(method, num_bytes, images, source, seeded,
+                             options.artifacts, progress)
+        row.update(about)
+      for judge in missing if row['num_bytes'] else []:
+        row = {**row, 'accuracies': {
+            **row.get('accuracies', {}),
+            judge: _accuracy(judge, split, source, seeded, progress)}}
+        yield row
+      rows.append(row)
+    yield {'name': name, **_means(rows)}
+
+
+def _chosen(name: str, text: str, known: Sequence[str]) -> Sequence[str]:
+  """The members of a list that a user wrote, or all."""
+  wanted = text.split(',') if text else known
+  if unknown := [member for member in wanted if member not in known]:
+    raise ConfigError(f'{name} = {text!r}: there is no {unknown[0]}; choose '
+                      f'from {", ".join(known)}')
+  return wanted
+
+
+def _check_steps(row: Mapping[str, Any], config: Config) -> None:
+  steps = row.get('judge_steps', config.evaluate.judge_steps)
+  if steps != config.evaluate.judge_steps:
+    raise ConfigError(
+        f'judge_steps = {config.evaluate.judge_steps}: {row["name"]} of '
+        f'--output has {steps}, and only equal ones compare; give those, or '
+        'another file')
+
+
+def _made(method: str, num_bytes: int, images: Images, source: Source,
+          config: Config, artifacts: str, progress: Progress,
+          ) -> tuple[Split, Row]:
+  """What a judge is trained on, and how it came about; num_bytes is 0 if the
+  method has nothing of so few bytes."""
+  about: Row = {'budget': num_bytes,
+                'judge_steps': config.evaluate.judge_steps}
+  if method == 'real':
+    return source.train, {**about, 'num_bytes': source.train.num_raw_bytes(
+        len(source.class_names))}
+  if method == 'lgc':
+    return _ours(num_bytes, source, config, artifacts, progress, about)
+  with progress.stage(f'{method} {num_bytes}'):
+    made = BASELINES[method](images, num_bytes, config.seed)
+  split = data.array_split(made.images.images, made.images.labels,
+                           weights=made.weights) if len(made.images) else (
+                               source.train)
+  return split, {**about, 'num_bytes': made.num_bytes,
+                 'settings': dict(made.settings)}
+
+
+def _ours(num_bytes: int, source: Source, config: Config, artifacts: str,
+          progress: Progress, about: Row) -> tuple[Split, Row]:
+  path = os.path.join(artifacts, f'{source.name}-{num_bytes}-{config.seed}.lgc')
+  if artifacts and os.path.exists(path):
+    artifact = artifact_lib.load(path)
+  else:
+    artifact = search.compress_within(source, num_bytes, config, progress)
+    if artifacts:
+      os.makedirs(artifacts, exist_ok=True)
+      with open(path, 'wb') as file:
+        file.write(artifact.to_bytes())
+  drawn = sample(artifact, source.train.num_examples, seed=config.seed)
+  return data.array_split(drawn.images, drawn.labels), {
+      **about, 'num_bytes': artifact.num_bytes,
+      'num_bytes_by_part': artifact.num_bytes_by_part,
+      'settings': search.describe(artifact)}
+
+
+def _accuracy(judge: str, split: Split, source: Source, config: Config,
+              progress: Progress) -> float:
+  name, augmentation = judge.split('/')
+  judged_by = config_lib.replace(config.evaluate, judge=name,
+                                 judge_augmentation=augmentation)
+  with progress.stage(f'judge {judge}'):
+    right = evaluation.judge(split, source, judged_by, config.seed)
+  return round(float(right.mean()), 4)
+
+
+def _means(rows: Sequence[Row]) -> Row:
+  """Over seeds; a judge that not all seeds have is left out."""
+  result: Row = {'num_runs': len(rows), 'budget': rows[0]['budget'],
+                 'num_bytes': max(row['num_bytes'] for row in rows),
+                 'accuracies': {}, 'stddevs': {}}
+  for judge in rows[0].get('accuracies', {}):
+    values = [row.get('accuracies', {}).get(judge) for row in rows]
+    if None not in values:
+      result['accuracies'][judge] = round(statistics.fmean(values), 4)
+      if len(values) > 1:
+        result['stddevs'][judge] = round(statistics.stdev(values), 4)
+  return result
+
+
+def _means_by_method(rows: Mapping[str, Row], judge: str,
+                     ) -> dict[str, list[Row]]:
+  """Dataset/method -> means that have the judge, by budget."""
+  result: dict[str, list[Row]] = {}
+  for row in rows.values():
+    if judge in row.get('accuracies', {}) and 'num_runs' in row:
+      _, dataset, method, _ = row['name'].split('/')
+      result.setdefault(f'{dataset}/{method}', []).append(row)
+  return {name: sorted(its, key=lambda row: row['budget'])
+          for name, its in result.items()}
+
+
+def hull(num_bytes: Sequence[int], accuracies: Sequence[float]) -> list[int]:
+  """The upper convex hull of accuracy over the logarithm of bytes.
+
+  Args:
+    num_bytes: `[N]`, positive.
+    accuracies: `[N]`.
+
+  Returns:
+    Positions of the points on it, from the fewest bytes up to the highest
+    accuracy: what no other point, and no mean of two, is above.
+  """
+  x, y = np.log(np.asarray(num_bytes, float)), np.asarray(accuracies, float)
+  best = int(max(range(len(y)), key=lambda i: (y[i], -x[i])))
+  # A floor below all points, so that what lies under others is not on it.
+  floor = y.min() - 1.0
+  corners = np.concatenate([np.stack([x, y], 1), [
+      [x.min(), floor], [x.max() + 1.0, floor]]])
+  if len(corners) < 3:
+    return [best]
+  on = [int(i) for i in spatial.ConvexHull(corners).vertices if i < len(y)]
+  return sorted((i for i in on if x[i] <= x[best]), key=lambda i: x[i])
+
+
+def table(rows: Mapping[str, Row]) -> str:
+  """The means of `run`, by name, as tables of the README (Markdown), one for
+  each data set and judge."""
+  blocks = []
+  for judge in JUDGES:
+    by_method = _means_by_method(rows, judge)
+    for dataset in dict.fromkeys(name.split('/')[0] for name in by_method):
+      its = {name.split('/')[1]: rows_ for name, rows_ in by_method.items()
+             if name.split('/')[0] == dataset}
+      blocks.append(_table(dataset, judge, its))
+  return '\n\n'.join(blocks)
+
+
+def _table(dataset: str, judge: str, by_method: Mapping[str, list[Row]]) -> str:
+  budgets = sorted({row['budget'] for method, rows in by_method.items()
+                    if method != 'real' for row in rows})
+  ceiling = ''.join(f'; all real images {_cell(row, judge)}'
+                    for row in by_method.get('real', []))
+  lines = [f'{dataset}, judge {judge}{ceiling}:', '',
+           f'| bytes | {" | ".join(f"{size:,}" for size in budgets)} |',
+           '|---' * (len(budgets) + 1) + '|']
+  # Of each column the best is bold.
+  best = {size: max((row['accuracies'][judge] for method, rows in
+                     by_method.items() if method != 'real' for row in rows
+                     if row['budget'] == size), default=math.nan)
+          for size in budgets}
+  for method, rows in by_method.items():
+    if method != 'real':
+      cells = {row['budget']: _cell(row, judge, best[row['budget']])
+               for row in rows}
+      lines.append(f'| {method} | ' + ' | '.join(
+          cells.get(size, '') for size in budgets) + ' |')
+  return '\n'.join(lines)
+
+
+def _cell(row: Row, judge: str, best: float = math.inf) -> str:
+  text = f'{100 * row["accuracies"][judge]:.2f}'
+  if row['accuracies'][judge] >= best:
+    text = f'**{text}**'
+  if judge in row['stddevs']:
+    text += f' ({100 * row["stddevs"][judge]:.2f})'
+  return text
+
+
+def figures(rows: Sequence[Row]) -> dict[str, Any]:
+  """Accuracy over bytes of each data set, by the first judge."""
+  result = {}
+  by_method = _means_by_method({row['name']: row for row in rows}, JUDGES[0])
+  for dataset in dict.fromkeys(name.split('/')[0] for name in by_method):
+    lines = {name.split('/')[1]: [
+        (row['num_bytes'], row['accuracies'][JUDGES[0]]) for row in its]
+             for name, its in by_method.items()
+             if name.split('/')[0] == dataset}
+    ceiling = [accuracy for _, accuracy in lines.pop('real', [])]
+    points = [point for its in lines.values() for point in its]
+    on = [points[i] for i in hull(*zip(*points))] if points else []
+    result[f'frontier_{dataset}.png'] = plots.frontier(
+        lines, on, ceiling[0] if ceiling else None,
+        f'{dataset}, judge {JUDGES[0]}')
+  return result

@@ -1,0 +1,62 @@
+"""The main job: a labelled image data set in, an artifact out."""
+
+from typing import AbstractSet, Optional, Sequence, Union
+
+import tf_keras as tfk
+
+from tfp_lgc import budget as budget_lib
+from tfp_lgc import config as config_lib
+from tfp_lgc import pipeline, search
+from tfp_lgc.artifact import Artifact
+from tfp_lgc.config import Config
+from tfp_lgc.progress import Progress
+
+__all__ = ['compress']
+
+
+def compress(dataset, config: Optional[Config] = None, *,
+             budget: Union[int, str] = '', progress: Optional[Progress] = None,
+             callbacks: Sequence[tfk.callbacks.Callback] = (),
+             fixed: AbstractSet[str] = frozenset(), **overrides) -> Artifact:
+  """Compresses a labelled image data set.
+
+  ```python
+  artifact = tfp_lgc.compress((images, labels), model='vae', latent_size=8)
+  artifact = tfp_lgc.compress('mnist', data_dir='/data/tfds', budget='32kB')
+  artifact.save('out')
+  ```
+
+  Args:
+    dataset: what `--dataset` takes, or `(images, labels)`: whole numbers from
+      0 to 255, `[N, H, W]` or `[N, H, W, C]`, C 1 or 3, and `[N]` numbers or
+      strings or None; or a `Source`.
+    config: all settings.
+    budget: bytes that artifact.lgc may have at the most, a number or as
+      '32kB'. The settings of `search.CHOSEN` are then chosen for it, with a
+      part of the train split as the judge's test images, but for those in
+      `overrides` and those that are not as they are by default. Empty: the
+      settings decide how large it is.
+    progress: hears how far the job is; its `records` get the training losses,
+      the BIC curves and what was tried.
+    callbacks: for Keras' `fit`.
+    fixed: names of further settings that a budget does not choose.
+    **overrides: settings by name, as the flags of `bin/compress`.
+
+  Returns:
+    The artifact, in memory. The same settings give the same bytes on the same
+    machine, unless the program changes TensorFlow's global seed in between.
+
+  Raises:
+    ConfigError: for a setting that does not exist or is not allowed, or a
+      budget that nothing fits into.
+    DataError: for a data set that is missing, damaged or of another form.
+    FloatingPointError: if training diverges.
+  """
+  num_bytes = budget_lib.parse(str(budget)) if budget else 0
+  config = config_lib.replace(config or Config(), **overrides)
+  source = pipeline.open_source(dataset, config)
+  progress = progress or Progress()
+  if num_bytes:
+    return search.compress_within(source, num_bytes, config, progress,
+                                  fixed | set(overrides), callbacks)
+  return pipeline.fit(source, config, progress, callbacks).artifact

@@ -1,0 +1,285 @@
+"""The best artifact of at most so many bytes.
+
+What there is to choose is chosen by a judge that is trained for a short time
+and tested on a part of the train split that neither the autoencoder nor a
+mixture has seen. The test split chooses nothing.
+"""
+
+import dataclasses
+from typing import AbstractSet, Any, NamedTuple, Optional, Sequence
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as tfk
+
+from tfp_lgc import allocation, data, heads, latent, networks, pipeline
+from tfp_lgc import config as config_lib
+from tfp_lgc.allocation import Candidate
+from tfp_lgc.artifact import Artifact
+from tfp_lgc.codec import Quantized
+from tfp_lgc.config import Config
+from tfp_lgc.data import Source
+from tfp_lgc.em import Components
+from tfp_lgc.errors import ConfigError
+from tfp_lgc.finetuning import finetune
+from tfp_lgc.latent import nothing
+from tfp_lgc.metrics import tstr
+from tfp_lgc.mixture import stack
+from tfp_lgc.progress import Progress
+from tfp_lgc.sampling import sample
+
+__all__ = ['CHOSEN', 'compress_within', 'describe', 'rung']
+
+# (filters, latents) of the conv trunk, from small to large.
+RUNGS = ((2, 2), (3, 3), (4, 4), (6, 5), (8, 6), (10, 8), (12, 8), (16, 10),
+         (20, 12), (24, 16), (28, 20), (36, 24), (48, 28), (64, 32), (96, 40))
+# Bits of a weight after fine-tuning, and the share of bytes for the decoder.
+BITS_PER_WEIGHT = 4.5
+DECODER_SHARE = 0.6
+# What a budget decides, unless the user does.
+FIXED: dict[str, Any] = {'trunk': 'conv', 'finetune_steps': 2000,
+                         'num_components_max': 200, 'num_restarts': 1}
+CHOSEN = (*FIXED, 'num_filters', 'hidden_size', 'latent_size', 'mixture_bits',
+          'covariance', 'texture')
+# Structures and bits of mixtures that are tried.
+MIXTURES = (('full', 6), ('tied', 6), ('diag', 6), ('full', 5))
+# The judge that chooses; images that it is tested on.
+JUDGE_STEPS = 800
+NUM_HELD_OUT = 5000
+FRACTION_HELD_OUT = 0.2
+# How often the size of a mixture is corrected, the share of bytes that may be
+# left then, and how many times its share one class may take.
+MAX_CORRECTIONS, MAX_LEFT, MAX_SHARE = 8, 0.005, 4.0
+
+
+class Trial(NamedTuple):
+  """An artifact that fits into the budget.
+
+  Attributes:
+    artifact: what would be sent.
+    accuracy: of the judge; -1 where there is nothing to judge by.
+    about: how it was made, for people.
+  """
+  artifact: Artifact
+  accuracy: float
+  about: dict[str, Any]
+
+
+def compress_within(source: Source, num_bytes: int, config: Config,
+                    progress: Progress, fixed: AbstractSet[str] = frozenset(),
+                    callbacks: Sequence[tfk.callbacks.Callback] = (),
+                    ) -> Artifact:
+  """An artifact of at most `num_bytes`.
+
+  Args:
+    source: its test split is not looked at.
+    num_bytes: of artifact.lgc.
+    config: settings of `CHOSEN` that are not as they are by default stay.
+    progress: hears of everything that is tried.
+    fixed: names of further settings that stay.
+    callbacks: for training.
+
+  Raises:
+    ConfigError: if nothing fits.
+  """
+  stays = {name for name in CHOSEN if name in fixed
+           or _get(config, name) != _get(Config(), name)}
+  seen = _Seen(source)
+  smallest = 0
+  for filters, size in RUNGS[rung(source, num_bytes, config)::-1]:
+    picks = {**FIXED, 'num_filters': filters, 'hidden_size': 5 * filters,
+             'latent_size': size}
+    tried = config_lib.replace(config, **{
+        name: value for name, value in picks.items() if name not in stays})
+    progress.record(event='try', budget=num_bytes, num_filters=filters,
+                    latent_size=size)
+    trials = _Trials(seen, num_bytes, tried, stays, progress, callbacks)
+    if best := trials.best():
+      progress.record(event='chosen', **best.about)
+      return best.artifact
+    smallest = trials.smallest
+    if {'num_filters', 'hidden_size', 'latent_size'} <= stays:
+      break
+  raise ConfigError(f'budget = {num_bytes}: an artifact takes {smallest:,} '
+                    'bytes at the least, with these settings; give more')
+
+
+def rung(source: Source, num_bytes: int, config: Config) -> int:
+  """Position in `RUNGS` of the largest decoder that is likely to leave the
+  mixture its share."""
+  fitting = 0
+  for i, (filters, size) in enumerate(RUNGS):
+    with tf.Graph().as_default():  # Takes no memory.
+      model = config_lib.replace(
+          config, trunk='conv', num_filters=filters, latent_size=size).model
+      decoder = networks.decoder(model, heads.build(
+          model, source.train.image_shape))
+      if (decoder.count_params() * BITS_PER_WEIGHT / 8
+          > DECODER_SHARE * num_bytes):
+        break
+    fitting = i
+  return fitting
+
+
+def describe(artifact: Artifact) -> dict[str, Any]:
+  """What was chosen, for people."""
+  return {'num_filters': artifact.model.num_filters,
+          'latent_size': artifact.model.latent_size,
+          'num_components': sum(artifact.num_components),
+          'structures': sorted(set(artifact.structures)),
+          'texture': artifact.texture is not None}
+
+
+def _get(config: Config, name: str) -> Any:
+  section, _ = config_lib.settings(config)[name]
+  return getattr(getattr(config, section) if section else config, name)
+
+
+class _Seen:
+  """The train split, less what is held out to choose by.
+
+  Attributes:
+    source: that part, and what is held out as its test split; None where no
+      class has enough images.
+    counts: images of each class of the whole train split.
+  """
+
+  def __init__(self, source: Source):
+    images = source.train.to_memory(source.class_names)
+    self.counts = np.bincount(images.labels,
+                              minlength=len(source.class_names))
+    kept, held = data.hold_out(images.labels, min(
+        FRACTION_HELD_OUT, NUM_HELD_OUT / len(images)))
+    self.source = Source(
+        source.name, data.array_split(images.images[kept], images.labels[kept]),
+        data.array_split(images.images[held], images.labels[held])
+        if len(held) else None, source.class_names)
+
+  def accuracy(self, artifact: Artifact, config: Config) -> float:
+    """Of a judge of samples; -1 where there is nothing to judge by."""
+    if not self.source.test or len(self.source.class_names) < 2:
+      return -1.0
+    drawn = sample(artifact, sum(self.counts), seed=config.seed)
+    judged_by = dataclasses.replace(config.evaluate, judge_steps=JUDGE_STEPS)
+    return float(tstr.right(
+        data.array_split(drawn.images, drawn.labels), self.source.test,
+        len(self.source.class_names), judged_by, config.seed).mean())
+
+
+class _Trials:
+  """Artifacts of one autoencoder, with other mixtures and a texture.
+
+  Attributes:
+    smallest: bytes of the smallest one that was made.
+  """
+
+  def __init__(self, seen: _Seen, num_bytes: int, config: Config,
+               stays: set[str], progress: Progress,
+               callbacks: Sequence[tfk.callbacks.Callback]):
+    self._seen, self._num_bytes, self._config = seen, num_bytes, config
+    self._stays, self._progress = stays, progress
+    self._trained = pipeline.train_encode(seen.source, config, progress,
+                                          callbacks)
+    self._floor = latent.floor(self._trained.latents, config)
+    self._found: dict[str, list[list[Candidate]]] = {}
+    self._base = self._with_mixture([nothing(self._trained.latents.shape[1])
+                                     ] * len(seen.counts), config)
+    if config.codec.finetune_steps:
+      with progress.stage('finetune', config.codec.finetune_steps):
+        self._base = self._base.replaced(finetune(
+            self._trained.model, self._base.tensors, self._trained.kept,
+            seen.source.train, config, progress.step))
+    self.smallest = self._base.num_bytes
+
+  def best(self) -> Optional[Trial]:
+    """The one that the judge prefers, the first of equals; None if none
+    fits."""
+    texture = {}
+    if self._config.model.texture == 'residual' or (
+        'texture' not in self._stays):
+      texture = pipeline.texture_of(self._seen.source.train, self._base,
+                                    self._trained.latents)
+    always = self._config.model.texture == 'residual'
+    trials = [trial for structure, bits in self._mixtures()
+              if (trial := self._trial(structure, bits, texture if always
+                                       else {}))]
+    if trials and texture and not always:
+      plain = max(trials, key=lambda trial: trial.accuracy).about
+      trials += filter(None, [self._trial(
+          plain['covariance'], plain['mixture_bits'], texture)])
+    return max(trials, key=lambda trial: trial.accuracy, default=None)
+
+  def _mixtures(self) -> list[tuple[str, int]]:
+    """Structures and bits to try, in which what stays is as it is."""
+    tried = [(self._config.mixture.covariance if 'covariance' in self._stays
+              else structure,
+              self._config.codec.mixture_bits if 'mixture_bits' in self._stays
+              else bits) for structure, bits in MIXTURES]
+    return list(dict.fromkeys(tried))
+
+  def _trial(self, structure: str, bits: int, texture: dict[str, Quantized],
+             ) -> Optional[Trial]:
+    """None if it does not fit."""
+    config = config_lib.replace(self._config, covariance=structure,
+                                mixture_bits=bits)
+    base = self._base.replaced(texture)
+    room = 8.0 * (self._num_bytes - base.num_bytes
+                  + base.num_bytes_by_part['mixture'])
+    with self._progress.stage('mixture', len(self._seen.counts)):
+      choices = self._candidates(config, room)
+    artifact, last = None, None
+    for _ in range(MAX_CORRECTIONS):
+      picks = allocation.allocate(choices, room)
+      made = self._with_mixture([pick[:2] for pick in picks], config).replaced(
+          {**self._decoder(), **texture})
+      left = self._num_bytes - made.num_bytes
+      if left >= 0 and (artifact is None
+                        or made.num_bytes > artifact.num_bytes):
+        artifact = made
+      if 0 <= left < MAX_LEFT * self._num_bytes or made.num_bytes == last:
+        break
+      last = made.num_bytes
+      # Entropies of classes are not the bytes of all of them together.
+      room += 8.0 * left
+    self.smallest = min(self.smallest, made.num_bytes)
+    if artifact is None:
+      return None
+    with self._progress.stage('judge'):
+      accuracy = self._seen.accuracy(artifact, config)
+    about = {'covariance': structure, 'mixture_bits': bits,
+             'num_bytes': artifact.num_bytes,
+             'num_components': sum(artifact.num_components),
+             'texture': bool(texture), 'accuracy': round(accuracy, 4)}
+    self._progress.record(event='trial', **about)
+    self._progress.note(', '.join(f'{name} {value}'
+                                  for name, value in about.items()))
+    return Trial(artifact, accuracy, about)
+
+  def _decoder(self) -> dict[str, Quantized]:
+    return {name: tensor for name, tensor in self._base.tensors.items()
+            if name.startswith(('decoder/', 'head/'))}
+
+  def _candidates(self, config: Config, room: float) -> list[list[Candidate]]:
+    """Of each class; fitted once for each structure."""
+    structure = config.mixture.covariance
+    if structure not in self._found:
+      # No class is given more than a few times its share.
+      limit = MAX_SHARE * room / len(self._seen.counts)
+      found = self._found[structure] = []
+      for label in range(len(self._seen.counts)):
+        x = self._trained.latents[self._trained.labels == label]
+        found.append(
+            allocation.candidates(x, config, self._floor, limit) if len(x) else
+            [Candidate(*nothing(self._trained.latents.shape[1]), 0.0, 0.0)])
+        self._progress.step(label + 1)
+    return [[choice._replace(num_bits=allocation.num_bits(
+        choice.components, choice.structure, config)) for choice in choices]
+            for choices in self._found[structure]]
+
+  def _with_mixture(self, chosen: Sequence[tuple[Components, str]],
+                    config: Config) -> Artifact:
+    """Its decoder is as it was before fine-tuning."""
+    trained, source = self._trained, self._seen.source
+    return Artifact.pack(trained.model, stack(*zip(*chosen)),
+                         source.class_names, self._seen.counts, config,
+                         trained.kept, trained.fill)
