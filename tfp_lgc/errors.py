@@ -11,6 +11,10 @@ class ConfigError(LgcError):
   """A setting has a value that is not allowed."""
 
 
+class BudgetError(ConfigError):
+  """Nothing fits into so few bytes."""
+
+
 class DataError(LgcError):
   """A data set is missing, damaged or not of the described form."""
 

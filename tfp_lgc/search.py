@@ -20,7 +20,7 @@ from tfp_lgc.codec import Quantized
 from tfp_lgc.config import Config
 from tfp_lgc.data import Source
 from tfp_lgc.em import Components
-from tfp_lgc.errors import ConfigError
+from tfp_lgc.errors import BudgetError
 from tfp_lgc.finetuning import finetune
 from tfp_lgc.latent import nothing
 from tfp_lgc.metrics import tstr
@@ -80,7 +80,7 @@ def compress_within(source: Source, num_bytes: int, config: Config,
     callbacks: for training.
 
   Raises:
-    ConfigError: if nothing fits.
+    BudgetError: if nothing fits.
   """
   stays = {name for name in CHOSEN if name in fixed
            or _get(config, name) != _get(Config(), name)}
@@ -100,7 +100,7 @@ def compress_within(source: Source, num_bytes: int, config: Config,
     smallest = trials.smallest
     if {'num_filters', 'hidden_size', 'latent_size'} <= stays:
       break
-  raise ConfigError(f'budget = {num_bytes}: an artifact takes {smallest:,} '
+  raise BudgetError(f'budget = {num_bytes}: an artifact takes {smallest:,} '
                     'bytes at the least, with these settings; give more')
 
 

@@ -20,7 +20,7 @@ from tfp_lgc import data, evaluation, pipeline, plots, search
 from tfp_lgc.baselines import BASELINES
 from tfp_lgc.config import BenchmarkConfig, Config
 from tfp_lgc.data import Images, Source, Split
-from tfp_lgc.errors import ConfigError, LgcError
+from tfp_lgc.errors import BudgetError, ConfigError, LgcError
 from tfp_lgc.progress import Progress
 from tfp_lgc.sampling import sample
 
@@ -132,7 +132,10 @@ def _ours(num_bytes: int, source: Source, config: Config, artifacts: str,
   if artifacts and os.path.exists(path):
     artifact = artifact_lib.load(path)
   else:
-    artifact = search.compress_within(source, num_bytes, config, progress)
+    try:
+      artifact = search.compress_within(source, num_bytes, config, progress)
+    except BudgetError:
+      return source.train, {**about, 'num_bytes': 0}
     if artifacts:
       os.makedirs(artifacts, exist_ok=True)
       with open(path, 'wb') as file:
@@ -197,10 +200,10 @@ def hull(num_bytes: Sequence[int], accuracies: Sequence[float]) -> list[int]:
   floor = y.min() - 1.0
   corners = np.concatenate([np.stack([x, y], 1), [
       [x.min(), floor], [x.max() + 1.0, floor]]])
-  if len(corners) < 3:
-    return [best]
   on = [int(i) for i in spatial.ConvexHull(corners).vertices if i < len(y)]
-  return sorted((i for i in on if x[i] <= x[best]), key=lambda i: x[i])
+  # Of points of the same bytes, the lower ones are corners too.
+  on = [i for i in on if x[i] <= x[best] and y[i] == y[x == x[i]].max()]
+  return sorted(on, key=lambda i: x[i])
 
 
 def table(rows: Mapping[str, Row]) -> str:

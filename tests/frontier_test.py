@@ -1,0 +1,113 @@
+"""Accuracy against bytes: rows that go on where they stopped, and their hull."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tfp_lgc import artifact, search
+from tfp_lgc.benchmarks import frontier
+from tfp_lgc.commands import benchmark
+
+FLAGS = ['--suite=frontier', '--dataset=digits', '--rows=lgc,lossless',
+         '--budgets=300B,3kB', '--runs=2', '--judge_steps=30', '--epochs=2',
+         '--finetune_steps=20', '--covariance=diag', '--texture=residual',
+         '--num_components_max=2', '--num_filters=4', '--latent_size=3']
+
+
+def _rows(capsys, *flags):
+  assert benchmark.main(['benchmark', *FLAGS, *flags]) == 0
+  return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+@pytest.mark.parametrize('methods', [
+    ('lossless', 'random_subset'),
+    pytest.param(('lgc', 'lossless'), marks=pytest.mark.slow)])
+def test_rows_are_budgets_by_method_and_their_means(methods, capsys, tmp_path,
+                                                    monkeypatch):
+  monkeypatch.setattr(search, 'JUDGE_STEPS', 10)
+  files = [f'--output={tmp_path}/rows.jsonl', f'--artifacts={tmp_path}/kept',
+           f'--rows={",".join(methods)}']
+  rows = _rows(capsys, *files, '--judges=mlp/none', '--budgets=3kB')
+  by_name = {row['name']: row for row in rows}
+  assert set(by_name) == {f'frontier/digits/{name}' for name in (
+      'real/0', 'real/0/0', 'real/0/1',
+      *(f'{method}/3000{seed}' for method in methods
+        for seed in ('', '/0', '/1')))}
+  for method in methods:
+    means = by_name[f'frontier/digits/{method}/3000']
+    pair = [by_name[f'{means["name"]}/{seed}'] for seed in (0, 1)]
+    values = [row['accuracies']['mlp/none'] for row in pair]
+    assert means['accuracies']['mlp/none'] == pytest.approx(np.mean(values),
+                                                            abs=1e-4)
+    assert means['stddevs']['mlp/none'] == pytest.approx(
+        np.std(values, ddof=1), abs=1e-4)
+    assert means['num_bytes'] == max(row['num_bytes'] for row in pair) <= 3000
+  if 'lgc' in methods:
+    kept = tmp_path / 'kept/digits-3000-1.lgc'
+    assert kept.stat().st_size == by_name['frontier/digits/lgc/3000/1'][
+        'num_bytes']
+    assert artifact.load(kept).texture is not None
+
+  # What is there is not made again, nor is a judge trained again.
+  monkeypatch.setattr(search, 'compress_within', None)
+  accuracy, judged = frontier._accuracy, []
+
+  def judge(name, *args):
+    judged.append(name)
+    return accuracy(name, *args)
+
+  monkeypatch.setattr(frontier, '_accuracy', judge)
+  more = _rows(capsys, *files, '--judges=mlp/none,cnn/shift', '--budgets=3kB')
+  assert set(judged) == {'cnn/shift'} and len(judged) == 6
+  assert set(more[-1]['accuracies']) == {'mlp/none', 'cnn/shift'}
+  assert more[-1]['accuracies']['mlp/none'] == rows[-1]['accuracies'][
+      'mlp/none']
+
+  assert benchmark.main(['benchmark', *FLAGS, *files, '--table']) == 0
+  table = capsys.readouterr().out
+  assert 'digits, judge mlp/none; all real images' in table
+  assert f'{100 * rows[-1]["accuracies"]["mlp/none"]:.2f}' in table
+  assert _rows(capsys, *files, '--judges=cnn/shift', '--budgets=3kB',
+               f'--figures={tmp_path}')
+  assert (tmp_path / 'frontier_digits.png').stat().st_size > 10_000
+  assert benchmark.main(['benchmark', *FLAGS, *files, '--judge_steps=31']) == 2
+  assert 'judge_steps = 31' in capsys.readouterr().err
+
+
+def test_where_nothing_fits_there_is_no_accuracy(capsys):
+  rows = _rows(capsys, '--rows=lgc,lossless,random_subset', '--budgets=50B',
+               '--judges=mlp/none', '--runs=1')
+  without = {row['name'] for row in rows if not row.get('accuracies')}
+  assert without == {f'frontier/digits/{method}/50'
+                     for method in ('lgc', 'lossless', 'random_subset')}
+
+
+@pytest.mark.parametrize('flag, message', [
+    ('--rows=gan', 'there is no gan; choose from lgc, '),
+    ('--judges=cnn', 'there is no cnn; choose from cnn/shift, '),
+    ('--budgets=4kiB', 'budgets = ')])
+def test_what_there_is_not_is_refused(flag, message, capsys):
+  assert benchmark.main(['benchmark', *FLAGS, flag]) == 2
+  assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('seed', range(10))
+def test_no_point_is_above_the_hull(seed):
+  rng = np.random.default_rng(seed)
+  num_bytes = rng.integers(1000, 10**6, 30)
+  accuracies = rng.uniform(size=30)
+  on = frontier.hull(num_bytes, accuracies)
+  x, y = np.log(num_bytes[on]), accuracies[on]
+  assert (np.diff(x) > 0).all() and (np.diff(y) > 0).all()
+  slopes = np.diff(y) / np.diff(x)
+  assert (np.diff(slopes) < 0).all()
+  assert y[-1] == accuracies.max() and x[0] == np.log(num_bytes.min())
+  assert (np.interp(np.log(num_bytes), x, y) >= accuracies - 1e-12).all()
+
+
+@pytest.mark.parametrize('points, expected', [
+    ([(10, 0.5)], [0]), ([(10, 0.5), (20, 0.4)], [0]),
+    ([(20, 0.6), (10, 0.5)], [1, 0]), ([(10, 0.5), (10, 0.6)], [1])])
+def test_a_hull_of_few_points(points, expected):
+  assert frontier.hull(*zip(*points)) == expected

@@ -1,0 +1,109 @@
+"""Artifacts of at most so many bytes."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+import tfp_lgc
+from tfp_lgc import data, search, sources
+from tfp_lgc.config import Config, DataConfig, replace
+from tfp_lgc.errors import ConfigError
+from tfp_lgc.progress import Progress
+
+# What makes a search short.
+SHORT = {'epochs': 4, 'finetune_steps': 60, 'num_components_max': 8,
+         'max_iterations': 20}
+
+
+class _Unseen(data.Split):
+  """A test split that must not be looked at."""
+
+  def batches(self, *args, **kwargs):
+    raise AssertionError('the test split was looked at')
+
+
+@pytest.fixture(scope='module')
+def digits():
+  source = sources.load(DataConfig())
+  return dataclasses.replace(source, test=_Unseen(None, 9, (8, 8, 1)))
+
+
+@pytest.fixture(autouse=True)
+def short_judge(monkeypatch):
+  monkeypatch.setattr(search, 'JUDGE_STEPS', 30)
+
+
+@pytest.mark.parametrize('budget', [
+    pytest.param(budget, marks=() if budget == 2500 else pytest.mark.slow)
+    for budget in (900, 1500, 2500, '6kB', '20kB')])
+def test_a_budget_is_never_exceeded(budget, digits, tmp_path):
+  progress = Progress()
+  artifact = tfp_lgc.compress(digits, budget=budget, progress=progress, **SHORT)
+  artifact.save(tmp_path)
+  size = (tmp_path / 'artifact.lgc').stat().st_size
+  limit = {'6kB': 6000, '20kB': 20_000}.get(budget, budget)
+  assert size == artifact.num_bytes <= limit
+  # All of the train split is what it stands for.
+  assert sum(artifact.class_counts) == digits.train.num_examples
+  trials = [row for row in progress.records if row['event'] == 'trial']
+  [chosen] = [row for row in progress.records if row['event'] == 'chosen']
+  assert chosen['accuracy'] == max(row['accuracy'] for row in trials)
+  assert chosen['num_bytes'] == size
+  if limit >= 6000:  # There is room for a texture.
+    assert {row['texture'] for row in trials} == {False, True}
+  assert all(row['num_bytes'] <= limit for row in trials)
+
+
+def test_more_bytes_buy_a_larger_decoder(digits):
+  rungs = [search.rung(digits, num_bytes, Config())
+           for num_bytes in (500, 1000, 4000, 16_000, 10**6)]
+  assert rungs == sorted(rungs)
+  assert rungs[0] < rungs[-1] == len(search.RUNGS) - 1
+
+
+def test_what_the_user_says_stays(digits):
+  artifact = tfp_lgc.compress(
+      digits, budget='4kB', trunk='dense', latent_size=3, hidden_size=16,
+      covariance='diag', mixture_bits=7, texture='residual', **SHORT)
+  assert (artifact.model.trunk, artifact.model.latent_size,
+          artifact.model.hidden_size) == ('dense', 3, 16)
+  assert set(artifact.structures) == {'diag'}
+  assert artifact.texture is not None
+  assert artifact.tensors['mixture/loc'].bits == 7
+
+
+def test_a_setting_that_is_named_stays_though_it_is_the_default(
+    digits, one_trial):
+  artifact = tfp_lgc.compress(
+      digits, replace(Config(), **SHORT), budget='4kB',
+      fixed={'trunk', 'texture'})
+  assert artifact.model.trunk == 'dense'
+
+
+@pytest.fixture
+def one_trial(monkeypatch):
+  monkeypatch.setattr(search, 'MIXTURES', (('diag', 6),))
+
+
+@pytest.mark.slow
+def test_the_same_seed_gives_the_same_bytes(digits, one_trial):
+  def made(seed):
+    return tfp_lgc.compress(digits, budget=2000, seed=seed, texture='none',
+                            **SHORT).to_bytes()
+  first = made(1)
+  assert first == made(1)
+  assert first != made(2)
+
+
+def test_too_few_bytes_say_how_many_it_takes(digits):
+  with pytest.raises(ConfigError, match='budget = 200.* takes [0-9,]+ bytes'):
+    tfp_lgc.compress(digits, budget=200, latent_size=2, num_filters=2,
+                     hidden_size=2, **SHORT)
+
+
+def test_without_a_second_class_the_first_that_fits_will_do(one_trial):
+  images = np.random.default_rng(0).integers(0, 256, [60, 6, 6, 1], np.uint8)
+  artifact = tfp_lgc.compress((images, np.zeros(60, int)), budget='2kB',
+                              **SHORT)
+  assert artifact.num_bytes <= 2000
