@@ -1,4 +1,4 @@
-"""Accuracy against bytes: rows that go on where they stopped, and their hull."""
+"""Accuracy against bytes: rows that go on where they stopped, and a hull."""
 
 import json
 

@@ -1,6 +1,7 @@
 """The errors that a user can cause; a command prints one as a line, exit 2."""
 
-__all__ = ['ArtifactError', 'ConfigError', 'DataError', 'LgcError']
+__all__ = ['ArtifactError', 'BudgetError', 'ConfigError', 'DataError',
+           'LgcError']
 
 
 class LgcError(ValueError):
