@@ -21,8 +21,8 @@ from sklearn import datasets
 from tensorboard.backend.event_processing import event_accumulator
 
 import tfp_lgc
+from tfp_lgc import compression, evaluation, search, sources
 from tfp_lgc import config as config_lib
-from tfp_lgc import evaluation, pipeline, sources
 from tfp_lgc.artifact import load
 from tfp_lgc.commands import (
   benchmark,
@@ -234,6 +234,32 @@ def test_a_single_class_is_compressed_and_not_judged(place, capsys):
       'train/loss', 'train/nll', 'train/kl', 'reconstructions', 'samples'}
 
 
+def test_a_budget_is_kept_and_leaves_alone_what_flags_say(place, capsys,
+                                                          monkeypatch):
+  monkeypatch.setattr(search, 'JUDGE_STEPS', 5)
+  # The dense trunk is the default, and said.
+  assert _main('compress', '--dataset=two.npz', '--output=out',
+               '--budget=1.5kB', '--trunk=dense', '--teacher_weight=0',
+               '--finetune_steps=10', '--covariance=diag', '--mixture_bits=6',
+               '--texture=none', *TINY) == 0
+  out, err = capsys.readouterr()
+  got = _json(out.splitlines()[-1])
+  assert got['num_bytes'] == (place / 'out/artifact.lgc').stat().st_size <= 1500
+  assert tfp_lgc.load(place / 'out').model.trunk == 'dense'
+  assert [line for line in err.splitlines() if 'covariance diag' in line]
+
+
+@pytest.mark.parametrize('budget, message', [
+    ('32kiB', 'did you mean 32kB'), ('none', 'must be a number of bytes'),
+    ('60B', 'takes [0-9,]+ bytes at the least')])
+def test_a_budget_that_will_not_do(budget, message, place, capsys):
+  assert _main('compress', '--dataset=two.npz', '--output=out',
+               f'--budget={budget}', '--finetune_steps=10',
+               '--teacher_weight=0', '--num_filters=2', *TINY) == 2
+  assert re.search(message, capsys.readouterr().err.splitlines()[-1])
+  assert not (place / 'out').exists()
+
+
 def test_groups_are_part_of_the_summary(place, capsys):
   assert _main('compress', '--dataset=spuco', '--spurious_base=two.npz',
                '--output=out', *TINY) == 0
@@ -249,7 +275,7 @@ def test_groups_are_part_of_the_summary(place, capsys):
 @pytest.mark.parametrize('flag', ['--evaluate=false', '--noevaluate'])
 def test_without_evaluation_no_judge_is_trained(
     flag, artifact, place, monkeypatch, capsys):
-  monkeypatch.setattr(pipeline, 'compress',
+  monkeypatch.setattr(compression, 'compress',
                       lambda *args, **kwargs: load(artifact))
   monkeypatch.setattr(evaluation, 'evaluate', None)
   assert _main('compress', '--output=out', flag) == 0

@@ -52,6 +52,11 @@ def test_no_flags_are_the_defaults():
   assert _parse() == [Fruit(), Kitchen()]
 
 
+def test_what_is_given_is_named_also_where_it_is_the_default():
+  argv = ['cook', '--apples=3', '--nooven']
+  assert flags.given([Fruit, Kitchen], argv) == {'apples', 'oven'}
+
+
 @pytest.mark.parametrize('args', [
     ['--apples=7', '--sugar=1', '--dish=jam', '--note=a = b', '--nooven',
      '--cold'],
