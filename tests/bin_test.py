@@ -239,8 +239,8 @@ def test_a_budget_is_kept_and_leaves_alone_what_flags_say(place, capsys,
   monkeypatch.setattr(search, 'JUDGE_STEPS', 5)
   # The dense trunk is the default, and said.
   assert _main('compress', '--dataset=two.npz', '--output=out',
-               '--budget=1.5kB', '--trunk=dense', '--teacher_weight=0',
-               '--finetune_steps=10', '--covariance=diag', '--mixture_bits=6',
+               '--budget=1.5kB', '--trunk=dense', '--finetune_steps=10',
+               '--covariance=diag', '--mixture_bits=6',
                '--texture=none', *TINY) == 0
   out, err = capsys.readouterr()
   got = _json(out.splitlines()[-1])
@@ -255,7 +255,7 @@ def test_a_budget_is_kept_and_leaves_alone_what_flags_say(place, capsys,
 def test_a_budget_that_will_not_do(budget, message, place, capsys):
   assert _main('compress', '--dataset=two.npz', '--output=out',
                f'--budget={budget}', '--finetune_steps=10',
-               '--teacher_weight=0', '--num_filters=2', *TINY) == 2
+               '--num_filters=2', *TINY) == 2
   assert re.search(message, capsys.readouterr().err.splitlines()[-1])
   assert not (place / 'out').exists()
 

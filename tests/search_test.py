@@ -12,8 +12,8 @@ from tfp_lgc.errors import ConfigError
 from tfp_lgc.progress import Progress
 
 # What makes a search short.
-SHORT = {'epochs': 4, 'teacher_weight': 0.0, 'finetune_steps': 60,
-         'num_components_max': 8, 'max_iterations': 20}
+SHORT = {'epochs': 4, 'finetune_steps': 60, 'num_components_max': 8,
+         'max_iterations': 20}
 
 
 class _Unseen(data.Split):

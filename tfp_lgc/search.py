@@ -37,9 +37,8 @@ RUNGS = ((2, 2), (3, 3), (4, 4), (6, 5), (8, 6), (10, 8), (12, 8), (16, 10),
 BITS_PER_WEIGHT = 4.5
 DECODER_SHARE = 0.6
 # What a budget decides, unless the user does.
-FIXED: dict[str, Any] = {'trunk': 'conv', 'teacher_weight': 10.0,
-                         'finetune_steps': 2000, 'num_components_max': 200,
-                         'num_restarts': 1}
+FIXED: dict[str, Any] = {'trunk': 'conv', 'finetune_steps': 2000,
+                         'num_components_max': 200, 'num_restarts': 1}
 CHOSEN = (*FIXED, 'num_filters', 'hidden_size', 'latent_size', 'mixture_bits',
           'covariance', 'texture')
 # Structures and bits of mixtures that are tried.
