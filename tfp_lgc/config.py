@@ -42,7 +42,8 @@ HEADS = ('bernoulli', 'continuous_bernoulli', 'mse', 'normal_unit',
          'student_t_full', 'matrix_normal_unit', 'matrix_normal_diag',
          'matrix_normal_full', 'matrix_t_unit', 'matrix_t_diag',
          'matrix_t_full', 'maf')
-JUDGES = ('cnn', 'lgc_cnn', 'mlp', 'resnet')
+JUDGES = ('cnn', 'lgc_cnn', 'mlp', 'resnet', 'logistic_regression',
+          'random_forest')
 LATENT_MODELS = ('gmm', 'global', 'prior')
 SUITES = ('augment', 'em', 'frontier', 'gmm_dae_loss', 'heads', 'latents',
           'papers', 'throughput')
@@ -255,7 +256,8 @@ class EvaluateConfig:
   """How a judge is trained (TSTR: train on synthetic, test on real)."""
   judge: str = setting(
       'cnn', 'Classifier that is trained: ours, that of the LGC paper, a dense '
-      'or a residual network.', choices=JUDGES)
+      'or a residual network; or one of scikit-learn, for which steps and '
+      'batches do not count.', choices=JUDGES)
   judge_steps: int = setting(
       2000, 'Training steps of the judge, the same on samples and on real '
       'images.', low=1, high=10_000_000)

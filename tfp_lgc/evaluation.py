@@ -55,7 +55,7 @@ def evaluate(artifact: AnyArtifact, dataset, config: Optional[Config] = None,
   artifact = opened(artifact)
   config = config_lib.replace(config or Config(), **overrides)
   source = pipeline.open_source(dataset, config, test)
-  _check_judging(source)
+  _check_judging(source, config.evaluate)
   check_source(artifact, source)
 
   def draw(seed: int) -> Split:
@@ -96,7 +96,7 @@ def evaluate_baseline(baseline: str, budget: Union[int, str], dataset,
                       f'{", ".join(BASELINES)}')
   config = config_lib.replace(config or Config(), **overrides)
   source = pipeline.open_source(dataset, config, test)
-  _check_judging(source)
+  _check_judging(source, config.evaluate)
   images = source.train.to_memory(source.class_names)
   progress, made = progress or Progress(), list[Compressed]()
 
@@ -171,6 +171,7 @@ def check_source(artifact: Artifact, source: Source) -> None:
         'some that were compressed')
 
 
-def _check_judging(source: Source) -> None:
+def _check_judging(source: Source, config: EvaluateConfig) -> None:
+  tstr.check(config)
   if reason := cannot_judge(source):
     raise LgcError(f'dataset = {source.name!r}: {reason}; nothing to judge by')

@@ -1,17 +1,20 @@
 """Judges: the classifiers that samples are measured by.
 
-A judge is a function `(image_shape, num_classes, seed) -> tfk.Model` of images
-in 0..1 `[B, H, W, C]` -> logits `[B, num_classes]`. Each works from 1 x 1
-pixels on. None of them guides any training, see `networks.teacher`.
+A network is a function `(image_shape, num_classes, seed) -> tfk.Model` of
+images in 0..1 `[B, H, W, C]` -> logits `[B, num_classes]`. Each works from
+1 x 1 pixels on. An estimator is a function `seed -> ` scikit-learn classifier of
+pixels in 0..1 `[N, H W C]`. None of them guides any training, see
+`networks.teacher`.
 """
 
 import tensorflow as tf
 import tf_keras as tfk
+from sklearn import ensemble, linear_model
 
 from tfp_lgc import trunks
 from tfp_lgc.trunks import Layers
 
-__all__ = ['JUDGES', 'cnn', 'lgc_cnn', 'mlp', 'resnet']
+__all__ = ['ESTIMATORS', 'NETWORKS', 'cnn', 'lgc_cnn', 'mlp', 'resnet']
 
 # Smaller images than these have nothing left after `lgc_cnn`'s layers.
 LGC_MIN_SIDE = 20
@@ -98,4 +101,9 @@ def _normalized(x: tf.Tensor, name: str, activation='relu') -> tf.Tensor:
   return tfk.layers.Activation(activation)(x) if activation else x
 
 
-JUDGES = {'cnn': cnn, 'lgc_cnn': lgc_cnn, 'mlp': mlp, 'resnet': resnet}
+NETWORKS = {'cnn': cnn, 'lgc_cnn': lgc_cnn, 'mlp': mlp, 'resnet': resnet}
+ESTIMATORS = {
+    'logistic_regression': lambda seed: linear_model.LogisticRegression(
+        max_iter=200, random_state=seed),
+    'random_forest': lambda seed: ensemble.RandomForestClassifier(
+        random_state=seed)}

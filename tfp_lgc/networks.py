@@ -87,7 +87,7 @@ def with_labels(z: tf.Tensor, labels: Optional[tf.Tensor],
 def teacher(image_shape, num_classes: int, seed: int = 0) -> tfk.Model:
   """A classifier whose features images are compared by in training.
 
-  Unlike any of `judges.JUDGES`: convolutions of 16, 32 and 32 filters,
+  Unlike any of `judges.NETWORKS`: convolutions of 16, 32 and 32 filters,
   the first two of which stride over every other pixel, a dense layer of 64,
   all with GELU. What guided the training must not be what judges it.
 

@@ -67,7 +67,9 @@ def _compress(argv: Sequence[str]) -> None:
     sampling,
     sources,
   )
+  from tfp_lgc.metrics import tstr
   artifact_lib.check_output(options.output, options.overwrite)
+  tstr.check(config.evaluate)
   source = sources.load(config.data)
   log = progress.Progress(say)
   log.record(event='config', **dataclasses.asdict(config))

@@ -15,9 +15,10 @@ import tf_keras as tfk
 from tfp_lgc import classifier
 from tfp_lgc.config import EvaluateConfig
 from tfp_lgc.data import Split
-from tfp_lgc.judges import JUDGES
+from tfp_lgc.errors import ConfigError
+from tfp_lgc.judges import ESTIMATORS, NETWORKS
 
-__all__ = ['right', 'shifted', 'summarize', 'train_judge']
+__all__ = ['check', 'right', 'shifted', 'summarize', 'train_judge']
 
 # The farthest that `judge_augmentation=shift` moves an image.
 MAX_SHIFT = 2
@@ -25,9 +26,21 @@ MAX_SHIFT = 2
 SHIFT_SALT = 4
 
 
+def check(config: EvaluateConfig) -> None:
+  """Refuses what a judge cannot do, before anything is made to be judged.
+
+  Raises:
+    ConfigError: for an augmentation that a judge is not shown.
+  """
+  if config.judge in ESTIMATORS and config.judge_augmentation != 'none':
+    raise ConfigError(
+        f'judge_augmentation = {config.judge_augmentation}: is for networks, '
+        f'which see an image many times; {config.judge} does not')
+
+
 def train_judge(train: Split, num_classes: int, config: EvaluateConfig,
                 seed: int = 0) -> tfk.Model:
-  """A judge, trained.
+  """A network, trained.
 
   Args:
     train: samples, or real images for the ceiling; its examples may have
@@ -38,9 +51,9 @@ def train_judge(train: Split, num_classes: int, config: EvaluateConfig,
     seed: of initial weights, of the order of images and of their shifts.
 
   Returns:
-    A model of images in 0..1 `[B, H, W, C]`, see `judges.JUDGES`.
+    A model of images in 0..1 `[B, H, W, C]`, see `judges.NETWORKS`.
   """
-  judge = JUDGES[config.judge](train.image_shape, num_classes, seed)
+  judge = NETWORKS[config.judge](train.image_shape, num_classes, seed)
   augment = None
   if config.judge_augmentation == 'shift':
     def augment(images, step):
@@ -82,11 +95,31 @@ def right(train: Split, test: Split, num_classes: int, config: EvaluateConfig,
   Returns:
     bool `[N]`; its mean is the accuracy.
   """
+  if config.judge in ESTIMATORS:
+    return _right_of_estimator(train, test, config, seed)
   judge = train_judge(train, num_classes, config, seed)
   batches = test.batches(1000)
   logits = judge.predict(batches.map(classifier.scaled), verbose=0)
   labels = np.concatenate([labels for _, labels in batches])
   return logits.argmax(axis=1) == labels
+
+
+def _right_of_estimator(train: Split, test: Split, config: EvaluateConfig,
+                        seed: int) -> np.ndarray:
+  """`right` of a judge of scikit-learn."""
+  check(config)
+  images, labels, *weights = _arrays(train)
+  estimator = ESTIMATORS[config.judge](seed)
+  estimator.fit(images, labels, *weights)
+  images, labels = _arrays(test)
+  return estimator.predict(images) == labels
+
+
+def _arrays(split: Split) -> list[np.ndarray]:
+  """Pixels in 0..1 `[N, H W C]`, labels, and weights if there are any."""
+  parts = [np.concatenate(part) for part in zip(
+      *split.batches(1000).as_numpy_iterator())]
+  return [parts[0].reshape(len(parts[0]), -1) / np.float32(255), *parts[1:]]
 
 
 def summarize(values: Sequence[float]) -> dict[str, Any]:
