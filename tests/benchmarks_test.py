@@ -35,6 +35,7 @@ def test_choices_are_the_table():
   assert set(config_lib.SUITES) == set(benchmarks.SUITES)
 
 
+@pytest.mark.slow
 def test_em_and_scikit_learn_find_the_same(capsys, tmp_path):
   output = f'--output={tmp_path}/em.jsonl'
   rows = _rows(capsys, '--suite=em', output)
@@ -70,6 +71,7 @@ def test_memory_is_that_of_the_fit_alone():
   assert 0.9 * 2**27 * 200 / 256 < added < 1.3 * 2**27 * 200 / 256
 
 
+@pytest.mark.slow
 def test_augmentation_is_judged_by_size(capsys, tmp_path, monkeypatch):
   monkeypatch.setattr(augment, 'SIZES', (30, 60))
   monkeypatch.setattr(augment, 'SETTINGS', {**augment.SETTINGS, 'epochs': 1,
@@ -217,6 +219,7 @@ def _bayes_accuracy(separation, num_components):
       * stats.norm.cdf(x)**(num_components - 1), -8, 8 + shift)[0]
 
 
+@pytest.mark.slow
 def test_the_loss_of_gmm_dae_by_term(capsys, tmp_path, few_draws):
   flags = ['--suite=gmm_dae_loss', '--prior_num_components=3',
            f'--output={tmp_path}/loss.jsonl']

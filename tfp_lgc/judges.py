@@ -2,8 +2,8 @@
 
 A network is a function `(image_shape, num_classes, seed) -> tfk.Model` of
 images in 0..1 `[B, H, W, C]` -> logits `[B, num_classes]`. Each works from
-1 x 1 pixels on. An estimator is a function `seed -> ` scikit-learn classifier of
-pixels in 0..1 `[N, H W C]`. None of them guides any training, see
+1 x 1 pixels on. An estimator is a function `seed -> ` scikit-learn classifier
+of pixels in 0..1 `[N, H W C]`. None of them guides any training, see
 `networks.teacher`.
 """
 
