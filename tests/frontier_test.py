@@ -111,3 +111,14 @@ def test_no_point_is_above_the_hull(seed):
     ([(20, 0.6), (10, 0.5)], [1, 0]), ([(10, 0.5), (10, 0.6)], [1])])
 def test_a_hull_of_few_points(points, expected):
   assert frontier.hull(*zip(*points)) == expected
+
+
+def test_a_path_gives_rows_its_file_name(capsys, tmp_path):
+  rng = np.random.default_rng(0)
+  images = rng.integers(0, 256, [60, 6, 6, 1], np.uint8)
+  labels = np.arange(60) % 2
+  np.savez(tmp_path / 'two.npz', x_train=images, y_train=labels, x_test=images,
+           y_test=labels)
+  rows = _rows(capsys, f'--dataset={tmp_path}/two.npz', '--rows=lossless',
+               '--budgets=1kB', '--judges=mlp/none', '--runs=1')
+  assert rows[-1]['name'] == 'frontier/two/lossless/1000'

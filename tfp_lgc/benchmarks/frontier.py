@@ -7,6 +7,7 @@ was chosen by.
 
 import math
 import os
+import pathlib
 import statistics
 from typing import Any, Iterator, Mapping, Sequence
 
@@ -67,7 +68,7 @@ def run(config: Config, progress: Progress, done: Mapping[str, dict],
   points = [('real', 0)] + [(method, num_bytes) for num_bytes in budgets
                             for method in methods]
   for method, num_bytes in points:
-    name, rows = f'frontier/{source.name}/{method}/{num_bytes}', []
+    name, rows = f'frontier/{_short(source)}/{method}/{num_bytes}', []
     for seed in range(config.seed, config.seed + options.runs):
       seeded = config_lib.replace(config, seed=seed)
       row = dict(done.get(f'{name}/{seed}', {'name': f'{name}/{seed}'}))
@@ -85,6 +86,11 @@ def run(config: Config, progress: Progress, done: Mapping[str, dict],
         yield row
       rows.append(row)
     yield {'name': name, **_means(rows)}
+
+
+def _short(source: Source) -> str:
+  """A name without slashes, also of a data set that is a path."""
+  return pathlib.Path(source.name).stem
 
 
 def _chosen(name: str, text: str, known: Sequence[str]) -> Sequence[str]:
@@ -128,7 +134,8 @@ def _made(method: str, num_bytes: int, images: Images, source: Source,
 
 def _ours(num_bytes: int, source: Source, config: Config, artifacts: str,
           progress: Progress, about: Row) -> tuple[Split, Row]:
-  path = os.path.join(artifacts, f'{source.name}-{num_bytes}-{config.seed}.lgc')
+  path = os.path.join(artifacts,
+                      f'{_short(source)}-{num_bytes}-{config.seed}.lgc')
   if artifacts and os.path.exists(path):
     artifact = artifact_lib.load(path)
   else:
