@@ -27,7 +27,7 @@ __all__ = ['Candidate', 'MIN_PRICE', 'allocate', 'candidates', 'cheapest',
 MIN_PRICE = 0.25
 MAX_PRICE = 1e6
 # Numbers of components grow by at least this share.
-GROWTH = 0.25
+GROWTH = 0.4
 
 
 class Candidate(NamedTuple):
@@ -89,7 +89,7 @@ def candidates(x: np.ndarray, config: Config, floor: float,
 
 
 def _sizes(most: int) -> Iterator[int]:
-  """1, 2, 3, 4, 5, 6, 8, 10, 13 ... and `most`."""
+  """1, 2, 3, 4, 5, 7, 9, 12, 16 ... and `most`."""
   k = 1
   while k < most:
     yield k

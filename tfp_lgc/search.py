@@ -38,18 +38,18 @@ BITS_PER_WEIGHT = 4.5
 DECODER_SHARE = 0.6
 # What a budget decides, unless the user does.
 FIXED: dict[str, Any] = {'trunk': 'conv', 'finetune_steps': 2000,
-                         'num_components_max': 200, 'num_restarts': 1}
+                         'num_components_max': 128, 'num_restarts': 1}
 CHOSEN = (*FIXED, 'num_filters', 'hidden_size', 'latent_size', 'mixture_bits',
           'covariance', 'texture')
 # Structures and bits of mixtures that are tried.
-MIXTURES = (('full', 6), ('tied', 6), ('diag', 6), ('full', 5))
+MIXTURES = (('full', 6), ('tied', 6), ('full', 5))
 # The judge that chooses; images that it is tested on.
 JUDGE_STEPS = 800
 NUM_HELD_OUT = 5000
 FRACTION_HELD_OUT = 0.2
 # How often the size of a mixture is corrected, the share of bytes that may be
 # left then, and how many times its share one class may take.
-MAX_CORRECTIONS, MAX_LEFT, MAX_SHARE = 8, 0.005, 4.0
+MAX_CORRECTIONS, MAX_LEFT, MAX_SHARE = 8, 0.005, 2.5
 
 
 class Trial(NamedTuple):
