@@ -85,22 +85,46 @@ def _curve(rng):
           for length, num_bits in zip(lengths, bits)]
 
 
+def _total(picks):
+  """Bits in the file and of the code of the points."""
+  return (sum(pick.num_bits for pick in picks),
+          sum(pick.code_length for pick in picks))
+
+
+def _best(by_class, num_bits):
+  """The shortest code of all choices that fit, by brute force."""
+  return min(_total(picks)[1] for picks in itertools.product(*by_class)
+             if _total(picks)[0] <= num_bits)
+
+
+@pytest.mark.parametrize('price', [0.25, 1.0, 3.0, 20.0])
+@pytest.mark.parametrize('seed', range(5))
+def test_no_other_choice_of_as_few_bits_is_better(seed, price):
+  """Everett's theorem (Operations Research 1963)."""
+  rng = np.random.default_rng(seed)
+  by_class = [_curve(rng) for _ in range(4)]
+  used, length = _total([allocation.cheapest(choices, price)
+                         for choices in by_class])
+  assert length == _best(by_class, used)
+
+
 @pytest.mark.parametrize('seed', range(20))
-def test_no_other_choice_of_as_few_bits_is_better(seed):
-  """Everett's theorem (Operations Research 1963), by brute force."""
+def test_what_is_allocated_fits_and_is_nearly_the_best(seed):
   rng = np.random.default_rng(seed)
   by_class = [_curve(rng) for _ in range(4)]
   least = sum(choices[0].num_bits for choices in by_class)
+  most = _total([choices[0] for choices in by_class])[1]
   for total in (least, 1.3 * least, 2 * least, 10 * least):
     picks = allocation.allocate(by_class, total)
-    used = sum(pick.num_bits for pick in picks)
-    length = sum(pick.code_length for pick in picks)
+    used, length = _total(picks)
     assert used <= total
-    if used > least:
-      best = min(sum(pick.code_length for pick in other)
-                 for other in itertools.product(*by_class)
-                 if sum(pick.num_bits for pick in other) <= used)
-      assert length == best
+    # Of what there is to gain, nearly all, and nothing that would still fit.
+    assert most - length >= 0.8 * (most - _best(by_class, total))
+    for pick, choices in zip(picks, by_class):
+      for other in choices:
+        gain = pick.code_length - other.code_length
+        bits = other.num_bits - pick.num_bits
+        assert gain <= allocation.MIN_PRICE * bits or used + bits > total
 
 
 def test_what_cannot_fit_is_as_small_as_it_can_be():

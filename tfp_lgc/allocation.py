@@ -141,4 +141,22 @@ def allocate(by_class: Sequence[Sequence[Candidate]], total_bits: float,
       high, best = middle, picks
     else:
       low = middle
-  return best
+  return _filled(best, by_class, total_bits)
+
+
+def _filled(picks: list[Candidate], by_class: Sequence[Sequence[Candidate]],
+            total_bits: float) -> list[Candidate]:
+  """Classes take larger mixtures, that which gains most a bit first, as long as
+  they fit: one price for all leaves some bits over."""
+  while True:
+    left = total_bits - sum(pick.num_bits for pick in picks)
+    gains = [(_cost(pick, MIN_PRICE) - _cost(other, MIN_PRICE),
+              other.num_bits - pick.num_bits, label, other)
+             for label, (pick, choices) in enumerate(zip(picks, by_class))
+             for other in choices]
+    better = [(gain / bits, label, other) for gain, bits, label, other in gains
+              if gain > 0 and 0 < bits <= left]
+    if not better:
+      return picks
+    _, label, other = max(better, key=lambda item: item[0])
+    picks = [*picks[:label], other, *picks[label + 1:]]
