@@ -69,6 +69,7 @@ SAME_LEVEL = {
     'sources': {'config', 'data', 'errors', 'spuco'},
     'spuco': {'config', 'data', 'errors'},
     'staging': {'errors'},
+    'tfds_writer': {'errors', 'progress'},
     'trunks': {'config', 'head'},
     'writers': {'data', 'errors', 'staging'},
 }

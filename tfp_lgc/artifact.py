@@ -185,6 +185,11 @@ class Artifact(Header):
     return self._content
 
   @property
+  def checksum(self) -> str:
+    """SHA-256 of `to_bytes` without its last 32 bytes, which are the same."""
+    return container.checksum(self._content)
+
+  @property
   def num_bytes(self) -> int:
     """Size of artifact.lgc, as it would be saved now: files of an older version
     take more."""
@@ -250,8 +255,7 @@ class Artifact(Header):
       shutil.copy(new / LGC_NAME, version / 'assets.extra' / LGC_NAME)
       _write(new / METRICS_NAME, _lines(metrics))
       if self.encoder:
-        self.encoder.save(new / ENCODER_NAME,
-                          container.checksum(self._content))
+        self.encoder.save(new / ENCODER_NAME, self.checksum)
 
 
 def check_output(directory: Path, overwrite: bool) -> None:
