@@ -12,13 +12,13 @@ import os
 import pathlib
 import shutil
 import tarfile
-from typing import Any, Iterable, Optional, Union
+from typing import Any, Iterable, Mapping, Optional, Union
 
 import numpy as np
 import tensorflow as tf
 import tf_keras as tfk
 
-from tfp_lgc import container, flow, heads, models, networks
+from tfp_lgc import container, editing, flow, heads, models, networks
 from tfp_lgc.autoencoder import Autoencoder
 from tfp_lgc.codec import dequantize, quantize, Quantized
 from tfp_lgc.config import CodecConfig, Config
@@ -26,7 +26,7 @@ from tfp_lgc.encoder import Encoder, ENCODER_NAME, load_encoder
 from tfp_lgc.errors import ArtifactError, ConfigError, LgcError
 from tfp_lgc.folding import decoder_weights
 from tfp_lgc.head import Head
-from tfp_lgc.header import for_drawing, Header, LABELS
+from tfp_lgc.header import Content, for_drawing, Header, LABELS
 from tfp_lgc.mixture import Mixture
 from tfp_lgc.packing import (
   pack_mixture,
@@ -51,7 +51,7 @@ Path = Union[str, os.PathLike]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)  # Arrays have no one truth.
-class Artifact(Header):
+class Artifact(Content):
   """A compressed data set.
 
   ```python
@@ -60,12 +60,10 @@ class Artifact(Header):
   ```
 
   Attributes:
-    tensors: name -> quantized tensor, see `pack`; the others are those of
-      `Header`.
+    tensors: name -> quantized tensor, see `pack`; others are those of `Header`.
     encoder: of the run that made it, if it is at hand; not a part of the files
       that are sent.
   """
-  tensors: dict[str, Quantized]
   encoder: Optional[Encoder] = None
 
   @classmethod
@@ -118,6 +116,67 @@ class Artifact(Header):
   def replaced(self, tensors: dict[str, Quantized]) -> 'Artifact':
     """The same with some tensors that are other ones, or new."""
     return dataclasses.replace(self, tensors={**self.tensors, **tensors})
+
+  def without_class(self, name) -> 'Artifact':
+    """The same without one class, by its name: its mixture, its name and its
+    count are gone, and the row of the decoder's first layer that its label
+    switched on, if the decoder is told labels (which loses its encoder, for
+    that is told them, too). No other integer changes.
+
+    It is not as if the class had never been there: decoder, texture and steps
+    of quantization were made of its images, too.
+
+    ```python
+    artifact.without_class('3').save('without_3')
+    ```
+
+    Raises:
+      LgcError: for an unknown or the only class, or if classes share their
+        components (`latent_model` global, and prior where one would be left).
+    """
+    return editing.without_class(self, name)
+
+  def reweighted(self, factors: Mapping[Any, float]) -> 'Artifact':
+    """The same with other frequencies of classes.
+
+    ```python
+    artifact.reweighted({'3': 2.0, '5': 0.1})
+    artifact.reweighted({name: 1000 / count for name, count in zip(
+        artifact.class_names, artifact.class_counts)})   # all as frequent
+    ```
+
+    Args:
+      factors: class name -> what its number of images is multiplied by, more
+        than 0; other classes stay. It is rounded to a whole one, at least 1,
+        half up. A class is drawn as often as its part of the sum of all.
+
+    Raises:
+      LgcError: for an unknown class, or another factor.
+    """
+    return editing.reweighted(self, factors)
+
+  def updated(self, images, labels) -> 'Artifact':
+    """The same with mixtures of new images, by the encoder of the run.
+
+    Each class that occurs in `labels` gets a mixture that is fitted to these
+    images alone, and their number; a class that is new comes last. Other
+    classes keep their integers. The decoder stays as it is: images unlike those
+    that it was trained on are drawn badly.
+
+    ```python
+    artifact = tfp_lgc.load_with_encoder('out').updated(images, labels)
+    ```
+
+    Args:
+      images: as for `compress`, of the size of the artifact.
+      labels: `[N]` class names; a model that is told labels takes no new ones.
+
+    Raises:
+      ArtifactError: if the encoder is missing.
+      DataError: for images or labels of another form.
+      LgcError: if classes share their components.
+    """
+    return editing.updated(self, self.encoder, images, labels)
 
   @functools.cached_property
   def texture(self) -> Optional[Texture]:
