@@ -12,21 +12,23 @@ import os
 import pathlib
 import shutil
 import tarfile
-from typing import Any, Iterable, Mapping, Optional, Union
+from typing import Any, Iterable, Optional, Union
 
 import numpy as np
 import tensorflow as tf
+import tensorflow_probability as tfp
 import tf_keras as tfk
 
-from tfp_lgc import container, editing, flow, heads, models, networks
+from tfp_lgc import container, flow, heads, joint, models, networks
 from tfp_lgc.autoencoder import Autoencoder
 from tfp_lgc.codec import dequantize, quantize, Quantized
 from tfp_lgc.config import CodecConfig, Config
+from tfp_lgc.editing import Editable
 from tfp_lgc.encoder import Encoder, ENCODER_NAME, load_encoder
 from tfp_lgc.errors import ArtifactError, ConfigError, LgcError
 from tfp_lgc.folding import decoder_weights
 from tfp_lgc.head import Head
-from tfp_lgc.header import Content, for_drawing, Header, LABELS
+from tfp_lgc.header import for_drawing, Header, LABELS
 from tfp_lgc.mixture import Mixture
 from tfp_lgc.packing import (
   pack_mixture,
@@ -41,6 +43,8 @@ from tfp_lgc.texture import Texture
 __all__ = ['Artifact', 'check_output', 'load', 'load_with_encoder',
            'write_metrics']
 
+tfd = tfp.distributions
+
 LGC_NAME = 'artifact.lgc'
 SAVED_MODEL_NAME = 'saved_model'
 METRICS_NAME = 'metrics.jsonl'
@@ -51,20 +55,19 @@ Path = Union[str, os.PathLike]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)  # Arrays have no one truth.
-class Artifact(Content):
+class Artifact(Editable):
   """A compressed data set.
 
   ```python
   artifact = tfp_lgc.load('out/artifact.lgc')
-  artifact.mixture.distribution(3).sample(5)   # latents of class 3
+  artifact.mixture(2).sample(5)   # latents of the third class
   ```
 
   Attributes:
-    tensors: name -> quantized tensor, see `pack`; others are those of `Header`.
+    tensors: name -> quantized tensor, see `pack`.
     encoder: of the run that made it, if it is at hand; not a part of the files
-      that are sent.
+      that are sent. The others are those of `Header`.
   """
-  encoder: Optional[Encoder] = None
 
   @classmethod
   def pack(cls, model: Autoencoder, mixture: Mixture, class_names,
@@ -108,7 +111,7 @@ class Artifact(Content):
 
   @functools.cached_property
   def mixture(self) -> Mixture:
-    """p(z | y) of every class."""
+    """p(z | y) of every class, `mixture(label)` a `tfd.MixtureSameFamily`."""
     prior = models.prior(self.model) if 'prior' in self.structures else None
     return unpack_mixture(self.tensors, self.num_components, self.structures,
                           self.model.latent_size, prior)
@@ -117,66 +120,19 @@ class Artifact(Content):
     """The same with some tensors that are other ones, or new."""
     return dataclasses.replace(self, tensors={**self.tensors, **tensors})
 
-  def without_class(self, name) -> 'Artifact':
-    """The same without one class, by its name: its mixture, its name and its
-    count are gone, and the row of the decoder's first layer that its label
-    switched on, if the decoder is told labels (which loses its encoder, for
-    that is told them, too). No other integer changes.
-
-    It is not as if the class had never been there: decoder, texture and steps
-    of quantization were made of its images, too.
+  def joint_distribution(self) -> tfd.JointDistributionNamed:
+    """p(label, latent, image) with this artifact's temperature and head, but
+    no texture; joint.py has examples with tfp.mcmc and tfp.vi.
 
     ```python
-    artifact.without_class('3').save('without_3')
+    artifact.joint_distribution().sample(16)['image']   # [16, H, W, C], 0..1
     ```
 
     Raises:
-      LgcError: for an unknown or the only class, or if classes share their
-        components (`latent_model` global, and prior where one would be left).
+      LgcError: for a temperature of 0, at which latents have no density.
     """
-    return editing.without_class(self, name)
-
-  def reweighted(self, factors: Mapping[Any, float]) -> 'Artifact':
-    """The same with other frequencies of classes.
-
-    ```python
-    artifact.reweighted({'3': 2.0, '5': 0.1})
-    artifact.reweighted({name: 1000 / count for name, count in zip(
-        artifact.class_names, artifact.class_counts)})   # all as frequent
-    ```
-
-    Args:
-      factors: class name -> what its number of images is multiplied by, more
-        than 0; other classes stay. It is rounded to a whole one, at least 1,
-        half up. A class is drawn as often as its part of the sum of all.
-
-    Raises:
-      LgcError: for an unknown class, or another factor.
-    """
-    return editing.reweighted(self, factors)
-
-  def updated(self, images, labels) -> 'Artifact':
-    """The same with mixtures of new images, by the encoder of the run.
-
-    Each class that occurs in `labels` gets a mixture that is fitted to these
-    images alone, and their number; a class that is new comes last. Other
-    classes keep their integers. The decoder stays as it is: images unlike those
-    that it was trained on are drawn badly.
-
-    ```python
-    artifact = tfp_lgc.load_with_encoder('out').updated(images, labels)
-    ```
-
-    Args:
-      images: as for `compress`, of the size of the artifact.
-      labels: `[N]` class names; a model that is told labels takes no new ones.
-
-    Raises:
-      ArtifactError: if the encoder is missing.
-      DataError: for images or labels of another form.
-      LgcError: if classes share their components.
-    """
-    return editing.updated(self, self.encoder, images, labels)
+    return joint.joint_distribution(self.sampler, self.mixture,
+                                    self.temperature)
 
   @functools.cached_property
   def texture(self) -> Optional[Texture]:

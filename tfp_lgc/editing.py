@@ -19,11 +19,11 @@ from tfp_lgc.codec import dequantize, quantize, quantize_by_step, Quantized
 from tfp_lgc.data import array_split, check_images, encode_labels
 from tfp_lgc.encoder import Encoder
 from tfp_lgc.errors import ArtifactError, ConfigError, LgcError
-from tfp_lgc.header import Content
+from tfp_lgc.header import Header
 
-__all__ = ['merge', 'reweighted', 'updated', 'without_class']
+__all__ = ['Editable', 'merge']
 
-AnyContent = TypeVar('AnyContent', bound=Content)
+AnyEditable = TypeVar('AnyEditable', bound='Editable')
 
 
 class _Class(NamedTuple):
@@ -46,36 +46,117 @@ class _Class(NamedTuple):
   condition: Optional[Quantized]
 
 
-def without_class(artifact: AnyContent, name) -> AnyContent:
-  """See `Artifact.without_class`."""
-  label = _position(artifact, name)
-  if len(artifact.class_names) == 1:
-    raise LgcError(f'name = {str(name)!r}: is the only class; an artifact has '
-                   'one at least')
-  classes = _classes(artifact)
-  return _joined(artifact, classes[:label] + classes[label + 1:])
+@dataclasses.dataclass(frozen=True, eq=False)  # Arrays have no one truth.
+class Editable(Header):
+  """Header and tensors, and what can be made of them without training.
+
+  Attributes:
+    tensors: name -> quantized tensor, see `Artifact.pack`.
+    encoder: of the run that made it, if it is at hand.
+  """
+  tensors: dict[str, Quantized]
+  encoder: Optional[Encoder] = None
+
+  def without_class(self: AnyEditable, name) -> AnyEditable:
+    """The same without one class, by its name: its mixture, its name and its
+    count are gone, and the row of the decoder's first layer that its label
+    switched on, if the decoder is told labels (which loses its encoder, for
+    that is told them, too). No other integer changes.
+
+    It is not as if the class had never been there: decoder, texture and steps
+    of quantization were made of its images, too.
+
+    ```python
+    artifact.without_class('3').save('without_3')
+    ```
+
+    Raises:
+      LgcError: for an unknown or the only class, or if classes share their
+        components (`latent_model` global, and prior where one would be left).
+    """
+    label = _position(self, name)
+    if len(self.class_names) == 1:
+      raise LgcError(f'name = {str(name)!r}: is the only class; an artifact '
+                     'has one at least')
+    classes = _classes(self)
+    return _joined(self, classes[:label] + classes[label + 1:])
+
+  def reweighted(self: AnyEditable, factors: Mapping[Any, float],
+                 ) -> AnyEditable:
+    """The same with other frequencies of classes.
+
+    ```python
+    artifact.reweighted({'3': 2.0, '5': 0.1})
+    artifact.reweighted({name: 1000 / count for name, count in zip(
+        artifact.class_names, artifact.class_counts)})   # all as frequent
+    ```
+
+    Args:
+      factors: class name -> what its number of images is multiplied by, more
+        than 0; other classes stay. It is rounded to a whole one, at least 1,
+        half up. A class is drawn as often as its part of the sum of all.
+
+    Raises:
+      LgcError: for an unknown class, or another factor.
+    """
+    counts = list(self.class_counts)
+    for name, factor in factors.items():
+      label = _position(self, name)
+      if (isinstance(factor, bool) or not isinstance(factor, numbers.Real)
+          or not 0 < float(factor) < math.inf):
+        raise LgcError(f'factors: {factor!r} for class {str(name)!r}; must be '
+                       'a positive number (without_class takes a class out)')
+      # A class that is there stays there.
+      counts[label] = counts[label] and max(
+          1, math.floor(counts[label] * float(factor) + 0.5))
+    if max(counts) >= 2**53:
+      raise LgcError('factors: a class would count for 2^53 images or more; '
+                     'divide all factors by the largest')
+    return dataclasses.replace(self, class_counts=tuple(counts))
+
+  def updated(self: AnyEditable, images, labels) -> AnyEditable:
+    """The same with mixtures of new images, by the encoder of the run.
+
+    Each class that occurs in `labels` gets a mixture that is fitted to these
+    images alone, and their number; a class that is new comes last. Other
+    classes keep their integers. The decoder stays as it is: images unlike those
+    that it was trained on are drawn badly.
+
+    ```python
+    artifact = tfp_lgc.load_with_encoder('out').updated(images, labels)
+    ```
+
+    Args:
+      images: as for `compress`, of the size of the artifact.
+      labels: `[N]` class names; a model that is told labels takes no new ones.
+
+    Raises:
+      ArtifactError: if the encoder is missing.
+      DataError: for images or labels of another form.
+      LgcError: if classes share their components.
+    """
+    if self.encoder is None:
+      raise ArtifactError('the artifact is without its encoder; open the '
+                          'folder that bin/compress wrote to by '
+                          'tfp_lgc.load_with_encoder')
+    latent_model = self.encoder.config.mixture.latent_model
+    if latent_model != 'gmm':
+      raise LgcError(f'latent_model = {latent_model}: classes share their '
+                     'components, which were fitted to all images; compress '
+                     'all of them anew')
+    if packing.is_old(self.tensors):
+      raise ArtifactError('the artifact is of format version 1 or 2, whose '
+                          'tensors take no further rows; compress the data '
+                          'anew')
+    classes = {its.name: its for its in _classes(self)}
+    for its in _fitted(self, self.encoder, images, labels):
+      if its.name in classes:  # What the decoder is told of it stays.
+        its = its._replace(condition=classes[its.name].condition)
+      classes[its.name] = its
+    return _joined(self, list(classes.values()), keeps_classes=True)
 
 
-def reweighted(artifact: AnyContent, factors: Mapping[Any, float],
-               ) -> AnyContent:
-  """See `Artifact.reweighted`."""
-  counts = list(artifact.class_counts)
-  for name, factor in factors.items():
-    label = _position(artifact, name)
-    if (isinstance(factor, bool) or not isinstance(factor, numbers.Real)
-        or not 0 < float(factor) < math.inf):
-      raise LgcError(f'factors: {factor!r} for class {str(name)!r}; must be a '
-                     'positive number (without_class takes a class out)')
-    # A class that is there stays there.
-    counts[label] = counts[label] and max(
-        1, math.floor(counts[label] * float(factor) + 0.5))
-  if max(counts) >= 2**53:
-    raise LgcError('factors: a class would count for 2^53 images or more; '
-                   'divide all factors by the largest')
-  return dataclasses.replace(artifact, class_counts=tuple(counts))
-
-
-def merge(a: AnyContent, b: AnyContent) -> AnyContent:
+def merge(a: AnyEditable, b: AnyEditable) -> AnyEditable:
   """The classes of two artifacts that have one decoder.
 
   Such are made of one by `without_class` and `updated`. The classes of `a` come
@@ -84,9 +165,11 @@ def merge(a: AnyContent, b: AnyContent) -> AnyContent:
   `a`, it is rounded again by this; all other integers stay.
 
   ```python
-  a = tfp_lgc.load('out')
-  both = tfp_lgc.merge(a.without_class('3'), a.without_class('5')
-                       .without_class('4'))  # docs: skip
+  run = tfp_lgc.load_with_encoder('out')
+  theirs = run.updated(images, np.char.add('new ', labels))
+  for name in run.class_names:
+    theirs = theirs.without_class(name)   # Their own classes are left.
+  both = tfp_lgc.merge(run, theirs)
   ```
 
   Args:
@@ -102,7 +185,7 @@ def merge(a: AnyContent, b: AnyContent) -> AnyContent:
       have a class in common, or have no mixtures by class.
   """
   for name, artifact in (('a', a), ('b', b)):
-    if not isinstance(artifact, Content):
+    if not isinstance(artifact, Editable):
       raise LgcError(f'{name}: got {type(artifact).__name__}; must be an '
                      'Artifact, as tfp_lgc.load opens it')
   for what in ('image_shape', 'temperature', 'model'):
@@ -122,21 +205,10 @@ def merge(a: AnyContent, b: AnyContent) -> AnyContent:
   return _joined(a, _classes(a) + _classes(b))
 
 
-def updated(artifact: AnyContent, encoder: Optional[Encoder], images, labels,
-            ) -> AnyContent:
-  """See `Artifact.updated`."""
-  if encoder is None:
-    raise ArtifactError('the artifact is without its encoder; open the folder '
-                        'that bin/compress wrote to by '
-                        'tfp_lgc.load_with_encoder')
+def _fitted(artifact: Editable, encoder: Encoder, images, labels,
+            ) -> list[_Class]:
+  """Classes of new images, in the steps of the artifact."""
   config = encoder.config
-  if config.mixture.latent_model != 'gmm':
-    raise LgcError(f'latent_model = {config.mixture.latent_model}: classes '
-                   'share their components, which were fitted to all images; '
-                   'compress all of them anew')
-  if packing.is_old(artifact.tensors):
-    raise ArtifactError('the artifact is of format version 1 or 2, whose '
-                        'tensors take no further rows; compress the data anew')
   x = check_images(images, 'images')
   if not len(x) or x.shape[1:] != artifact.image_shape:
     raise LgcError(f'images: got shape {x.shape}; must be one or more of '
@@ -152,17 +224,13 @@ def updated(artifact: AnyContent, encoder: Optional[Encoder], images, labels,
   tensors = {name: _like(artifact.tensors.get(name), value,
                          packing.bits_of(name, config.codec.mixture_bits))
              for name, value in rows.items()}
-  by_class = _by_class(tensors, mixture.num_components, mixture.structures)
-  classes = {its.name: its for its in _classes(artifact)}
-  for name, count, k, structure, its in zip(
-      names, np.bincount(positions), mixture.num_components,
-      mixture.structures, by_class):
-    condition = classes[name].condition if name in classes else None
-    classes[name] = _Class(name, int(count), k, structure, its, condition)
-  return _joined(artifact, list(classes.values()), keeps_classes=True)
+  return [_Class(*parts, None) for parts in zip(
+      names, np.bincount(positions).tolist(), mixture.num_components,
+      mixture.structures,
+      _by_class(tensors, mixture.num_components, mixture.structures))]
 
 
-def _position(artifact: Content, name) -> int:
+def _position(artifact: Editable, name) -> int:
   """Of a class in `class_names`; a number stands for the class whose name it
   is."""
   if str(name) not in artifact.class_names:
@@ -198,13 +266,13 @@ def _by_class(tensors: Mapping[str, Quantized], num_components, structures,
   return result
 
 
-def _first_kernel(artifact: Content) -> str:
+def _first_kernel(artifact: Editable) -> str:
   """The name of the one tensor that has rows for labels."""
   return next(name for name in artifact.tensors
               if name.startswith('decoder/') and name.endswith('/kernel'))
 
 
-def _decoder(artifact: Content) -> dict[str, Quantized]:
+def _decoder(artifact: Editable) -> dict[str, Quantized]:
   """What makes images of latents, without what is of one class alone."""
   tensors = {name: tensor for name, tensor in artifact.tensors.items()
              if not name.startswith('mixture/')}
@@ -221,7 +289,7 @@ def _same(a: Optional[Quantized], b: Optional[Quantized]) -> bool:
           and np.array_equal(a.steps, b.steps))
 
 
-def _classes(artifact: Content) -> list[_Class]:
+def _classes(artifact: Editable) -> list[_Class]:
   """What is of each class alone.
 
   Raises:
@@ -247,8 +315,8 @@ def _classes(artifact: Content) -> list[_Class]:
       np.resize(np.array(structures, object), num_classes), rows, conditions)]
 
 
-def _joined(artifact: AnyContent, classes: list[_Class],
-            keeps_classes: bool = False) -> AnyContent:
+def _joined(artifact: AnyEditable, classes: list[_Class],
+            keeps_classes: bool = False) -> AnyEditable:
   """The same decoder with other classes; `keeps_classes` says that those of the
   encoder keep their positions."""
   if len({its.structure == 'prior' for its in classes}) > 1:

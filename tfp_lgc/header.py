@@ -1,4 +1,4 @@
-"""What is in a file: what it says of an artifact, and its tensors."""
+"""What a file says of an artifact beside its tensors."""
 
 import dataclasses
 from typing import Any
@@ -7,14 +7,12 @@ import numpy as np
 
 from tfp_lgc import config as config_lib
 from tfp_lgc import networks
-from tfp_lgc.codec import Quantized
 from tfp_lgc.config import MixtureConfig, ModelConfig
 from tfp_lgc.container import MAX_ELEMENTS
 from tfp_lgc.covariance import COVARIANCES
 from tfp_lgc.errors import ArtifactError
 
-__all__ = ['Content', 'DRAWING', 'LABELS', 'Header', 'TRAINING',
-           'for_drawing']
+__all__ = ['DRAWING', 'LABELS', 'Header', 'TRAINING', 'for_drawing']
 
 # Settings that decoder, head and prior are rebuilt from. A file has all of
 # them, whatever they are, so that a default may change.
@@ -125,13 +123,3 @@ class Header:
         or self.num_conditions not in (0, num_classes)):
       raise ArtifactError(f'num_conditions = {self.num_conditions}')
     config_lib.replace(MixtureConfig(), temperature=self.temperature)
-
-
-@dataclasses.dataclass(frozen=True, eq=False)  # Arrays have no one truth.
-class Content(Header):
-  """All that is in a file.
-
-  Attributes:
-    tensors: name -> quantized tensor; the others are those of `Header`.
-  """
-  tensors: dict[str, Quantized]
