@@ -13,7 +13,7 @@ import tf_keras as tfk
 from sklearn import datasets
 
 import tfp_lgc
-from tfp_lgc import config, heads, joint, mixture, reporting
+from tfp_lgc import config, em, heads, joint, mixture, reporting
 from tfp_lgc.metrics import tstr
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -34,7 +34,7 @@ def shown():
     texts[module.__name__] = module.__doc__
   members = [(name, getattr(tfp_lgc, name)) for name in tfp_lgc.__all__]
   members += [(f'{module.__name__}.{name}', getattr(module, name))
-              for module in (heads, mixture) for name in module.__all__]
+              for module in (em, heads, mixture) for name in module.__all__]
   for name, member in members:
     if inspect.isfunction(member) or inspect.isclass(member):
       texts[name] = member.__doc__
@@ -56,7 +56,8 @@ def test_examples_are_found():
                if inspect.isfunction(getattr(tfp_lgc, name))}
   assert functions <= set(SHOWN)
   assert {'README.md', 'tfp_lgc.heads', 'tfp_lgc.heads.build',
-          'tfp_lgc.joint', 'tfp_lgc.mixture', 'tfp_lgc.mixture.select',
+          'tfp_lgc.em.fit_em', 'tfp_lgc.joint', 'tfp_lgc.mixture',
+          'tfp_lgc.mixture.select',
           'Artifact', 'Artifact.without_class', 'Artifact.reweighted',
           'Artifact.updated', 'Artifact.joint_distribution'} <= set(SHOWN)
 
@@ -102,7 +103,8 @@ def test_what_is_shown_runs(name, digits, out, shortened, tmp_path,
   images, labels = digits
   scope = {
       'np': np, 'tf': tf, 'tfp': tfp, 'tfk': tfk, 'tfd': tfp.distributions,
-      'tfp_lgc': tfp_lgc, 'config': config, 'heads': heads, 'mixture': mixture,
+      'tfp_lgc': tfp_lgc, 'config': config, 'em': em, 'heads': heads,
+      'mixture': mixture,
       'Config': config.Config, 'replace': config.replace,
       'images': images[:300], 'labels': labels[:300], 'x_test': images[300:400],
       'y_test': labels[300:400], 'new_images': images[:20],

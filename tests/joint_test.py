@@ -10,7 +10,9 @@ import tf_keras as tfk
 from scipy import special, stats
 
 import tfp_lgc
+from tfp_lgc.em import Components
 from tfp_lgc.errors import LgcError
+from tfp_lgc.mixture import stack
 
 tfd = tfp.distributions
 
@@ -133,20 +135,26 @@ def test_a_mixture_is_called_by_a_class_or_by_many(artifact):
     np.testing.assert_allclose(many.log_prob(z)[label], expected, rtol=1e-4)
 
 
-def test_components_that_pad_are_never_drawn_and_have_finite_gradients(
-    artifact):
-  padded = artifact.mixture
-  assert len(set(padded.num_components)) > 1
-  label = int(np.argmin(padded.num_components))
-  many = tf.function(lambda labels: padded(labels).sample(300, seed=(0, 1)))(
-      tf.constant([label]))
-  one = padded(label).sample(300, seed=(0, 2))
-  np.testing.assert_allclose(tf.reduce_mean(many[:, 0], 0),
-                             tf.reduce_mean(one, 0), atol=0.5 * float(
-                                 tf.math.reduce_std(one)))
-  _, gradient = tfp.math.value_and_gradient(
-      lambda z: padded(tf.constant([label])).log_prob(z), one[:1])
-  assert np.isfinite(gradient).all()
+def test_components_that_pad_are_never_drawn_and_have_finite_gradients():
+  rng = np.random.default_rng(0)
+  factor = np.array([[1.0, 0.0], [0.5, 2.0]])
+  padded = stack([
+      Components(np.log(np.full(k, 1 / k)), 5 + rng.normal(size=[k, 2]),
+                 np.tile(factor, [k, 1, 1])) for k in (3, 1)], ('full',) * 2)
+  z = tf.function(lambda labels: padded(labels).sample(500, seed=(0, 1)))(
+      tf.constant([1]))[:, 0]
+  # Padding has its mean at 0 and unit scales.
+  normal = stats.multivariate_normal(padded.loc[1, 0], factor @ factor.T)
+  for i in range(2):
+    scale = np.sqrt((factor @ factor.T)[i, i])
+    assert stats.kstest(z[:, i], stats.norm(
+        padded.loc[1, 0, i], scale).cdf).pvalue > 1e-3
+  log_prob, gradient = tfp.math.value_and_gradient(
+      lambda z: padded(tf.constant([1])).log_prob(z), z[:1])
+  np.testing.assert_allclose(log_prob, normal.logpdf(z[:1])[None], rtol=1e-4)
+  np.testing.assert_allclose(
+      gradient[0], -np.linalg.solve(factor @ factor.T, z[0] - padded.loc[1, 0]),
+      rtol=1e-3, atol=1e-4)
 
 
 # The idioms.

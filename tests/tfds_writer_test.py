@@ -10,7 +10,8 @@ import pytest
 import tensorflow_datasets as tfds
 
 import tfp_lgc
-from tfp_lgc import sampling, tfds_writer
+from tfp_lgc import sampling, sources, tfds_writer
+from tfp_lgc.config import DataConfig
 from tfp_lgc.errors import ConfigError
 from tfp_lgc.progress import Progress
 
@@ -204,6 +205,20 @@ def test_images_of_an_artifact_are_those_of_sample(artifact, tmp_path):
   np.testing.assert_array_equal([row['image'] for row in rows], drawn.images)
   np.testing.assert_array_equal([row['label'] for row in rows], drawn.labels)
   assert tuple(builder.info.features['label'].names) == drawn.class_names
+
+
+def test_tfds_finds_it_by_its_name_and_it_is_a_data_set_in_turn(tmp_path):
+  write(tmp_path / 'lgc_samples' / '1.0.0', splits={'train': 300, 'test': 9})
+  builder = tfds.builder('lgc_samples', data_dir=tmp_path)
+  assert builder.info.splits['train'].num_examples == 300
+  source = sources.load(DataConfig(dataset='lgc_samples',
+                                   data_dir=str(tmp_path)))
+  assert source.class_names == NAMES
+  train = source.train.to_memory(source.class_names)
+  expected = {image_at(i).tobytes(): i % 3 for i in range(300)}
+  assert {image.tobytes(): label for image, label in zip(
+      train.images, train.labels)} == expected
+  assert source.test.num_examples == 9
 
 
 @pytest.mark.parametrize('text, splits', [
