@@ -10,10 +10,9 @@ import pytest
 import tensorflow as tf
 import tensorflow_probability as tfp
 import tf_keras as tfk
-from sklearn import datasets
 
 import tfp_lgc
-from tfp_lgc import config, em, heads, joint, mixture, reporting
+from tfp_lgc import config, em, heads, joint, mixture, reporting, sources
 from tfp_lgc.metrics import tstr
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -48,6 +47,8 @@ def shown():
 
 
 SHOWN = shown()
+# Whole runs; README.md has one, too.
+SLOW = ('tfp_lgc', 'compress', 'evaluate_baseline')
 
 
 def test_examples_are_found():
@@ -64,15 +65,19 @@ def test_examples_are_found():
 
 @pytest.fixture(scope='module')
 def digits():
-  data = datasets.load_digits()
-  return data.images.astype(np.uint8) * 15, data.target.astype(str)
+  """The two splits, as users have them."""
+  source = sources.load(config.DataConfig())
+  splits = [split.to_memory(source.class_names)
+            for split in (source.train, source.test)]
+  return [(images.images, np.array(images.class_names)[images.labels])
+          for images in splits]
 
 
 @pytest.fixture(scope='module')
-def out(digits, tmp_path_factory):
+def out(tmp_path_factory):
   """The directory of a run."""
   directory = tmp_path_factory.mktemp('run') / 'out'
-  tfp_lgc.compress(digits, **TINY).save(directory)
+  tfp_lgc.compress('digits', **TINY).save(directory)
   return directory
 
 
@@ -82,8 +87,8 @@ def shortened(digits, monkeypatch):
   whole = tfp_lgc.compress
 
   def compress(dataset, **settings):
-    if dataset == 'mnist':  # Which may not be at hand.
-      dataset = digits
+    if isinstance(dataset, str) and dataset == 'mnist':  # Which may not be at hand.
+      dataset = digits[0]
       settings.pop('data_dir')
     return whole(dataset, **{**TINY, **settings})
 
@@ -93,23 +98,25 @@ def shortened(digits, monkeypatch):
       np.ones(test.num_examples, bool)))
 
 
-@pytest.mark.parametrize('name', SHOWN)
+@pytest.mark.parametrize('name', [
+    pytest.param(name, marks=pytest.mark.slow if name in SLOW else ())
+    for name in SHOWN])
 def test_what_is_shown_runs(name, digits, out, shortened, tmp_path,
                             monkeypatch):
   monkeypatch.chdir(tmp_path)
   code = blocks(SHOWN[name])
   if not any("save('out')" in block for block in code):
     shutil.copytree(out, 'out')
-  images, labels = digits
+  (images, labels), (x_test, y_test) = digits
+  artifact = tfp_lgc.load(out)
   scope = {
       'np': np, 'tf': tf, 'tfp': tfp, 'tfk': tfk, 'tfd': tfp.distributions,
       'tfp_lgc': tfp_lgc, 'config': config, 'em': em, 'heads': heads,
       'mixture': mixture,
       'Config': config.Config, 'replace': config.replace,
-      'images': images[:300], 'labels': labels[:300], 'x_test': images[300:400],
-      'y_test': labels[300:400], 'new_images': images[:20],
-      'new_labels': labels[:20], 'artifact': tfp_lgc.load(out),
-      'z': tf.zeros([2]), 'points': np.random.default_rng(0).normal(
-          size=[60, 2])}
+      'images': images, 'labels': labels, 'x_test': x_test, 'y_test': y_test,
+      'new_images': x_test, 'new_labels': y_test, 'artifact': artifact,
+      'z': tf.zeros([artifact.model.latent_size]),
+      'points': np.random.default_rng(0).normal(size=[60, 2])}
   for block in code:
     exec(compile(block, name, 'exec'), scope)  # pylint: disable=exec-used

@@ -312,11 +312,32 @@ def test_new_images_make_new_mixtures(artifact, new):
     np.testing.assert_allclose(mean, z[new[1] == name].mean(axis=0),
                                atol=step + 0.01 * np.abs(z).max())
   for name, tensor in later.tensors.items():
-    np.testing.assert_array_equal(tensor.steps, artifact.tensors[name].steps)
+    if artifact.tensors[name].values.any():
+      np.testing.assert_array_equal(tensor.steps, artifact.tensors[name].steps)
   # What came can leave again, and be merged with what it came from.
   yak = later.without_class('ape').without_class('cat').without_class('emu')
   assert_same_class(tfp_lgc.merge(artifact, yak), 'yak', later)
   assert_same_class(later.without_class('yak'), 'ape', artifact)
+
+
+def test_log_weights_of_single_components_have_no_step_to_keep():
+  """They are zero, and a class of two components is not."""
+  single = stack([components(1, i) for i in range(4)], ('full',) * 4)
+  one = packed(mixture=single)
+  assert not one.tensors['mixture/log_weights'].values.any()
+  tight = np.array([[[0]], [[255]]] * 20, np.uint8)[:, :, :, np.newaxis]
+  images = np.tile(tight, [1, 4, 3, 1])
+  later = again(one.updated(images, ['yak'] * 40))
+  assert later.num_components == (1, 1, 1, 1, 2)
+  assert later.tensors['mixture/log_weights'].values.any()
+  for name in NAMES:
+    assert_same_class(later, name, one)
+  np.testing.assert_allclose(
+      np.exp(later.mixture.components(4).log_weights), 0.5, atol=0.02)
+  ape = one.without_class('cat').without_class('emu').without_class('fox')
+  both = again(tfp_lgc.merge(later.without_class('ape'), ape))
+  for name in (*NAMES, 'yak'):
+    assert_same_class(both, name, later)
 
 
 def test_the_folder_of_a_run_can_be_updated(artifact, saved, new, tmp_path):

@@ -364,6 +364,11 @@ def load(path: Path) -> Artifact:
 def load_with_encoder(model_dir: Union[Artifact, Path]) -> Artifact:
   """Opens an artifact and the encoder beside it.
 
+  ```python
+  artifact = tfp_lgc.load_with_encoder('out')
+  later = artifact.updated(images, labels)
+  ```
+
   Args:
     model_dir: where `bin/compress` or `Artifact.save` wrote to; or an
       `Artifact`, which is returned if it has its encoder.

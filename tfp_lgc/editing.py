@@ -242,8 +242,10 @@ def _position(artifact: Editable, name) -> int:
 
 
 def _like(tensor: Optional[Quantized], x: np.ndarray, bits: int) -> Quantized:
-  """Numbers as integers of the step that others of their kind have."""
-  if tensor is None:
+  """Numbers as integers of the step that others of their kind have, unless
+  these are all zero, as log-weights of single components are: zeros are zeros
+  by any step."""
+  if tensor is None or not tensor.values.any():
     return quantize(x, bits)
   again = quantize_by_step(x, float(tensor.steps[0]))
   if not np.array_equal(again.steps, tensor.steps):
@@ -353,10 +355,12 @@ def _joined(artifact: AnyEditable, classes: list[_Class],
 
 
 def _concatenated(parts: list[Quantized]) -> Quantized:
-  """Rows below rows, by the step of the first of them."""
-  first = parts[0]
+  """Rows below rows, by the step of the first of them that is not zero."""
+  first = next((part for part in parts if part.values.any()), parts[0])
   again = []
   for part in parts:
+    if not part.values.any():
+      part = part._replace(steps=first.steps)
     if part.values.shape[1:] != first.values.shape[1:]:
       raise ConfigError('b: its covariances have another rank than those of a')
     if not np.array_equal(part.steps, first.steps):
