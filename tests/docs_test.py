@@ -87,8 +87,8 @@ def shortened(digits, monkeypatch):
   whole = tfp_lgc.compress
 
   def compress(dataset, **settings):
-    if isinstance(dataset, str) and dataset == 'mnist':  # Which may not be at hand.
-      dataset = digits[0]
+    if isinstance(dataset, str) and dataset == 'mnist':
+      dataset = digits[0]  # It may not be at hand.
       settings.pop('data_dir')
     return whole(dataset, **{**TINY, **settings})
 

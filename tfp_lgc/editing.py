@@ -95,6 +95,8 @@ class Editable(Header):
       factors: class name -> what its number of images is multiplied by, more
         than 0; other classes stay. It is rounded to a whole one, at least 1,
         half up. A class is drawn as often as its part of the sum of all.
+        (`evaluate` knows by these numbers whether it is given the data set that
+        an artifact was made from: judge one before it is reweighted.)
 
     Raises:
       LgcError: for an unknown class, or another factor.
