@@ -47,8 +47,9 @@ def shown():
 
 
 SHOWN = shown()
-# Whole runs; README.md has one, too.
-SLOW = ('tfp_lgc', 'compress', 'evaluate_baseline')
+# Whole runs, of which README.md has one, too; t-SNE; and what joint_test.py
+# does with fewer numbers.
+SLOW = ('tfp_lgc', 'compress', 'evaluate_baseline', 'report', 'tfp_lgc.joint')
 
 
 def test_examples_are_found():

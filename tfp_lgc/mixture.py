@@ -5,8 +5,8 @@ It needs nothing of an artifact: any points can be fitted.
 
 ```python
 from tfp_lgc import config, mixture
-chosen = mixture.select(points, config.MixtureConfig(covariance='auto'),
-                        floor=1e-6)
+settings = config.MixtureConfig(covariance='auto', num_components_max=2)
+chosen = mixture.select(points, settings, floor=1e-6)
 chosen.structure, len(chosen.components.loc), chosen.bics
 fitted = mixture.stack([chosen.components], [chosen.structure])
 fitted(0).log_prob(points)   # a tfd.MixtureSameFamily
