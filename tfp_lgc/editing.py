@@ -151,7 +151,8 @@ class Editable(Header):
                           'tensors take no further rows; compress the data '
                           'anew')
     classes = {its.name: its for its in _classes(self)}
-    for its in _fitted(self, self.encoder, images, labels):
+    for its in _fitted(self, self.encoder, images, labels,
+                       list(classes.values())):
       if its.name in classes:  # What the decoder is told of it stays.
         its = its._replace(condition=classes[its.name].condition)
       classes[its.name] = its
@@ -208,7 +209,7 @@ def merge(a: AnyEditable, b: AnyEditable) -> AnyEditable:
 
 
 def _fitted(artifact: Editable, encoder: Encoder, images, labels,
-            ) -> list[_Class]:
+            classes: list[_Class]) -> list[_Class]:
   """Classes of new images, in the steps of the artifact."""
   config = encoder.config
   x = check_images(images, 'images')
@@ -223,7 +224,8 @@ def _fitted(artifact: Editable, encoder: Encoder, images, labels,
   latents = getattr(encoded, config.mixture.latent_statistic)[:, encoder.kept]
   mixture, _ = latent.fit(latents, positions, len(names), config)
   rows = packing.mixture_numbers(mixture, config.mixture.covariance_rank)
-  tensors = {name: _like(artifact.tensors.get(name), value,
+  tensors = {name: _like([its.tensors[name] for its in classes
+                          if name in its.tensors], value,
                          packing.bits_of(name, config.codec.mixture_bits))
              for name, value in rows.items()}
   return [_Class(*parts, None) for parts in zip(
@@ -243,11 +245,17 @@ def _position(artifact: Editable, name) -> int:
   return artifact.class_names.index(str(name))
 
 
-def _like(tensor: Optional[Quantized], x: np.ndarray, bits: int) -> Quantized:
-  """Numbers as integers of the step that others of their kind have, unless
-  these are all zero, as log-weights of single components are: zeros are zeros
-  by any step."""
-  if tensor is None or not tensor.values.any():
+def _telling(tensors: list[Quantized]) -> Optional[Quantized]:
+  """The first that is not all zero, whose step means something; or None."""
+  return next((tensor for tensor in tensors if tensor.values.any()), None)
+
+
+def _like(tensors: list[Quantized], x: np.ndarray, bits: int) -> Quantized:
+  """Numbers as integers of the step that others of their kind have; of one of
+  their own, with so many bits, if these are all zero, as log-weights of single
+  components are."""
+  tensor = _telling(tensors)
+  if tensor is None:
     return quantize(x, bits)
   again = quantize_by_step(x, float(tensor.steps[0]))
   if not np.array_equal(again.steps, tensor.steps):
@@ -309,6 +317,11 @@ def _classes(artifact: Editable) -> list[_Class]:
   if structures == ('prior',) and num_classes == 1:
     mixture = {}
   rows = _by_class(mixture, artifact.num_components, structures)
+  for k, its in zip(artifact.num_components, rows):
+    if k == 1 and structures != ('prior',):
+      # Its weight is 1, whatever a logarithm was rounded to.
+      weight = its['mixture/log_weights']
+      its['mixture/log_weights'] = weight._replace(values=0 * weight.values)
   kernel = artifact.tensors[_first_kernel(artifact)]
   first = len(kernel.values) - artifact.num_conditions
   conditions = [kernel._replace(values=kernel.values[first + i:first + i + 1])
@@ -358,7 +371,7 @@ def _joined(artifact: AnyEditable, classes: list[_Class],
 
 def _concatenated(parts: list[Quantized]) -> Quantized:
   """Rows below rows, by the step of the first of them that is not zero."""
-  first = next((part for part in parts if part.values.any()), parts[0])
+  first = _telling(parts) or parts[0]
   again = []
   for part in parts:
     if not part.values.any():
@@ -369,7 +382,7 @@ def _concatenated(parts: list[Quantized]) -> Quantized:
       if len(first.steps) > 1 or len(part.steps) > 1:
         raise ArtifactError('b: is of format version 1 or 2, and its numbers '
                             'have other steps than those of a')
-      part = _like(first, dequantize(part), first.bits)
+      part = _like([first], dequantize(part), first.bits)
     again.append(part)
   return Quantized(np.concatenate([part.values for part in again]),
                    first.steps, max(part.bits for part in again))
