@@ -16,6 +16,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_datasets as tfds
 from PIL import Image
 from sklearn import datasets
 from tensorboard.backend.event_processing import event_accumulator
@@ -371,6 +372,26 @@ def test_samples_as_png_and_as_a_folder_are_those_of_the_npz(artifact, place):
     np.testing.assert_array_equal(np.asarray(Image.open(path)), image[..., 0])
 
 
+def test_samples_as_a_data_set_of_tfds_are_those_of_the_npz(
+    artifact, place, capsys):
+  x, y = _sampled(artifact, 'x.npz', '--n=300', '--balanced', '--seed=2')
+  capsys.readouterr()
+  assert _main('sample', f'--artifact={artifact}', '--output=x', '--n=300',
+               '--balanced', '--seed=2', '--output_format=tfds',
+               '--splits=train:290,test:10') == 0
+  out, err = capsys.readouterr()
+  assert out == '300 images written to x\n'
+  assert not [line for line in err.splitlines() if not PROGRESS.fullmatch(line)]
+  assert {path.name for path in place.iterdir()} == {'one.npz', 'two.npz',
+                                                     'x.npz', 'x'}
+  builder = tfds.builder_from_directory('x')
+  rows = [row for name in ('train', 'test') for row in tfds.as_numpy(
+      builder.as_dataset(split=name))]
+  np.testing.assert_array_equal([row['image'] for row in rows], x)
+  assert builder.info.features['label'].names == list('0123456789')
+  np.testing.assert_array_equal([row['label'] for row in rows], y)
+
+
 # report.
 
 
@@ -549,6 +570,13 @@ WRONG = [
     ('sample', ['--artifact=art', '--output=sizes', '--overwrite'], 'sizes'),
     ('sample', ['--artifact=art', '--output=file', '--overwrite'], 'file'),
     ('sample', ['--artifact=art', '--output=file/x.npz'], 'file'),
+    ('sample', ['--artifact=art', '--output_format=tfsd'],
+     'did you mean tfds'),
+    ('sample', ['--artifact=art', '--output=file', '--output_format=tfds',
+                '--overwrite'], "'file'"),
+    ('sample', ['--artifact=art', '--output=x', '--output_format=tfds',
+                '--splits=train:9,test:9'], 'splits.*n = 100'),
+    ('sample', ['--artifact=art', '--splits=test'], '--output_format=tfds'),
     ('sample', ['--artifact=missing'], 'missing'),
     ('sample', ['--artifact=empty'], 'empty'),
     ('sample', ['--artifact=file'], 'file'),
@@ -629,7 +657,8 @@ FLAGS = {
                  *JUDGE_FLAGS},
     'report': {'artifact', 'output', 'overwrite', 'seed', *DATA_FLAGS},
     'sample': {'artifact', 'n', 'label', 'stochastic', 'balanced',
-               'temperature', 'seed', 'output', 'overwrite'},
+               'temperature', 'seed', 'output', 'output_format', 'splits',
+               'overwrite'},
 }
 
 

@@ -21,7 +21,7 @@ PACKAGE = ROOT / 'tfp_lgc'
 # What a module imports from its own level. All other imports go down.
 SAME_LEVEL = {
     'ans': {'errors'},
-    'artifact': {'encoder'},
+    'artifact': {'editing', 'encoder', 'joint'},
     'baselines/__init__': {
         'baselines/compressed', 'baselines/coreset', 'baselines/image_codecs',
         'baselines/kmeans', 'baselines/lossless', 'baselines/pca_gmm',
@@ -61,6 +61,7 @@ SAME_LEVEL = {
     'commands/sample': {'commands/run'},
     'config': {'errors', 'presets'},
     'data': {'errors'},
+    'editing': {'encoder', 'latent'},
     'head': {'flow'},
     'heads': {'config', 'errors', 'flow', 'head', 'likelihoods', 'scales'},
     'judges': {'trunks'},
@@ -72,6 +73,7 @@ SAME_LEVEL = {
     'sources': {'config', 'data', 'errors', 'spuco'},
     'spuco': {'config', 'data', 'errors'},
     'staging': {'errors'},
+    'tfds_writer': {'errors', 'progress'},
     'trunks': {'config', 'head'},
     'writers': {'data', 'errors', 'staging'},
 }

@@ -126,6 +126,44 @@ def test_a_stream_is_an_endless_sample(artifact):
   assert (other.numpy() != drawn.images).any()
 
 
+@pytest.mark.parametrize('how', [
+    {}, {'labels': 'emu'}, {'labels': ['emu', 'ape', 'cat', 'ape'] * 150},
+    {'balanced': True, 'stochastic': True}, {'temperature': 0.25}], ids=str)
+def test_a_stream_of_n_is_a_sample_of_n(how, artifact):
+  stream = tfp_lgc.as_dataset(artifact, 600, seed=9, **how)
+  assert stream.cardinality() == 600
+  assert stream.element_spec == (tf.TensorSpec([7, 6, 3], tf.uint8),
+                                 tf.TensorSpec([], tf.int32))
+  [(images, labels)] = stream.batch(1000)
+  drawn = tfp_lgc.sample(artifact, 600, seed=9, **how)
+  np.testing.assert_array_equal(images, drawn.images)
+  np.testing.assert_array_equal(labels, drawn.labels)
+
+
+def test_a_stream_of_one_class_has_no_end_but_that_of_a_list_has(artifact):
+  labels = next(iter(tfp_lgc.as_dataset(artifact, labels='emu').batch(999)))[1]
+  assert set(labels.numpy()) == {2}
+  with pytest.raises(LgcError, match='labels.*endless'):
+    tfp_lgc.as_dataset(artifact, labels=['emu', 'ape'])
+  with pytest.raises(LgcError, match='n = 0'):
+    tfp_lgc.as_dataset(artifact, 0)
+
+
+def test_any_part_can_be_drawn(artifact, monkeypatch):
+  monkeypatch.setattr(sampling, 'MAX_NUM_BYTES_PER_CALL', 1)  # A block a call.
+  drawn = tfp_lgc.sample(artifact, 900, seed=9, balanced=True)
+  drawing = sampling.drawing(artifact, seed=9, balanced=True)
+  for first, stop in ((0, 900), (300, 301), (255, 513), (512, 768), (5, 5)):
+    parts = list(drawing.portions(first, stop))
+    assert max((len(labels) for _, labels in parts), default=0) <= 256
+    images = [image for images, _ in parts for image in images]
+    labels = [label for _, labels in parts for label in labels]
+    np.testing.assert_array_equal(labels, drawn.labels[first:stop])
+    assert len(images) == stop - first
+    for image, expected in zip(images, drawn.images[first:stop]):
+      np.testing.assert_array_equal(image, expected)
+
+
 def test_temperature_scales_the_spread_of_latents(artifact):
   """Of a class of one Gaussian: deviations from its mean grow by the root."""
   hot, as_it_is, cold = [

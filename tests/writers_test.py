@@ -170,6 +170,23 @@ def test_an_unknown_ending_is_refused(name, overwrite, tmp_path):
     writers.check_output(str(tmp_path / name), overwrite)
 
 
+@pytest.mark.parametrize('form', writers.WRITERS)
+@pytest.mark.parametrize('name', ['x', 'x.npz', 'x.png', 'v1.2'])
+def test_a_form_that_is_named_is_written_whatever_the_ending(name, form,
+                                                             tmp_path):
+  output = tmp_path / name
+  writers.check_output(str(output), False, form)
+  writers.write(_images(), str(output), form)
+  assert os.listdir(tmp_path) == [name]
+  assert output.is_dir() == (form == 'folder')
+  if form == 'npz':
+    with np.load(output) as file:
+      np.testing.assert_array_equal(file['x_train'], _images().images)
+  elif form == 'png':
+    with PIL.Image.open(output) as image:
+      assert image.format == 'PNG'
+
+
 @pytest.mark.parametrize('name', OUTPUTS)
 def test_what_exists_is_refused(name, tmp_path):
   output = tmp_path / name
@@ -247,10 +264,11 @@ def test_a_writer_that_fails_leaves_what_stood_there(name, tmp_path,
   before = _files(tmp_path)
 
   def fail(images, path):
-    WRITERS[path.suffix](images, path)
+    write(images, path)
     raise OSError('disk full')
-  WRITERS = dict(writers.WRITERS)
-  monkeypatch.setitem(writers.WRITERS, output.suffix, fail)
+  form = writers.form_of(name)
+  write = writers.WRITERS[form]
+  monkeypatch.setitem(writers.WRITERS, form, fail)
   with pytest.raises(OSError, match='disk full'):
     writers.write(_images(3), str(output))
   assert _files(tmp_path) == before

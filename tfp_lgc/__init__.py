@@ -25,6 +25,8 @@ _HOME = {
     'evaluate': 'evaluation',
     'evaluate_baseline': 'evaluation',
     'load': 'artifact',
+    'load_with_encoder': 'artifact',
+    'merge': 'editing',
     'report': 'reporting',
     'sample': 'sampling',
 }
@@ -40,16 +42,19 @@ __all__ = [
     'evaluate',
     'evaluate_baseline',
     'load',
+    'load_with_encoder',
+    'merge',
     'report',
     'sample',
 ]
 
 if TYPE_CHECKING:
-  from tfp_lgc.artifact import Artifact, load
+  from tfp_lgc.artifact import Artifact, load, load_with_encoder
   from tfp_lgc.augmentation import augment
   from tfp_lgc.compression import compress
   from tfp_lgc.config import Config
   from tfp_lgc.data import Images
+  from tfp_lgc.editing import merge
   from tfp_lgc.evaluation import evaluate, evaluate_baseline
   from tfp_lgc.reporting import report
   from tfp_lgc.sampling import as_dataset, sample

@@ -16,12 +16,14 @@ from typing import Any, Iterable, Optional, Union
 
 import numpy as np
 import tensorflow as tf
+import tensorflow_probability as tfp
 import tf_keras as tfk
 
-from tfp_lgc import container, flow, heads, models, networks
+from tfp_lgc import container, flow, heads, joint, models, networks
 from tfp_lgc.autoencoder import Autoencoder
 from tfp_lgc.codec import dequantize, quantize, Quantized
 from tfp_lgc.config import CodecConfig, Config
+from tfp_lgc.editing import Editable
 from tfp_lgc.encoder import Encoder, ENCODER_NAME, load_encoder
 from tfp_lgc.errors import ArtifactError, ConfigError, LgcError
 from tfp_lgc.folding import decoder_weights
@@ -41,6 +43,8 @@ from tfp_lgc.texture import Texture
 __all__ = ['Artifact', 'check_output', 'load', 'load_with_encoder',
            'write_metrics']
 
+tfd = tfp.distributions
+
 LGC_NAME = 'artifact.lgc'
 SAVED_MODEL_NAME = 'saved_model'
 METRICS_NAME = 'metrics.jsonl'
@@ -51,22 +55,19 @@ Path = Union[str, os.PathLike]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)  # Arrays have no one truth.
-class Artifact(Header):
+class Artifact(Editable):
   """A compressed data set.
 
   ```python
   artifact = tfp_lgc.load('out/artifact.lgc')
-  artifact.mixture.distribution(3).sample(5)   # latents of class 3
+  artifact.mixture(2).sample(5)   # latents of the third class
   ```
 
   Attributes:
-    tensors: name -> quantized tensor, see `pack`; the others are those of
-      `Header`.
+    tensors: name -> quantized tensor, see `pack`.
     encoder: of the run that made it, if it is at hand; not a part of the files
-      that are sent.
+      that are sent. The others are those of `Header`.
   """
-  tensors: dict[str, Quantized]
-  encoder: Optional[Encoder] = None
 
   @classmethod
   def pack(cls, model: Autoencoder, mixture: Mixture, class_names,
@@ -110,7 +111,7 @@ class Artifact(Header):
 
   @functools.cached_property
   def mixture(self) -> Mixture:
-    """p(z | y) of every class."""
+    """p(z | y) of every class, `mixture(label)` a `tfd.MixtureSameFamily`."""
     prior = models.prior(self.model) if 'prior' in self.structures else None
     return unpack_mixture(self.tensors, self.num_components, self.structures,
                           self.model.latent_size, prior)
@@ -118,6 +119,20 @@ class Artifact(Header):
   def replaced(self, tensors: dict[str, Quantized]) -> 'Artifact':
     """The same with some tensors that are other ones, or new."""
     return dataclasses.replace(self, tensors={**self.tensors, **tensors})
+
+  def joint_distribution(self) -> tfd.JointDistributionNamed:
+    """p(label, latent, image) with this artifact's temperature and head, but
+    no texture; joint.py has examples with tfp.mcmc and tfp.vi.
+
+    ```python
+    artifact.joint_distribution().sample(16)['image']   # [16, H, W, C], 0..1
+    ```
+
+    Raises:
+      LgcError: for a temperature of 0, at which latents have no density.
+    """
+    return joint.joint_distribution(self.sampler, self.mixture,
+                                    self.temperature)
 
   @functools.cached_property
   def texture(self) -> Optional[Texture]:
@@ -185,6 +200,11 @@ class Artifact(Header):
     return self._content
 
   @property
+  def checksum(self) -> str:
+    """SHA-256 of `to_bytes` without its last 32 bytes, which are the same."""
+    return container.checksum(self._content)
+
+  @property
   def num_bytes(self) -> int:
     """Size of artifact.lgc, as it would be saved now: files of an older version
     take more."""
@@ -250,8 +270,7 @@ class Artifact(Header):
       shutil.copy(new / LGC_NAME, version / 'assets.extra' / LGC_NAME)
       _write(new / METRICS_NAME, _lines(metrics))
       if self.encoder:
-        self.encoder.save(new / ENCODER_NAME,
-                          container.checksum(self._content))
+        self.encoder.save(new / ENCODER_NAME, self.checksum)
 
 
 def check_output(directory: Path, overwrite: bool) -> None:
@@ -344,6 +363,11 @@ def load(path: Path) -> Artifact:
 
 def load_with_encoder(model_dir: Union[Artifact, Path]) -> Artifact:
   """Opens an artifact and the encoder beside it.
+
+  ```python
+  artifact = tfp_lgc.load_with_encoder('out')
+  later = artifact.updated(images, labels)
+  ```
 
   Args:
     model_dir: where `bin/compress` or `Artifact.save` wrote to; or an

@@ -3,7 +3,7 @@
 A. P. Dempster, N. M. Laird, D. B. Rubin, Maximum Likelihood from Incomplete
 Data via the EM Algorithm, JRSS B 1977. A step is a sum of sufficient
 statistics over batches of points, so that no intermediate grows with their
-number.
+number. It needs nothing of an artifact; mixture.py chooses K and the structure.
 """
 
 import functools
@@ -224,7 +224,8 @@ def fit_em(x: np.ndarray, start: Components, floor: float = 1e-6,
   else in float64; where that does not do, all is made again in float64.
 
   ```python
-  fit = fit_em(x, kmeans_start(x, 3, floor=1e-6, seed=0))
+  fit = em.fit_em(points, em.kmeans_start(points, 3, floor=1e-6, seed=0))
+  em.log_joint(points, fit.components)   # [N, 3], nats
   ```
 
   Args:

@@ -49,7 +49,8 @@ class Header:
       training alone have their defaults.
     image_shape: `(H, W, C)`.
     class_names: one string a class.
-    class_counts: training images of each class.
+    class_counts: training images of each class, or what editing made of their
+      number; classes are drawn in proportion.
     num_components: of each class' mixture.
     structures: of the covariances of each row of components, see `Mixture`.
     num_conditions: classes that the decoder is told; 0 if it is told none.

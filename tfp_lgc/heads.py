@@ -1,4 +1,19 @@
-"""The output heads by name."""
+"""The output heads by name.
+
+A head makes a distribution over images of the numbers that a network gives. It
+needs nothing of an artifact, and may end any decoder.
+
+```python
+from tfp_lgc import config, heads
+head = heads.build(config.ModelConfig(head='student_t_diag',
+                                      head_num_components=3), (4, 4, 1))
+network = tfk.Sequential([tfk.layers.Dense(head.params_size)])
+x = tf.random.stateless_uniform([8, 4, 4, 1], seed=(0, 1))
+z = tf.random.stateless_normal([8, 2], seed=(0, 2))
+-tf.reduce_mean(head(network(z)).log_prob(x))   # what training minimizes
+head.point_image(network(z))   # [8, 4, 4, 1], in 0..1
+```
+"""
 
 import dataclasses
 import functools
@@ -21,6 +36,10 @@ __all__ = ['HEADS', 'build', 'maf']
 def maf(event_shape, options: Options = DEFAULTS) -> Head:
   """Normal pixels of scale 1, pushed through a masked autoregressive flow whose
   weights are the same for all images.
+
+  ```python
+  heads.maf((4, 4, 1))(tf.zeros([2, 16])).sample()   # [2, 4, 4, 1]
+  ```
 
   Args:
     event_shape: `(H, W, C)`.
@@ -61,6 +80,11 @@ _LOCATIONS = {'linear': tf.identity, 'sigmoid': tf.math.sigmoid}
 
 def build(config: ModelConfig, event_shape, seed: int = 0) -> Head:
   """The head that a model has.
+
+  ```python
+  head = heads.build(config.ModelConfig(head='matrix_t_diag'), (28, 28, 1))
+  distribution = head(tf.zeros([5, head.params_size]))   # batch shape [5]
+  ```
 
   Args:
     config: `head`, `head_num_components`, `loc_activation`, `min_stddev` and

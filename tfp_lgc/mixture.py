@@ -1,11 +1,25 @@
 """The latent model: a Gaussian mixture per class, its size and the structure of
-its covariances chosen by BIC."""
+its covariances chosen by BIC.
+
+It needs nothing of an artifact: any points can be fitted.
+
+```python
+from tfp_lgc import config, mixture
+settings = config.MixtureConfig(covariance='auto', num_components_max=2)
+chosen = mixture.select(points, settings, floor=1e-6)
+chosen.structure, len(chosen.components.loc), chosen.bics
+fitted = mixture.stack([chosen.components], [chosen.structure])
+fitted(0).log_prob(points)   # a tfd.MixtureSameFamily
+```
+"""
 
 import dataclasses
 import math
+import numbers
 from typing import NamedTuple, Sequence
 
 import numpy as np
+import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfp_lgc.config import MixtureConfig
@@ -55,12 +69,36 @@ class Mixture:
     return Components(self.logits[label, used], self.loc[row, used],
                       self.scale_tril[row, used])
 
-  def distribution(self, label: int) -> tfd.MixtureSameFamily:
-    """p(z | y = label), event shape `[d]`."""
-    components = self.components(label)
+  def distribution(self, label) -> tfd.MixtureSameFamily:
+    """p(z | y = label), event shape `[d]`.
+
+    ```python
+    artifact.mixture(2).log_prob(z)   # the same as `.distribution(2)`
+    artifact.mixture(tf.constant([0, 2, 1])).sample()   # [3, d]
+    ```
+
+    Args:
+      label: the position of a class; or an int tensor of them, whose shape is
+        the batch shape. Classes of fewer components than others then have some
+        of weight 0.
+    """
+    if isinstance(label, numbers.Integral):
+      logits, loc, scale_tril = self.components(int(label))
+    else:
+      label = tf.convert_to_tensor(label)
+      row = tf.minimum(label, len(self.loc) - 1)
+      logits, loc, scale_tril = [tf.gather(part, index) for part, index in (
+          (self.logits, label), (self.loc, row), (self.scale_tril, row))]
     return tfd.MixtureSameFamily(
-        tfd.Categorical(logits=components.log_weights),
-        tfd.MultivariateNormalTriL(components.loc, components.scale_tril))
+        tfd.Categorical(logits=logits),
+        tfd.MultivariateNormalTriL(loc, scale_tril))
+
+  __call__ = distribution
+
+  def tempered(self, temperature: float) -> 'Mixture':
+    """The same with covariances multiplied by `temperature`."""
+    scale = np.float32(math.sqrt(temperature))
+    return dataclasses.replace(self, scale_tril=scale * self.scale_tril)
 
 
 def num_params(num_components: int, latent_size: int, structure: str = 'full',
@@ -104,6 +142,10 @@ def select(x: np.ndarray, config: MixtureConfig, floor: float, seed: int = 0,
 
   K grows from 1 to `config.num_components_max` until BIC has risen twice in a
   row, or is `largest`.
+
+  ```python
+  mixture.select(points, config.MixtureConfig(num_components_max=3), floor=1e-6)
+  ```
 
   Args:
     x: `[N, d]`, N >= 1.
@@ -149,6 +191,12 @@ def largest(x: np.ndarray, structure: str, config: MixtureConfig) -> int:
 def most_likely(x: np.ndarray, num_components: int, structure: str,
                 config: MixtureConfig, floor: float, seed: int) -> Fit:
   """The best of several EM runs; a single Gaussian needs one.
+
+  ```python
+  fit = mixture.most_likely(points, 3, 'full', config.MixtureConfig(),
+                            floor=1e-6, seed=0)
+  fit.components.loc, fit.log_likelihood, fit.converged
+  ```
 
   Args:
     x: `[N, d]`.

@@ -21,7 +21,8 @@ from tfp_lgc.errors import ArtifactError
 from tfp_lgc.mixture import Mixture, share, stack
 from tfp_lgc.texture import KERNEL_SIZE, NUM_NODES, Texture
 
-__all__ = ['pack_mixture', 'pack_texture', 'unpack_mixture', 'unpack_texture',
+__all__ = ['bits_of', 'class_rows', 'is_old', 'mixture_numbers',
+           'pack_mixture', 'pack_texture', 'unpack_mixture', 'unpack_texture',
            'vector_bits']
 
 # Bits of the numbers of a texture.
@@ -42,6 +43,11 @@ def _scale_names(structure: str) -> list[str]:
           if structure in _CHOLESKY else [f'mixture/scale_{structure}'])
 
 
+def bits_of(name: str, bits: int) -> int:
+  """Of a tensor of the mixture, `bits` being those of means and scales."""
+  return vector_bits(bits) if name == 'mixture/log_weights' else bits
+
+
 def pack_mixture(mixture: Mixture, bits: int, rank: int,
                  ) -> dict[str, Quantized]:
   """Quantizes a mixture.
@@ -51,6 +57,12 @@ def pack_mixture(mixture: Mixture, bits: int, rank: int,
     bits: of means and scales.
     rank: of covariances of low rank.
   """
+  return {name: quantize(value, bits_of(name, bits))
+          for name, value in mixture_numbers(mixture, rank).items()}
+
+
+def mixture_numbers(mixture: Mixture, rank: int) -> dict[str, np.ndarray]:
+  """The tensors of a mixture before they are quantized; see `pack_mixture`."""
   rows = [mixture.components(label)
           for label in range(len(mixture.structures))]
   if mixture.is_shared:
@@ -59,11 +71,10 @@ def pack_mixture(mixture: Mixture, bits: int, rank: int,
     log_weights = np.concatenate([row.log_weights for row in rows])  # [T]
   if mixture.structures == ('prior',):
     # One component has no weight to tell; one class has those of the prior.
-    return ({'mixture/log_weights': quantize(log_weights, vector_bits(bits))}
+    return ({'mixture/log_weights': log_weights}
             if min(mixture.logits.shape) > 1 else {})
-  tensors = {
-      'mixture/log_weights': quantize(log_weights, vector_bits(bits)),
-      'mixture/loc': quantize(np.concatenate([row.loc for row in rows]), bits)}
+  tensors = {'mixture/log_weights': log_weights,
+             'mixture/loc': np.concatenate([row.loc for row in rows])}
   for structure in sorted(set(mixture.structures)):
     packed = np.concatenate([
         COVARIANCES[structure].pack(row.scale_tril, rank)
@@ -71,9 +82,35 @@ def pack_mixture(mixture: Mixture, bits: int, rank: int,
     names = _scale_names(structure)
     size = mixture.loc.shape[-1]
     parts = np.split(packed, [size] if len(names) > 1 else [], axis=1)
-    tensors.update((name, quantize(part, bits))
-                   for name, part in zip(names, parts))
+    tensors.update(zip(names, parts))
   return tensors
+
+
+def class_rows(name: str, num_components: Sequence[int],
+               structures: Sequence[str]) -> list[int]:
+  """How many rows of a tensor of the mixture are of each class.
+
+  Args:
+    name: of the tensor, in files of any version.
+    num_components: of each class.
+    structures: of each class; or the one, prior, whose weights are by class.
+  """
+  if tuple(structures) == ('prior',):
+    return [1] * len(num_components)
+  if name in ('mixture/log_weights', 'mixture/loc'):
+    return list(num_components)
+  rows = []
+  for count, structure in zip(num_components, structures):
+    is_its = name in (*_scale_names(structure), _CHOLESKY.get(structure))
+    rows.append((1 if structure == 'tied' else count) if is_its else 0)
+  return rows
+
+
+def is_old(tensors: dict[str, Quantized]) -> bool:
+  """Whether a mixture is packed as in files of versions 1 and 2."""
+  return any(name in _CHOLESKY.values() or len(tensor.steps) > 1
+             for name, tensor in tensors.items()
+             if name.startswith('mixture/'))
 
 
 def unpack_mixture(tensors: dict[str, Quantized],

@@ -3,7 +3,7 @@
 import dataclasses
 import numbers
 import os
-from typing import Optional, Union
+from typing import Iterator, NamedTuple, Optional, Union
 
 import numpy as np
 import tensorflow as tf
@@ -12,12 +12,15 @@ from tfp_lgc import config as config_lib
 from tfp_lgc.artifact import Artifact, load
 from tfp_lgc.data import Images
 from tfp_lgc.errors import LgcError
-from tfp_lgc.sampler import BLOCK_SIZE
+from tfp_lgc.sampler import BLOCK_SIZE, Sampler
 
-__all__ = ['AnyArtifact', 'as_dataset', 'opened', 'sample', 'whole']
+__all__ = ['AnyArtifact', 'Drawing', 'as_dataset', 'drawing', 'opened',
+           'sample', 'whole']
 
-# Blocks that one call draws: bounds the memory of a sample of any size.
+# Blocks that one call draws, and bytes of their images: both bound the memory
+# of a sample of any size.
 BLOCKS_PER_CALL = 32
+MAX_NUM_BYTES_PER_CALL = 2**26
 
 AnyArtifact = Union[Artifact, str, os.PathLike]
 
@@ -38,6 +41,68 @@ def _seed_tensor(seed: int) -> np.ndarray:
 
 def opened(artifact: AnyArtifact) -> Artifact:
   return artifact if isinstance(artifact, Artifact) else load(artifact)
+
+
+class Drawing(NamedTuple):
+  """What is drawn: an endless row of labelled images, each at its position.
+
+  Attributes:
+    sampler: draws them.
+    seed: int32 `[2]`.
+    cycle: int32 `[P]`, the labels, which come round again after P images; None
+      where labels are drawn as well.
+    image_shape: `(H, W, C)`.
+    class_names: one string a class.
+  """
+  sampler: Sampler
+  seed: np.ndarray
+  cycle: Optional[np.ndarray]
+  image_shape: tuple[int, int, int]
+  class_names: tuple[str, ...]
+
+  def blocks(self, first, count) -> dict[str, tf.Tensor]:
+    """`count` whole blocks from position `first` on, both int32, as `Sampler`
+    returns them; also within a `tf.function`."""
+    if self.cycle is None:
+      return self.sampler.sample_blocks(first, count, self.seed)
+    start = BLOCK_SIZE * tf.cast(first, tf.int64)
+    positions = start + tf.range(BLOCK_SIZE * tf.cast(count, tf.int64))
+    labels = tf.gather(self.cycle, positions % len(self.cycle))
+    return self.sampler.sample_class_blocks(labels, self.seed, first)
+
+  def portions(self, first: int, stop: int,
+               ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Images and labels from position `first` to before `stop`, as uint8
+    `[B, H, W, C]` and int32 `[B]`, at memory that does not depend on how many
+    they are."""
+    num_bytes = BLOCK_SIZE * int(np.prod(self.image_shape))
+    count = max(1, min(BLOCKS_PER_CALL, MAX_NUM_BYTES_PER_CALL // num_bytes))
+    last = -(-stop // BLOCK_SIZE)
+    for block in range(first // BLOCK_SIZE, last, count):
+      drawn = self.blocks(block, min(count, last - block))
+      start = block * BLOCK_SIZE
+      inside = slice(max(first - start, 0), stop - start)
+      yield drawn['image'].numpy()[inside], drawn['label'].numpy()[inside]
+
+
+def drawing(artifact: AnyArtifact, n: Optional[int] = None, labels=None,
+            seed: int = 0, *, balanced: bool = False,
+            temperature: Optional[float] = None, stochastic: bool = False,
+            ) -> Drawing:
+  """What `sample` draws, before it is drawn; see there for the arguments."""
+  artifact, seed_tensor = opened(artifact), _seed_tensor(seed)
+  if temperature is not None:
+    mixture = config_lib.replace(config_lib.MixtureConfig(),
+                                 temperature=temperature)
+    artifact = dataclasses.replace(artifact, temperature=mixture.temperature)
+  cycle = None
+  if labels is not None:
+    cycle = _positions(artifact, labels, n)
+  elif balanced:
+    cycle = np.flatnonzero(artifact.class_counts).astype(np.int32)
+  sampler = artifact.sampler.stochastic if stochastic else artifact.sampler
+  return Drawing(sampler, seed_tensor, cycle, artifact.image_shape,
+                 artifact.class_names)
 
 
 def sample(artifact: AnyArtifact, n: int, labels=None, seed: int = 0, *,
@@ -73,40 +138,25 @@ def sample(artifact: AnyArtifact, n: int, labels=None, seed: int = 0, *,
     ArtifactError: if the artifact cannot be opened.
   """
   n = whole('n', n, 1)
-  artifact, seed_tensor = opened(artifact), _seed_tensor(seed)
-  if temperature is not None:
-    mixture = config_lib.replace(config_lib.MixtureConfig(),
-                                 temperature=temperature)
-    artifact = dataclasses.replace(artifact, temperature=mixture.temperature)
-  if balanced and labels is None:
-    labels = np.resize([name for name, count in zip(
-        artifact.class_names, artifact.class_counts) if count], n)
-  positions = None if labels is None else _positions(artifact, labels, n)
-  sampler = artifact.sampler
-  if stochastic:
-    sampler = sampler.stochastic
-  parts = []
-  for first in range(0, -(-n // BLOCK_SIZE), BLOCKS_PER_CALL):
-    if positions is None:
-      count = min(BLOCKS_PER_CALL, -(-n // BLOCK_SIZE) - first)
-      drawn = sampler.sample_blocks(first, count, seed_tensor)
-    else:
-      stop = (first + BLOCKS_PER_CALL) * BLOCK_SIZE
-      drawn = sampler.sample_class_blocks(
-          positions[first * BLOCK_SIZE:stop], seed_tensor, first)
-    parts.append((drawn['image'].numpy(), drawn['label'].numpy()))
-  return Images(np.concatenate([image for image, _ in parts])[:n],
-                np.concatenate([label for _, label in parts])[:n],
-                artifact.class_names)
+  drawn = drawing(artifact, n, labels, seed, balanced=balanced,
+                  temperature=temperature, stochastic=stochastic)
+  images, positions = zip(*drawn.portions(0, n))
+  return Images(np.concatenate(images), np.concatenate(positions),
+                drawn.class_names)
 
 
-def _positions(artifact: Artifact, labels, n: int) -> np.ndarray:
-  """Labels as int32 `[n]` positions in `class_names`."""
-  labels = np.broadcast_to(labels, [n]) if np.ndim(labels) == 0 else (
-      np.asarray(labels))
-  if labels.shape != (n,):
-    raise LgcError(f'labels: got shape {labels.shape}; must be one label or '
-                   f'n = {n} of them')
+def _positions(artifact: Artifact, labels, n: Optional[int]) -> np.ndarray:
+  """int32 positions in `class_names`: `[1]` of one label, or `[n]`."""
+  if np.ndim(labels) == 0:
+    labels = np.broadcast_to(labels, [1])
+  elif n is None:
+    raise LgcError('labels: got many for an endless stream; give one class, or '
+                   'n')
+  else:
+    labels = np.asarray(labels)
+    if labels.shape != (n,):
+      raise LgcError(f'labels: got shape {labels.shape}; must be one label or '
+                     f'n = {n} of them')
   counts = np.array(artifact.class_counts)
   # A class without an image has a place in the artifact, but no mixture.
   known = {name: i for i, name in enumerate(artifact.class_names) if counts[i]}
@@ -120,24 +170,46 @@ def _positions(artifact: Artifact, labels, n: int) -> np.ndarray:
   return positions.astype(np.int32)
 
 
-def as_dataset(artifact: AnyArtifact, seed: int = 0) -> tf.data.Dataset:
-  """An endless stream of `(uint8 [H, W, C], int32 [])`.
+def as_dataset(artifact: AnyArtifact, n: Optional[int] = None, labels=None,
+               seed: int = 0, *, balanced: bool = False,
+               temperature: Optional[float] = None, stochastic: bool = False,
+               ) -> tf.data.Dataset:
+  """A stream of `(uint8 [H, W, C], int32 [])`, drawn as it is read.
 
-  Its first n elements are those of `sample(artifact, n, seed=seed)`.
+  Its first n elements are those of `sample` with the same arguments. Nothing is
+  written, and memory does not depend on n.
 
   ```python
-  dataset = tfp_lgc.as_dataset('out').batch(128)
+  dataset = tfp_lgc.as_dataset('out', seed=1).batch(128)
+  epoch = tfp_lgc.as_dataset('out', n=60_000, balanced=True).batch(128)
   ```
 
   Args:
     artifact: an `Artifact`, or the path of one.
+    n: how many; None for a stream without an end.
+    labels: as for `sample`; without n, None or one class.
     seed: from 0 to 2^31 - 1.
+    balanced: as for `sample`, and so are the following.
+    temperature: what covariances are multiplied by.
+    stochastic: whether pixels are drawn from the output head.
+
+  Raises:
+    LgcError: for n, labels, seed or temperature that are not allowed.
+    ArtifactError: if the artifact cannot be opened.
   """
-  sampler, seed_tensor = opened(artifact).sampler, _seed_tensor(seed)
+  num_blocks = 2**31 - 1
+  if n is not None:
+    num_blocks = -(-whole('n', n, 1) // BLOCK_SIZE)
+  drawn = drawing(artifact, n, labels, seed, balanced=balanced,
+                  temperature=temperature, stochastic=stochastic)
 
   def block(position):
-    drawn = sampler.sample_blocks(position, 1, seed_tensor)
-    return drawn['image'], drawn['label']
+    parts = drawn.blocks(position, 1)
+    images = tf.ensure_shape(parts['image'], [None, *drawn.image_shape])
+    return images, parts['label']
 
-  positions = tf.data.Dataset.range(2**31 - 1, output_type=tf.int32)
-  return positions.map(block, tf.data.AUTOTUNE).unbatch()
+  positions = tf.data.Dataset.range(num_blocks, output_type=tf.int32)
+  stream = positions.map(block, tf.data.AUTOTUNE).unbatch()
+  if n is None:
+    return stream
+  return stream.take(n).apply(tf.data.experimental.assert_cardinality(n))

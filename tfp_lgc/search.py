@@ -38,7 +38,7 @@ BITS_PER_WEIGHT = 4.5
 DECODER_SHARE = 0.6
 # What a budget decides, unless the user does.
 FIXED: dict[str, Any] = {'trunk': 'conv', 'finetune_steps': 2000,
-                         'num_components_max': 128, 'num_restarts': 1}
+                         'num_components_max': 256, 'num_restarts': 1}
 CHOSEN = (*FIXED, 'num_filters', 'hidden_size', 'latent_size', 'mixture_bits',
           'covariance', 'texture')
 # Structures and bits of mixtures that are tried.

@@ -15,7 +15,7 @@ from tfp_lgc.staging import replacing
 if TYPE_CHECKING:
   from tfp_lgc.data import Images
 
-__all__ = ['WRITERS', 'check_output', 'write']
+__all__ = ['WRITERS', 'check_output', 'form_of', 'write']
 
 # Of a file name, in bytes, on the usual file systems: 255.
 MAX_NAME_LENGTH = 200
@@ -30,8 +30,9 @@ def _npz(images: 'Images', path: pathlib.Path) -> None:
   # Names that are whole numbers of 64 bits, written as Python writes them.
   numbers = all(re.fullmatch('0|-?[1-9][0-9]{0,17}', name) for name in names)
   values = np.array([int(name) for name in names] if numbers else names)
-  np.savez_compressed(path, x_train=images.images,
-                      y_train=values[images.labels])
+  with open(path, 'wb') as file:  # By a path, NumPy adds an ending.
+    np.savez_compressed(file, x_train=images.images,
+                        y_train=values[images.labels])
 
 
 def _pixels(image: np.ndarray) -> np.ndarray:
@@ -74,32 +75,51 @@ def _folder(images: 'Images', path: pathlib.Path) -> None:
     Image.fromarray(_pixels(image)).save(folders[label] / f'{i:0{digits}}.png')
 
 
-WRITERS = {'.npz': _npz, '.png': _contact_sheet, '': _folder}
+WRITERS = {'npz': _npz, 'png': _contact_sheet, 'folder': _folder}
+# What is written is told by the ending of the output, if nothing tells it.
+_ENDINGS = {'.npz': 'npz', '.png': 'png', '': 'folder'}
+# Forms that are a directory; a data set of TFDS is written by tfds_writer.py.
+_DIRECTORIES = ('folder', 'tfds')
 
 
-def check_output(output: str, overwrite: bool) -> None:
+def form_of(output: str, output_format: str = 'auto') -> str:
+  """The form to write, `output_format` or, for auto, that of the ending.
+
+  Raises:
+    ConfigError: for an ending that tells nothing.
+  """
+  suffix = pathlib.Path(output).suffix
+  if output_format != 'auto':
+    return output_format
+  if suffix not in _ENDINGS:
+    raise ConfigError(f'output = {output!r}: must end in .npz or .png, or be a '
+                      'directory without an ending; or name the form by '
+                      '--output_format')
+  return _ENDINGS[suffix]
+
+
+def check_output(output: str, overwrite: bool, output_format: str = 'auto',
+                 ) -> None:
   """Refuses an output of unknown kind, or one that exists, before any work."""
   path = pathlib.Path(output)
   if not path.name:
     raise ConfigError(f'output = {output!r}: has no name; write a new one')
-  if path.suffix not in WRITERS:
-    raise ConfigError(f'output = {output!r}: must end in .npz or .png, or be a '
-                      'directory without an ending')
-  if path.is_dir() and (path.suffix or any(path.iterdir())):
+  is_directory = form_of(output, output_format) in _DIRECTORIES
+  if path.is_dir() and (not is_directory or any(path.iterdir())):
     raise ConfigError(f'output = {output!r}: is a directory that holds '
                       'something, which is never replaced; name another')
   if path.exists() and not path.is_dir():
-    if not path.suffix:
-      raise ConfigError(f'output = {output!r}: is a file; without an ending it '
-                        'must be a directory')
+    if is_directory:
+      raise ConfigError(f'output = {output!r}: is a file, and what is to be '
+                        'written a directory; name another')
     if not overwrite:
       raise ConfigError(f'output = {output!r}: exists; --overwrite to replace '
                         'it')
 
 
-def write(images: 'Images', output: str) -> None:
-  """Writes in the form that the ending of `output` names; what stood there
-  stands until all is written."""
+def write(images: 'Images', output: str, output_format: str = 'auto') -> None:
+  """Writes in the form that is named, or that the ending of `output` names;
+  what stood there stands until all is written."""
   path = pathlib.Path(output)
   with replacing(path.parent, [path.name]) as new:
-    WRITERS[path.suffix](images, new / path.name)
+    WRITERS[form_of(output, output_format)](images, new / path.name)

@@ -4,7 +4,7 @@ import dataclasses
 from typing import Optional, Sequence
 
 from tfp_lgc import flags
-from tfp_lgc.commands.run import run, start_tensorflow
+from tfp_lgc.commands.run import run, say, start_tensorflow
 from tfp_lgc.config import setting
 from tfp_lgc.errors import ConfigError
 
@@ -31,7 +31,15 @@ class Samples:
   seed: int = setting(0, 'Same seed, same images.', low=0, high=2**31 - 1)
   output: str = setting(
       'samples.npz', 'x.npz (arrays x_train, y_train), x.png (one contact '
-      'sheet), or a directory (CLASS/*.png).')
+      'sheet), or a directory.')
+  output_format: str = setting(
+      'auto', 'What to write: auto, by the ending of --output; folder, '
+      'CLASS/*.png; tfds, a TFDS data set, at constant memory, and a killed '
+      'run is taken up again by the same command.',
+      choices=('auto', 'npz', 'png', 'folder', 'tfds'))
+  splits: str = setting(
+      'train', 'Of a TFDS data set: its one split; or several and how many '
+      'images of --n each has, train:900,test:100.')
   overwrite: bool = setting(False, 'Replace a file that stands at --output.')
 
 
@@ -43,14 +51,28 @@ def _sample(argv: Sequence[str]) -> None:
   [options] = flags.parse(USAGE, [Samples], argv)
   if options.n < 1:
     raise ConfigError(f'n = {options.n}: must be at least 1')
-  from tfp_lgc import writers
-  writers.check_output(options.output, options.overwrite)
+  from tfp_lgc import tfds_writer, writers
+  writers.check_output(options.output, options.overwrite, options.output_format)
+  form = writers.form_of(options.output, options.output_format)
+  splits = tfds_writer.parse_splits(options.splits, options.n)
+  if form != 'tfds' and options.splits != 'train':
+    raise ConfigError(f'splits = {options.splits!r}: only a TFDS data set has '
+                      'splits; add --output_format=tfds')
   start_tensorflow()
   from tfp_lgc import sampling
-  images = sampling.sample(
-      options.artifact, options.n, options.label or None, options.seed,
+  how = dict(
+      labels=options.label or None, seed=options.seed,
       balanced=options.balanced,
       temperature=None if options.temperature == -1 else options.temperature,
       stochastic=options.stochastic)
-  writers.write(images, options.output)
-  print(f'{len(images):,} images written to {options.output}')
+  artifact = sampling.opened(options.artifact)
+  if form == 'tfds':
+    from tfp_lgc.progress import Progress
+    drawing = sampling.drawing(artifact, options.n, **how)
+    tfds_writer.write_tfds(
+        drawing.portions, splits, artifact.image_shape, artifact.class_names,
+        options.output, {'artifact': artifact.checksum, **how}, Progress(say))
+  else:
+    images = sampling.sample(artifact, options.n, **how)
+    writers.write(images, options.output, options.output_format)
+  print(f'{options.n:,} images written to {options.output}')

@@ -1,0 +1,218 @@
+"""Writing a stream of labelled images as a TFDS data set.
+
+The files are those that https://www.tensorflow.org/datasets/external_tfrecord
+describes: shards of serialized `tf.train.Example`, and the metadata that TFDS'
+own `write_metadata` makes. A shard is written aside and then renamed, so that
+where its name stands it is whole; and so is the data set: it is made in
+`OUTPUT.unfinished` and takes its place when all shards are there.
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+import shutil
+from typing import Any, Callable, Iterator
+
+import numpy as np
+
+from tfp_lgc.errors import ConfigError
+from tfp_lgc.progress import Progress
+
+__all__ = ['DATASET_NAME', 'parse_splits', 'shard_size', 'write_tfds']
+
+# In the names of all files; TFDS takes letters, digits and underscores.
+DATASET_NAME = 'lgc_samples'
+UNFINISHED = '.unfinished'
+# A shard has as many images as one call draws, or a few times that, ...
+SHARD_NUM_IMAGES = 2**14
+# ... but no more bytes of pixels than this.
+SHARD_NUM_BYTES = 2**28
+# Shards begin where a block of images begins, or some were drawn twice.
+MULTIPLE = 256
+
+Portions = Iterator[tuple[np.ndarray, np.ndarray]]
+
+
+def parse_splits(text: str, n: int) -> dict[str, int]:
+  """Names of splits and how many images each has.
+
+  ```python
+  parse_splits('train', 100)             # {'train': 100}
+  parse_splits('train:900,test:100', 1000)
+  ```
+
+  Args:
+    text: one name; or `NAME:NUMBER` of each, separated by commas.
+    n: what the numbers add up to.
+
+  Raises:
+    ConfigError: for anything else.
+  """
+  splits: dict[str, int] = {}
+  for part in text.split(','):
+    name, colon, number = part.strip().partition(':')
+    # `.isascii`: digits and letters of other scripts are digits and letters.
+    if not (name.isascii() and name.replace('_', '').isalnum()
+            and not name[0].isdigit() and name != 'all'):
+      raise ConfigError(f'splits = {text!r}: {name!r} is no name of a split; '
+                        'use letters, digits and _, and not "all"')
+    if name in splits:
+      raise ConfigError(f'splits = {text!r}: has {name} twice')
+    if colon and not (number.isascii() and number.isdigit() and int(number)):
+      raise ConfigError(f'splits = {text!r}: {name} has {number!r} images; '
+                        'must be a whole number from 1')
+    splits[name] = int(number) if colon else n
+  if sum(splits.values()) != n:
+    raise ConfigError(f'splits = {text!r}: must add up to n = {n}; write '
+                      'train:NUMBER,test:NUMBER')
+  return splits
+
+
+def shard_size(image_shape: tuple[int, int, int]) -> int:
+  """Images a shard."""
+  fit = SHARD_NUM_BYTES // int(np.prod(image_shape))
+  return min(SHARD_NUM_IMAGES, max(fit // MULTIPLE, 1) * MULTIPLE)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Shard:
+  """A file: images from position `first` to before `stop`."""
+  path: pathlib.Path
+  first: int
+  stop: int
+
+
+def write_tfds(portions: Callable[[int, int], Portions],
+               splits: dict[str, int], image_shape: tuple[int, int, int],
+               class_names: tuple[str, ...], output: str,
+               settings: dict[str, Any], progress: Progress) -> None:
+  """Writes a data set that `tfds.builder_from_directory(output)` opens.
+
+  Its features are `image` and `label`. The images lie in their order; TFDS
+  takes turns between shards unless it is read with
+  `tfds.ReadConfig(interleave_cycle_length=1)`. What a run
+  that was killed left is taken up again: whole shards are kept, and the files
+  become those of a run that nobody disturbed. Memory does not depend on the
+  number of images.
+
+  ```python
+  write_tfds(drawing.portions, {'train': 60_000}, drawing.image_shape,
+             drawing.class_names, 'out', {'seed': 0}, Progress())
+  ```
+
+  Args:
+    portions: (first, stop) -> the images and labels, uint8 `[B, H, W, C]` and
+      int32 `[B]`, from one position to before another.
+    splits: name -> number of images, one split after the other.
+    image_shape: `(H, W, C)`.
+    class_names: what the labels mean.
+    output: a directory that does not exist or is empty; beside it,
+      `OUTPUT.unfinished` is worked in.
+    settings: what JSON can hold and the images follow from.
+    progress: hears of the images.
+
+  Raises:
+    ConfigError: if what a killed run left is of other settings, or TFDS cannot
+      keep the name of a class.
+    OSError: if the disk is full or not to be written to.
+  """
+  import tensorflow_datasets as tfds  # It takes a second to import.
+  _check_names(class_names)
+  directory = pathlib.Path(output).resolve()
+  working = directory.with_name(directory.name + UNFINISHED)
+  data = working / 'data'
+  _take_up(working, output, json.dumps({**settings, 'splits': splits}, indent=1,
+                                       sort_keys=True))
+  data.mkdir(exist_ok=True)
+  features = tfds.features.FeaturesDict({
+      'image': tfds.features.Image(shape=image_shape, dtype=np.uint8,
+                                   encoding_format='png'),
+      'label': tfds.features.ClassLabel(names=list(class_names))})
+  infos = []
+  with progress.stage('write', sum(splits.values())):
+    start = 0
+    for name, count in splits.items():
+      template = tfds.core.ShardedFileTemplate(
+          data, dataset_name=DATASET_NAME, split=name,
+          filetype_suffix='tfrecord')
+      shards = _shards(template, start, count, shard_size(image_shape))
+      for shard in shards:
+        _write_shard(shard, portions, features, progress)
+      infos.append(tfds.core.SplitInfo(
+          name, [shard.stop - shard.first for shard in shards],
+          sum(shard.path.stat().st_size for shard in shards), template))
+      start += count
+    tfds.folder_dataset.write_metadata(
+        data_dir=data, features=features, split_infos=infos, check_data=False,
+        supervised_keys=('image', 'label'),
+        description='Images drawn from a compressed data set by tfp_lgc.')
+    os.replace(data, directory)
+    shutil.rmtree(working)
+
+
+def _check_names(class_names: tuple[str, ...]) -> None:
+  """TFDS keeps them as lines of a file, without spaces at either end."""
+  for name in class_names:
+    if '\n' in name or name != name.strip() or not name:
+      raise ConfigError(f'output_format = tfds: a data set of TFDS cannot have '
+                        f'a class named {name!r}; choose npz or folder')
+
+
+def _take_up(working: pathlib.Path, output: str, settings: str) -> None:
+  """Makes the directory of an unfinished run, or finds that of this one."""
+  note = working / 'settings.json'
+  if note.exists():
+    before, now = json.loads(note.read_text()), json.loads(settings)
+    other = sorted(key for key in {*before, *now}
+                   if before.get(key) != now.get(key))
+    if other:
+      raise ConfigError(
+          f'output = {output!r}: {working} holds the unfinished part of a run '
+          f'with another {", ".join(other)}; remove it, or name another output')
+  elif working.exists() and any(working.iterdir()):
+    raise ConfigError(f'output = {output!r}: {working} stands in the way; '
+                      'remove it, or name another output')
+  else:
+    working.mkdir(parents=True, exist_ok=True)
+    aside = working.with_name(working.name + '.json')
+    aside.write_text(settings)
+    os.replace(aside, note)
+
+
+def _shards(template, start: int, count: int, size: int) -> list[_Shard]:
+  """The shards of `count` images from position `start` on."""
+  firsts = range(start, start + count, size)
+  return [_Shard(pathlib.Path(template.sharded_filepath(
+      shard_index=i, num_shards=len(firsts))), first,
+                 min(first + size, start + count))
+          for i, first in enumerate(firsts)]
+
+
+def _write_shard(shard: _Shard, portions: Callable[[int, int], Portions],
+                 features, progress: Progress) -> None:
+  """Writes one file, if it does not stand."""
+  import tensorflow as tf
+  if shard.path.exists():
+    return
+  # TFDS does not take it for one of its files.
+  aside = shard.path.with_name('shard')
+  done = shard.first
+  with tf.io.TFRecordWriter(str(aside)) as writer:
+    for images, labels in portions(shard.first, shard.stop):
+      for image, label in zip(images, labels):
+        writer.write(_serialized(features, image, label))
+      done += len(images)
+      progress.step(done)
+  with open(aside, 'rb') as file:
+    os.fsync(file.fileno())
+  os.replace(aside, shard.path)
+
+
+def _serialized(features, image: np.ndarray, label: np.integer) -> bytes:
+  """One example. TFDS leaves the order of its features to chance, which is
+  another one in every process; here the same image is the same bytes."""
+  import tensorflow as tf
+  example = tf.train.Example.FromString(
+      features.serialize_example({'image': image, 'label': int(label)}))
+  return example.SerializeToString(deterministic=True)
