@@ -21,7 +21,7 @@ PACKAGE = ROOT / 'tfp_lgc'
 # What a module imports from its own level. All other imports go down.
 SAME_LEVEL = {
     'ans': {'errors'},
-    'artifact': {'encoder'},
+    'artifact': {'encoder', 'signatures', 'warmup'},
     'baselines/__init__': {
         'baselines/compressed', 'baselines/coreset', 'baselines/image_codecs',
         'baselines/kmeans', 'baselines/lossless', 'baselines/pca_gmm',

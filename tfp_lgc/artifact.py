@@ -12,16 +12,26 @@ import os
 import pathlib
 import shutil
 import tarfile
-from typing import Any, Iterable, Optional, Union
+import warnings
+from typing import Any, Callable, Iterable, Optional, Union
 
 import numpy as np
 import tensorflow as tf
 import tf_keras as tfk
 
-from tfp_lgc import container, flow, heads, models, networks
+from tfp_lgc import config as config_lib
+from tfp_lgc import (
+  container,
+  flow,
+  heads,
+  models,
+  networks,
+  signatures,
+  warmup,
+)
 from tfp_lgc.autoencoder import Autoencoder
 from tfp_lgc.codec import dequantize, quantize, Quantized
-from tfp_lgc.config import CodecConfig, Config
+from tfp_lgc.config import CodecConfig, Config, ExportConfig
 from tfp_lgc.encoder import Encoder, ENCODER_NAME, load_encoder
 from tfp_lgc.errors import ArtifactError, ConfigError, LgcError
 from tfp_lgc.folding import decoder_weights
@@ -223,7 +233,8 @@ class Artifact(Header):
     return artifact
 
   def save(self, directory: Path, metrics: Iterable[dict[str, Any]] = (),
-           overwrite: bool = False) -> None:
+           overwrite: bool = False, say: Callable[[str], Any] = warnings.warn,
+           **export) -> None:
     """Writes artifact.lgc, saved_model/1/, metrics.jsonl and, if it is at
     hand, encoder/.
 
@@ -234,20 +245,29 @@ class Artifact(Header):
       directory: made if it does not exist.
       metrics: rows of metrics.jsonl.
       overwrite: whether an artifact that stands there may be replaced.
+      say: is told in a line what could not be written.
+      **export: settings of `ExportConfig` by name.
 
     Raises:
-      ConfigError: if one stands there and may not be replaced.
+      ConfigError: if one stands there and may not be replaced, or for a
+        setting that does not exist or is not allowed.
       OSError: if the disk is full or not to be written to.
     """
     directory = pathlib.Path(directory)
+    settings = config_lib.replace(ExportConfig(), **export)
     check_output(directory, overwrite)
     with replacing(directory, [LGC_NAME, METRICS_NAME, SAVED_MODEL_NAME,
                                ENCODER_NAME]) as new:
       _write(new / LGC_NAME, self.to_bytes())
       version = new / SAVED_MODEL_NAME / '1'
-      self.sampler.save(str(version))
-      (version / 'assets.extra').mkdir()
-      shutil.copy(new / LGC_NAME, version / 'assets.extra' / LGC_NAME)
+      signatures.save(self.sampler, str(version), settings.max_serving_batch)
+      extra = version / 'assets.extra'
+      extra.mkdir()
+      shutil.copy(new / LGC_NAME, extra / LGC_NAME)
+      if reason := warmup.missing():
+        say(reason)
+      else:
+        warmup.write(extra / warmup.NAME, signatures.examples(self.sampler))
       _write(new / METRICS_NAME, _lines(metrics))
       if self.encoder:
         self.encoder.save(new / ENCODER_NAME,

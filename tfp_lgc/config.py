@@ -21,6 +21,7 @@ __all__ = [
     'Config',
     'DataConfig',
     'EvaluateConfig',
+    'ExportConfig',
     'MixtureConfig',
     'ModelConfig',
     'Preset',
@@ -256,6 +257,14 @@ class EvaluateConfig:
       'none', 'What the judge sees of its training images, samples and real '
       'ones alike: they themselves, or each shifted by up to two pixels in '
       'either direction, anew in every step.', choices=('none', 'shift'))
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportConfig:
+  """What is made for serving."""
+  max_serving_batch: int = setting(
+      1024, 'Images, labels or latents of one request to the SavedModel at the '
+      'most.', low=1, high=2**20)
 
 
 @dataclasses.dataclass(frozen=True)

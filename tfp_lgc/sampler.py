@@ -21,9 +21,11 @@ from tfp_lgc.head import Head
 from tfp_lgc.mixture import Mixture
 from tfp_lgc.texture import Texture
 
-__all__ = ['BLOCK_SIZE', 'Sampler']
+__all__ = ['AS_MADE', 'BLOCK_SIZE', 'Sampler']
 
 BLOCK_SIZE = 256
+# The temperature that stands for the one an artifact was made with.
+AS_MADE = -1.0
 # What makes of the seed of latents one of the noise of pixels.
 NOISE_SALT = 1
 # The same, of one of texture.
@@ -34,6 +36,8 @@ _SEED = tf.TensorSpec([2], tf.int32, 'seed')
 _LABEL = tf.TensorSpec([None], tf.int32, 'label')
 _FIRST = tf.TensorSpec([], tf.int32, 'first')
 _COUNT = tf.TensorSpec([], tf.int32, 'count')
+# Of 64 bits, so that its root is that of the number that a user wrote.
+_TEMPERATURE = tf.TensorSpec([], tf.float64, 'temperature')
 
 
 class Sampler(tf.Module):
@@ -46,6 +50,8 @@ class Sampler(tf.Module):
 
   Attributes:
     head: the likelihood p(x | z).
+    num_conditions: classes that the decoder is told; 0 if it is told none.
+    parameters: all variables, for who saves the functions.
   """
 
   def __init__(self, decoder: tfk.Model, head: Head, mixture: Mixture,
@@ -75,8 +81,10 @@ class Sampler(tf.Module):
     self.texture = [] if noise is None else [
         tf.Variable(part, trainable=False, name=name)
         for name, part in zip(noise._fields, noise)]
-    self._num_conditions = num_conditions
-    self._noise_scale = math.sqrt(temperature)
+    self.parameters = [self.weights, self.logits, self.loc, self.scale_tril,
+                       self.log_prior, self.texture]
+    self.num_conditions = num_conditions
+    self._own_scale = math.sqrt(temperature)
     self._decode = lambda z: decoder(z, training=False)
     self.head = head
     self._is_stochastic = False
@@ -93,7 +101,7 @@ class Sampler(tf.Module):
   def params(self, z: tf.Tensor, labels: Optional[tf.Tensor]) -> tf.Tensor:
     """What `head` takes, `[B, params_size]`, of latents `[B, d]` and, if the
     decoder is told them, labels `[B]`."""
-    return self._decode(networks.with_labels(z, labels, self._num_conditions))
+    return self._decode(networks.with_labels(z, labels, self.num_conditions))
 
   def _images(self, z: tf.Tensor, labels: Optional[tf.Tensor],
               seed: Optional[tf.Tensor] = None) -> tf.Tensor:
@@ -111,7 +119,13 @@ class Sampler(tf.Module):
           tf.random.fold_in(seed, TEXTURE_SALT, 'philox'))
     return tf.cast(tf.round(255.0 * images), tf.uint8)
 
-  def _latents(self, labels: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
+  def _scale(self, temperature: tf.Tensor) -> tf.Tensor:
+    """What noise is multiplied by, float32."""
+    root = tf.cast(tf.sqrt(tf.maximum(temperature, 0.0)), tf.float32)
+    return tf.where(temperature < 0.0, self._own_scale, root)
+
+  def _latents(self, labels: tf.Tensor, seeds: tf.Tensor, scale: tf.Tensor,
+               ) -> tf.Tensor:
     """z ~ p(z | y) of labels `[B]`: a component, then one affine map."""
     logits = tf.gather(self.logits, labels)  # [B, K]
     # Gumbel-max; the -inf of padding stays -inf.
@@ -125,9 +139,10 @@ class Sampler(tf.Module):
     loc = tf.gather_nd(self.loc, index)  # [B, d]
     noise = tf.random.stateless_normal(tf.shape(loc), seeds[1], alg='philox')
     scale_tril = tf.gather_nd(self.scale_tril, index)  # [B, d, d]
-    return loc + tf.linalg.matvec(scale_tril, self._noise_scale * noise)
+    return loc + tf.linalg.matvec(scale_tril, scale * noise)
 
-  def _block(self, position: tf.Tensor, seed: tf.Tensor, labels=None):
+  def _block(self, position: tf.Tensor, seed: tf.Tensor, scale: tf.Tensor,
+             labels=None):
     """Labels, latents and images of one block."""
     seeds = tf.random.split(tf.random.fold_in(seed, position, 'philox'), 3,
                             'philox')
@@ -135,57 +150,63 @@ class Sampler(tf.Module):
       labels = tf.random.stateless_categorical(
           self.log_prior[tf.newaxis], BLOCK_SIZE, seeds[2], tf.int32,
           'philox')[0]
-    z = self._latents(labels, seeds)
+    z = self._latents(labels, seeds, scale)
     return {'image': self._images(z, labels, seeds[1]), 'label': labels,
             'latent': z}
 
-  def _blocks(self, positions: tf.Tensor, seed: tf.Tensor, labels=None):
+  def _blocks(self, positions: tf.Tensor, seed: tf.Tensor,
+              temperature: tf.Tensor, labels=None):
     """The blocks at `positions` `[P]`, one after the other."""
+    scale = self._scale(temperature)
     signature = {'image': tf.uint8, 'label': tf.int32, 'latent': tf.float32}
     if labels is None:
-      drawn = tf.map_fn(lambda position: self._block(position, seed), positions,
-                        fn_output_signature=signature, parallel_iterations=1)
+      drawn = tf.map_fn(
+          lambda position: self._block(position, seed, scale), positions,
+          fn_output_signature=signature, parallel_iterations=1)
     else:
-      drawn = tf.map_fn(lambda pair: self._block(pair[0], seed, pair[1]),
-                        (positions, labels), fn_output_signature=signature,
-                        parallel_iterations=1)
+      drawn = tf.map_fn(
+          lambda pair: self._block(pair[0], seed, scale, pair[1]),
+          (positions, labels), fn_output_signature=signature,
+          parallel_iterations=1)
     return {name: tf.reshape(part, tf.concat([[-1], tf.shape(part)[2:]], 0))
             for name, part in drawn.items()}
 
-  @tf.function(input_signature=[_FIRST, _COUNT, _SEED])
-  def sample_blocks(self, first, count, seed):
+  @tf.function(input_signature=[_FIRST, _COUNT, _SEED, _TEMPERATURE])
+  def sample_blocks(self, first, count, seed, temperature=AS_MADE):
     """`count` whole blocks from position `first` on."""
-    return self._blocks(tf.range(first, first + count), seed)
+    return self._blocks(tf.range(first, first + count), seed, temperature)
 
-  @tf.function(input_signature=[_N, _SEED])
-  def sample(self, n, seed):
+  @tf.function(input_signature=[_N, _SEED, _TEMPERATURE])
+  def sample(self, n, seed, temperature=AS_MADE):
     """n labelled images, classes as frequent as in the training data.
 
     Args:
       n: int32 scalar.
       seed: int32 `[2]`.
+      temperature: float64 scalar, what covariances are multiplied by; less
+        than 0 for what the artifact was made with.
 
     Returns:
       A dict of image (uint8 `[n, H, W, C]`), label (int32 `[n]`) and latent
       (float32 `[n, d]`).
     """
-    drawn = self._blocks(tf.range(_num_blocks(n)), seed)
+    drawn = self._blocks(tf.range(_num_blocks(n)), seed, temperature)
     return {name: part[:n] for name, part in drawn.items()}
 
-  @tf.function(input_signature=[_LABEL, _SEED, _FIRST])
-  def sample_class_blocks(self, label, seed, first):
+  @tf.function(input_signature=[_LABEL, _SEED, _FIRST, _TEMPERATURE])
+  def sample_class_blocks(self, label, seed, first, temperature=AS_MADE):
     """As `sample_class`, as if `first` blocks stood before."""
     n = tf.shape(label)[0]
     count = _num_blocks(n)
     padded = tf.pad(label, [[0, count * BLOCK_SIZE - n]])
-    drawn = self._blocks(tf.range(first, first + count), seed,
+    drawn = self._blocks(tf.range(first, first + count), seed, temperature,
                          tf.reshape(padded, [count, BLOCK_SIZE]))
     return {name: part[:n] for name, part in drawn.items()}
 
-  @tf.function(input_signature=[_LABEL, _SEED])
-  def sample_class(self, label, seed):
+  @tf.function(input_signature=[_LABEL, _SEED, _TEMPERATURE])
+  def sample_class(self, label, seed, temperature=AS_MADE):
     """One image for each of the labels `[n]`; otherwise as `sample`."""
-    return self.sample_class_blocks(label, seed, 0)
+    return self.sample_class_blocks(label, seed, 0, temperature)
 
   @tf.function
   def decode(self, latent, label=None):
@@ -201,8 +222,9 @@ class Sampler(tf.Module):
       latent: float32 `[n, d]`.
 
     Returns:
-      A dict of log_prob (float32 `[n, C]`, log p(z, y) in nats) and
-      class_log_posterior (float32 `[n, C]`, log p(y | z)).
+      A dict of log_prob (float32 `[n, C]`, log p(z, y) in nats),
+      class_log_posterior (float32 `[n, C]`, log p(y | z)) and class_posterior
+      (float32 `[n, C]`, p(y | z)).
     """
     size = tf.shape(self.loc)[-1]
     difference = latent[:, tf.newaxis, tf.newaxis] - self.loc  # [n, R, K, d]
@@ -217,28 +239,8 @@ class Sampler(tf.Module):
     log_prob = self.log_prior + tf.reduce_logsumexp(
         tf.nn.log_softmax(self.logits) + log_density, axis=-1)
     return {'log_prob': log_prob,
-            'class_log_posterior': tf.nn.log_softmax(log_prob)}
-
-  def save(self, path: str) -> None:
-    """Writes a SavedModel with the signatures `sample`, `sample_class`,
-    `sample_stochastic`, `decode`, `latent_log_prob` and `serving_default`
-    (= sample)."""
-    latent = tf.TensorSpec([None, self.loc.shape[-1]], tf.float32, 'latent')
-    decoded = [latent] + [_LABEL] * bool(self._num_conditions)
-    sample = self.sample.get_concrete_function()
-    signatures = {
-        'serving_default': sample,
-        'sample': sample,
-        'sample_class': self.sample_class.get_concrete_function(),
-        'sample_stochastic': self.stochastic.sample.get_concrete_function(),
-        'decode': self.decode.get_concrete_function(*decoded),
-        'latent_log_prob': self.latent_log_prob.get_concrete_function(latent),
-    }
-    # A plain holder of the variables: the module's other functions stay out.
-    holder = tf.Module(name='artifact')
-    holder.parameters = [self.weights, self.logits, self.loc, self.scale_tril,
-                         self.log_prior, self.texture]
-    tf.saved_model.save(holder, path, signatures)
+            'class_log_posterior': tf.nn.log_softmax(log_prob),
+            'class_posterior': tf.nn.softmax(log_prob)}
 
 
 def _num_blocks(n: tf.Tensor) -> tf.Tensor:

@@ -1,6 +1,5 @@
 """Labelled images out of an artifact."""
 
-import dataclasses
 import numbers
 import os
 from typing import Optional, Union
@@ -12,7 +11,7 @@ from tfp_lgc import config as config_lib
 from tfp_lgc.artifact import Artifact, load
 from tfp_lgc.data import Images
 from tfp_lgc.errors import LgcError
-from tfp_lgc.sampler import BLOCK_SIZE
+from tfp_lgc.sampler import AS_MADE, BLOCK_SIZE
 
 __all__ = ['AnyArtifact', 'as_dataset', 'opened', 'sample', 'whole']
 
@@ -74,10 +73,11 @@ def sample(artifact: AnyArtifact, n: int, labels=None, seed: int = 0, *,
   """
   n = whole('n', n, 1)
   artifact, seed_tensor = opened(artifact), _seed_tensor(seed)
-  if temperature is not None:
-    mixture = config_lib.replace(config_lib.MixtureConfig(),
-                                 temperature=temperature)
-    artifact = dataclasses.replace(artifact, temperature=mixture.temperature)
+  if temperature is None:
+    temperature = AS_MADE
+  else:
+    temperature = config_lib.replace(config_lib.MixtureConfig(),
+                                     temperature=temperature).temperature
   if balanced and labels is None:
     labels = np.resize([name for name, count in zip(
         artifact.class_names, artifact.class_counts) if count], n)
@@ -89,11 +89,13 @@ def sample(artifact: AnyArtifact, n: int, labels=None, seed: int = 0, *,
   for first in range(0, -(-n // BLOCK_SIZE), BLOCKS_PER_CALL):
     if positions is None:
       count = min(BLOCKS_PER_CALL, -(-n // BLOCK_SIZE) - first)
-      drawn = sampler.sample_blocks(first, count, seed_tensor)
+      drawn = sampler.sample_blocks(first, count, seed_tensor,
+                                    temperature)
     else:
       stop = (first + BLOCKS_PER_CALL) * BLOCK_SIZE
       drawn = sampler.sample_class_blocks(
-          positions[first * BLOCK_SIZE:stop], seed_tensor, first)
+          positions[first * BLOCK_SIZE:stop], seed_tensor, first,
+          temperature)
     parts.append((drawn['image'].numpy(), drawn['label'].numpy()))
   return Images(np.concatenate([image for image, _ in parts])[:n],
                 np.concatenate([label for _, label in parts])[:n],

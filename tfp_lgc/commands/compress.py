@@ -13,6 +13,7 @@ from tfp_lgc.config import (
   Config,
   DataConfig,
   EvaluateConfig,
+  ExportConfig,
   MixtureConfig,
   ModelConfig,
   Preset,
@@ -46,9 +47,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
 
 def _compress(argv: Sequence[str]) -> None:
-  _, *sections, options = flags.parse(
+  _, *sections, export, options = flags.parse(
       USAGE, [Preset, DataConfig, ModelConfig, TrainConfig, MixtureConfig,
-              CodecConfig, EvaluateConfig, Run], argv)
+              CodecConfig, EvaluateConfig, ExportConfig, Run], argv)
   config = dataclasses.replace(Config(*sections), seed=options.seed)
   start_tensorflow()
   from tfp_lgc import artifact as artifact_lib
@@ -62,7 +63,8 @@ def _compress(argv: Sequence[str]) -> None:
     artifact = pipeline.compress(source, config, progress=log,
                                  callbacks=tensorboard)
     with log.stage('save'):
-      artifact.save(options.output, log.records, options.overwrite)
+      artifact.save(options.output, log.records, options.overwrite, say,
+                    **dataclasses.asdict(export))
     for callback in tensorboard:
       callback.samples(sampling.sample(artifact, 16).images)
     accuracies = {}
