@@ -59,6 +59,7 @@ setuptools.setup(
             'lgc-compress = tfp_lgc.commands.compress:main',
             'lgc-sample = tfp_lgc.commands.sample:main',
             'lgc-evaluate = tfp_lgc.commands.evaluate:main',
+            'lgc-serve = tfp_lgc.commands.serve:main',
             'lgc-report = tfp_lgc.commands.report:main',
             'lgc-benchmark = tfp_lgc.commands.benchmark:main',
         ],

@@ -58,6 +58,7 @@ SAME_LEVEL = {
     'commands/evaluate': {'commands/run'},
     'commands/report': {'commands/run'},
     'commands/sample': {'commands/run'},
+    'commands/serve': {'commands/run'},
     'config': {'errors', 'presets'},
     'data': {'errors'},
     'head': {'flow'},
@@ -173,7 +174,8 @@ def test_keras_2_is_imported_by_its_own_name():
     # `--help` does not wait; nor does a flag that is wrong.
     (['', '.budget', '.config', '.errors', '.flags', '.progress', '.commands',
       '.commands.benchmark', '.commands.compress', '.commands.evaluate',
-      '.commands.report', '.commands.run', '.commands.sample'],
+      '.commands.report', '.commands.run', '.commands.sample',
+      '.commands.serve'],
      {'numpy', 'tensorflow', 'tf_keras', 'sklearn'}),
     # A format that others read needs no TensorFlow.
     (['.codec', '.container', '.writers'], {'tensorflow', 'tf_keras'}),
