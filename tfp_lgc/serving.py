@@ -30,6 +30,8 @@ __all__ = ['Draw', 'app', 'bind', 'draw_of', 'missing', 'run']
 
 FORMATS = {'png': 'image/png', 'npz': 'application/octet-stream'}
 MAX_TEMPERATURE = 100.0
+# Images that the page shows at the most.
+PAGE_MAX_N = 400
 # Seconds that requests under way have to end once the server is told to.
 GRACE = 30
 # Nothing that is not from here, and nothing but what the page does.
@@ -334,8 +336,8 @@ def _page(artifact: Artifact, classes: Sequence[str], config: ServeConfig,
       loader=jinja2.PackageLoader('tfp_lgc', 'templates'), autoescape=True,
       undefined=jinja2.StrictUndefined)
   return environment.get_template('serve.html').render(
-      classes=classes, max_n=config.max_n, seed=config.seed,
-      n=min(25, config.max_n), temperature=artifact.temperature,
+      classes=classes, seed=config.seed, n=min(24, config.max_n),
+      max_n=min(PAGE_MAX_N, config.max_n), temperature=artifact.temperature,
       shape=artifact.image_shape, num_bytes=artifact.num_bytes)
 
 
