@@ -607,7 +607,7 @@ FLAGS = {
                   'output', 'figures', 'table', 'rows', 'runs'},
     'compress': {*config_lib.settings(config_lib.Config()), 'preset', 'output',
                  'overwrite', 'evaluate', 'tensorboard',
-                 'max_serving_batch'},
+                 *config_lib.settings(config_lib.ExportConfig())},
     'evaluate': {'artifact', 'baseline', 'budget', 'runs', 'seed', *DATA_FLAGS,
                  *JUDGE_FLAGS},
     'report': {'artifact', 'output', 'overwrite', 'seed', *DATA_FLAGS},

@@ -21,7 +21,7 @@ PACKAGE = ROOT / 'tfp_lgc'
 # What a module imports from its own level. All other imports go down.
 SAME_LEVEL = {
     'ans': {'errors'},
-    'artifact': {'encoder', 'signatures', 'warmup'},
+    'artifact': {'encoder', 'litert', 'signatures', 'warmup'},
     'baselines/__init__': {
         'baselines/compressed', 'baselines/coreset', 'baselines/image_codecs',
         'baselines/kmeans', 'baselines/lossless', 'baselines/pca_gmm',
@@ -66,6 +66,7 @@ SAME_LEVEL = {
     'likelihoods': {'head', 'scales'},
     'networks': {'config', 'head', 'paper_trunks', 'trunks'},
     'paper_trunks': {'config', 'trunks'},
+    'queries': {'config', 'errors'},
     'reporting': {'evaluation'},
     'sources': {'config', 'data', 'errors', 'spuco'},
     'spuco': {'config', 'data', 'errors'},

@@ -25,7 +25,7 @@ from prometheus_client import parser
 
 import tfp_lgc
 from tfp_lgc import config as config_lib
-from tfp_lgc import sampling, serving
+from tfp_lgc import queries, sampling, serving
 from tfp_lgc.commands import serve
 from tfp_lgc.config import ServeConfig
 from tfp_lgc.errors import ConfigError, LgcError
@@ -162,7 +162,7 @@ def test_health_and_metrics(server):
 ])
 def test_an_argument_that_is_wrong_is_named(query, words):
   with pytest.raises(LgcError, match=words):
-    serving.draw_of(urllib.parse.parse_qsl(query, keep_blank_values=True),
+    queries.draw_of(urllib.parse.parse_qsl(query, keep_blank_values=True),
                     CLASSES, CONFIG)
 
 
@@ -233,7 +233,7 @@ def browser(tmp_path_factory):
     yield running
 
 
-_STATUS = "document.getElementById('status').textContent"
+_STATUS = "(document.getElementById('status')?.textContent ?? '')"
 _PIXELS = """[...document.querySelectorAll('canvas')].map(c => [
   ...c.getContext('2d').getImageData(0, 0, c.width, c.height).data])"""
 

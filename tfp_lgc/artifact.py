@@ -24,6 +24,7 @@ from tfp_lgc import (
   container,
   flow,
   heads,
+  litert,
   models,
   networks,
   signatures,
@@ -53,6 +54,7 @@ __all__ = ['Artifact', 'check_output', 'load', 'load_with_encoder',
 
 LGC_NAME = 'artifact.lgc'
 SAVED_MODEL_NAME = 'saved_model'
+LITERT_NAME = 'artifact.tflite'
 METRICS_NAME = 'metrics.jsonl'
 # What names of tensors begin with.
 _PARTS = ('decoder/', 'head/', 'mixture/', 'texture/')
@@ -235,8 +237,8 @@ class Artifact(Header):
   def save(self, directory: Path, metrics: Iterable[dict[str, Any]] = (),
            overwrite: bool = False, say: Callable[[str], Any] = warnings.warn,
            **export) -> None:
-    """Writes artifact.lgc, saved_model/1/, metrics.jsonl and, if it is at
-    hand, encoder/.
+    """Writes artifact.lgc, saved_model/1/, metrics.jsonl, encoder/ if it is at
+    hand and artifact.tflite if it is asked for.
 
     All is made elsewhere and then put in place, artifact.lgc last: where that
     stands, all stands, however a run ended.
@@ -257,7 +259,7 @@ class Artifact(Header):
     settings = config_lib.replace(ExportConfig(), **export)
     check_output(directory, overwrite)
     with replacing(directory, [LGC_NAME, METRICS_NAME, SAVED_MODEL_NAME,
-                               ENCODER_NAME]) as new:
+                               ENCODER_NAME, LITERT_NAME]) as new:
       _write(new / LGC_NAME, self.to_bytes())
       version = new / SAVED_MODEL_NAME / '1'
       signatures.save(self.sampler, str(version), settings.max_serving_batch)
@@ -268,10 +270,24 @@ class Artifact(Header):
         say(reason)
       else:
         warmup.write(extra / warmup.NAME, signatures.examples(self.sampler))
+      if settings.export == 'litert':
+        self.export_litert(new / LITERT_NAME)
       _write(new / METRICS_NAME, _lines(metrics))
       if self.encoder:
         self.encoder.save(new / ENCODER_NAME,
                           container.checksum(self._content))
+
+
+  def export_litert(self, path: Path) -> None:
+    """Writes decoder and mixtures as a LiteRT model, see litert.py.
+
+    Args:
+      path: the .tflite file; one that stands there is replaced.
+
+    Raises:
+      LgcError: if LiteRT has no operations for the head.
+    """
+    _write(pathlib.Path(path), litert.convert(self.sampler))
 
 
 def check_output(directory: Path, overwrite: bool) -> None:
@@ -279,7 +295,7 @@ def check_output(directory: Path, overwrite: bool) -> None:
   directory = pathlib.Path(directory)
   check_directory(directory)
   holds = [name for name in (LGC_NAME, SAVED_MODEL_NAME, METRICS_NAME,
-                            ENCODER_NAME)
+                            ENCODER_NAME, LITERT_NAME)
            if (directory / name).exists()]
   if holds and not overwrite:
     raise ConfigError(f'output = {str(directory)!r}: holds another artifact '

@@ -263,6 +263,10 @@ class EvaluateConfig:
 @dataclasses.dataclass(frozen=True)
 class ExportConfig:
   """What is made for serving."""
+  export: str = setting(
+      'none', 'What is written beside artifact.lgc and the SavedModel: '
+      'nothing, or artifact.tflite, the same sampler as a LiteRT model.',
+      choices=('none', 'litert'))
   max_serving_batch: int = setting(
       1024, 'Images, labels or latents of one request to the SavedModel at the '
       'most.', low=1, high=2**20)

@@ -11,7 +11,7 @@ images of `sample(m)` to the last bit, in whichever portions they are drawn.
 import copy
 import functools
 import math
-from typing import Optional
+from typing import Callable, NamedTuple, Optional
 
 import tensorflow as tf
 import tf_keras as tfk
@@ -21,7 +21,7 @@ from tfp_lgc.head import Head
 from tfp_lgc.mixture import Mixture
 from tfp_lgc.texture import Texture
 
-__all__ = ['AS_MADE', 'BLOCK_SIZE', 'Sampler']
+__all__ = ['AS_MADE', 'BLOCK_SIZE', 'Random', 'Sampler']
 
 BLOCK_SIZE = 256
 # The temperature that stands for the one an artifact was made with.
@@ -38,6 +38,34 @@ _FIRST = tf.TensorSpec([], tf.int32, 'first')
 _COUNT = tf.TensorSpec([], tf.int32, 'count')
 # Of 64 bits, so that its root is that of the number that a user wrote.
 _TEMPERATURE = tf.TensorSpec([], tf.float64, 'temperature')
+
+
+class Random(NamedTuple):
+  """Stateless random numbers.
+
+  Attributes:
+    split: (seed, num) -> int32 `[num, 2]`.
+    fold_in: (seed, data) -> int32 `[2]`.
+    uniform: (shape, seed, minval) -> float32, up to 1.
+    normal: (shape, seed) -> float32.
+    categorical: (logits `[C]`, num, seed) -> int32 `[num]`.
+  """
+  split: Callable
+  fold_in: Callable
+  uniform: Callable
+  normal: Callable
+  categorical: Callable
+
+
+RANDOM = Random(
+    split=lambda seed, num: tf.random.split(seed, num, 'philox'),
+    fold_in=lambda seed, data: tf.random.fold_in(seed, data, 'philox'),
+    uniform=lambda shape, seed, minval: tf.random.stateless_uniform(
+        shape, seed, minval=minval, alg='philox'),
+    normal=lambda shape, seed: tf.random.stateless_normal(
+        shape, seed, alg='philox'),
+    categorical=lambda logits, num, seed: tf.random.stateless_categorical(
+        logits[tf.newaxis], num, seed, tf.int32)[0])
 
 
 class Sampler(tf.Module):
@@ -88,6 +116,7 @@ class Sampler(tf.Module):
     self._decode = lambda z: decoder(z, training=False)
     self.head = head
     self._is_stochastic = False
+    self._random = RANDOM
 
   @functools.cached_property  # One, or its functions would be traced again.
   def stochastic(self) -> 'Sampler':
@@ -109,18 +138,28 @@ class Sampler(tf.Module):
     params = self.params(z, labels)
     if seed is not None and self._is_stochastic:
       images = self.head.draw_image(
-          params, tf.random.fold_in(seed, NOISE_SALT, 'philox'))
+          params, self._random.fold_in(seed, NOISE_SALT))
     else:
       images = self.head.point_image(params)
     if seed is not None and self.texture and not self._is_stochastic:
       scale, kernel = self.texture
       images = texture.with_noise(
-          images, scale, kernel,
-          tf.random.fold_in(seed, TEXTURE_SALT, 'philox'))
+          images, scale, kernel, self._random.fold_in(seed, TEXTURE_SALT),
+          self._random.normal)
     return tf.cast(tf.round(255.0 * images), tf.uint8)
 
-  def _scale(self, temperature: tf.Tensor) -> tf.Tensor:
-    """What noise is multiplied by, float32."""
+  def with_constants(self, random: Random) -> 'Sampler':
+    """The same for one trace: without variables, but for those of the decoder,
+    and with random numbers from elsewhere."""
+    other = copy.copy(self)
+    for name in ('logits', 'loc', 'scale_tril', 'log_prior'):
+      setattr(other, name, tf.constant(getattr(self, name).numpy()))
+    other.texture = [tf.constant(part.numpy()) for part in self.texture]
+    other._random = random
+    return other
+
+  def scale(self, temperature: tf.Tensor) -> tf.Tensor:
+    """What noise is multiplied by at a temperature, float32."""
     root = tf.cast(tf.sqrt(tf.maximum(temperature, 0.0)), tf.float32)
     return tf.where(temperature < 0.0, self._own_scale, root)
 
@@ -129,27 +168,24 @@ class Sampler(tf.Module):
     """z ~ p(z | y) of labels `[B]`: a component, then one affine map."""
     logits = tf.gather(self.logits, labels)  # [B, K]
     # Gumbel-max; the -inf of padding stays -inf.
-    uniform = tf.random.stateless_uniform(
-        tf.shape(logits), seeds[0], minval=1e-30, alg='philox')
+    uniform = self._random.uniform(_shape(logits), seeds[0], 1e-30)
     component = tf.argmax(logits - tf.math.log(-tf.math.log(uniform)), axis=-1,
                           output_type=tf.int32)
     # Classes have rows of components of their own, or all share one.
     row = tf.minimum(labels, tf.shape(self.loc)[0] - 1)
     index = tf.stack([row, component], axis=-1)
     loc = tf.gather_nd(self.loc, index)  # [B, d]
-    noise = tf.random.stateless_normal(tf.shape(loc), seeds[1], alg='philox')
+    noise = self._random.normal(_shape(loc), seeds[1])
     scale_tril = tf.gather_nd(self.scale_tril, index)  # [B, d, d]
     return loc + tf.linalg.matvec(scale_tril, scale * noise)
 
-  def _block(self, position: tf.Tensor, seed: tf.Tensor, scale: tf.Tensor,
-             labels=None):
-    """Labels, latents and images of one block."""
-    seeds = tf.random.split(tf.random.fold_in(seed, position, 'philox'), 3,
-                            'philox')
+  def block(self, position: tf.Tensor, seed: tf.Tensor, scale: tf.Tensor,
+            labels=None):
+    """Labels, latents and images of one block, whose noise is multiplied by
+    `scale`."""
+    seeds = self._random.split(self._random.fold_in(seed, position), 3)
     if labels is None:
-      labels = tf.random.stateless_categorical(
-          self.log_prior[tf.newaxis], BLOCK_SIZE, seeds[2], tf.int32,
-          'philox')[0]
+      labels = self._random.categorical(self.log_prior, BLOCK_SIZE, seeds[2])
     z = self._latents(labels, seeds, scale)
     return {'image': self._images(z, labels, seeds[1]), 'label': labels,
             'latent': z}
@@ -157,15 +193,15 @@ class Sampler(tf.Module):
   def _blocks(self, positions: tf.Tensor, seed: tf.Tensor,
               temperature: tf.Tensor, labels=None):
     """The blocks at `positions` `[P]`, one after the other."""
-    scale = self._scale(temperature)
+    scale = self.scale(temperature)
     signature = {'image': tf.uint8, 'label': tf.int32, 'latent': tf.float32}
     if labels is None:
       drawn = tf.map_fn(
-          lambda position: self._block(position, seed, scale), positions,
+          lambda position: self.block(position, seed, scale), positions,
           fn_output_signature=signature, parallel_iterations=1)
     else:
       drawn = tf.map_fn(
-          lambda pair: self._block(pair[0], seed, scale, pair[1]),
+          lambda pair: self.block(pair[0], seed, scale, pair[1]),
           (positions, labels), fn_output_signature=signature,
           parallel_iterations=1)
     return {name: tf.reshape(part, tf.concat([[-1], tf.shape(part)[2:]], 0))
@@ -241,6 +277,11 @@ class Sampler(tf.Module):
     return {'log_prob': log_prob,
             'class_log_posterior': tf.nn.log_softmax(log_prob),
             'class_posterior': tf.nn.softmax(log_prob)}
+
+
+def _shape(x: tf.Tensor):
+  """Numbers where they are known."""
+  return x.shape if x.shape.is_fully_defined() else tf.shape(x)
 
 
 def _num_blocks(n: tf.Tensor) -> tf.Tensor:

@@ -8,12 +8,9 @@ too many wait is told so at once (503); whoever waits too long, too (504).
 """
 
 import asyncio
-import dataclasses
-import difflib
 import importlib.util
 import io
 import logging
-import math
 import signal
 import socket
 import time
@@ -25,11 +22,11 @@ from tfp_lgc import sampling, writers
 from tfp_lgc.artifact import Artifact
 from tfp_lgc.config import ServeConfig
 from tfp_lgc.errors import ConfigError, LgcError
+from tfp_lgc.queries import Draw, draw_of
 
-__all__ = ['Draw', 'app', 'bind', 'draw_of', 'missing', 'run']
+__all__ = ['app', 'bind', 'missing', 'run']
 
-FORMATS = {'png': 'image/png', 'npz': 'application/octet-stream'}
-MAX_TEMPERATURE = 100.0
+_TYPES = {'png': 'image/png', 'npz': 'application/octet-stream'}
 # Images that the page shows at the most.
 PAGE_MAX_N = 400
 # Seconds that requests under way have to end once the server is told to.
@@ -46,25 +43,6 @@ class _Refused(Exception):
   def __init__(self, status: int, message: str):
     super().__init__(message)
     self.status = status
-
-
-@dataclasses.dataclass(frozen=True)
-class Draw:
-  """What GET /sample asks for.
-
-  Attributes:
-    n: images.
-    label: name of a class, or None for all of them.
-    seed: same seed, same images.
-    temperature: what covariances are multiplied by; None for what the artifact
-      was made with.
-    format: of the answer, png or npz.
-  """
-  n: int
-  label: Optional[str]
-  seed: int
-  temperature: Optional[float]
-  format: str
 
 
 def missing() -> Optional[str]:
@@ -95,70 +73,6 @@ def bind(host: str, port: int) -> socket.socket:
   except OSError as error:
     raise ConfigError(f'port = {port}: {host} cannot be listened on '
                       f'({error.strerror}); try another --port') from error
-
-
-# What a request asks for.
-
-
-def draw_of(query: Sequence[tuple[str, str]], classes: Sequence[str],
-            config: ServeConfig) -> Draw:
-  """The request that a query string stands for.
-
-  ```python
-  draw_of([('n', '4'), ('label', '3')], artifact.class_names, ServeConfig())
-  ```
-
-  Args:
-    query: names and values, in order.
-    classes: names of those that can be drawn.
-    config: bound of n, default of the seed.
-
-  Raises:
-    LgcError: naming the argument that is not allowed.
-  """
-  known = [field.name for field in dataclasses.fields(Draw)]
-  given: dict[str, str] = {}
-  for name, value in query:
-    if name not in known:
-      near = difflib.get_close_matches(name, known, n=1)
-      raise LgcError(f'there is no argument {name[:40]!r}; ' + (
-          f'did you mean {near[0]}?' if near else
-          f'choose from {", ".join(known)}'))
-    if name in given:
-      raise LgcError(f'{name}: is given twice')
-    given[name] = value
-  label = given.get('label') or None
-  if label is not None and label not in classes:
-    listed = ', '.join(classes[:20]) + (', ...' if len(classes) > 20 else '')
-    raise LgcError(f'label = {label[:40]!r}: is no class of the artifact; '
-                   f'choose from {listed}')
-  kind = given.get('format', 'png')
-  if kind not in FORMATS:
-    raise LgcError(f'format = {kind[:40]!r}: must be {" or ".join(FORMATS)}')
-  return Draw(_whole('n', given.get('n', '16'), 1, config.max_n), label,
-              _whole('seed', given.get('seed', str(config.seed)), 0, 2**31 - 1),
-              _temperature(given.get('temperature')), kind)
-
-
-def _whole(name: str, text: str, low: int, high: int) -> int:
-  if (text.isascii() and text.removeprefix('-').isdecimal() and len(text) < 20
-      and low <= int(text) <= high):
-    return int(text)
-  raise LgcError(f'{name} = {text[:40]!r}: must be a whole number from {low} '
-                 f'to {high}')
-
-
-def _temperature(text: Optional[str]) -> Optional[float]:
-  if text is None:
-    return None
-  try:
-    value = float(text)
-  except ValueError:
-    value = math.nan
-  if not 0 <= value <= MAX_TEMPERATURE:  # Holds of nan, too.
-    raise LgcError(f'temperature = {text[:40]!r}: must be a number from 0 to '
-                   f'{MAX_TEMPERATURE:g}')
-  return value
 
 
 def _drawn(artifact: Artifact, draw: Draw) -> tuple[bytes, Mapping[str, str]]:
@@ -259,7 +173,7 @@ def app(artifact: Artifact, config: ServeConfig):
       raise _Refused(400, str(wrong)) from wrong
     content, headers = await workers.run(_drawn, artifact, draw)
     metrics.images.inc(draw.n)
-    return responses.Response(content, media_type=FORMATS[draw.format],
+    return responses.Response(content, media_type=_TYPES[draw.format],
                               headers=headers)
 
   async def healthz(request: fastapi.Request):
