@@ -143,82 +143,96 @@ class _Metrics:
         registry=self.registry)
 
 
+class _Answers:
+  """What is answered at each path."""
+
+  def __init__(self, artifact: Artifact, config: ServeConfig):
+    self._artifact, self._config = artifact, config
+    self._classes = [name for name, count in zip(
+        artifact.class_names, artifact.class_counts) if count]
+    self._page = _page(artifact, self._classes, config)
+    self.workers, self.metrics = _Workers(config), _Metrics()
+    self.paths = {'/sample': self.sample, '/healthz': self.healthz,
+                  '/metrics': self.show_metrics, '/': self.index}
+
+  async def sample(self, request):
+    from starlette import responses
+    try:
+      draw = draw_of(request.query_params.multi_items(), self._classes,
+                     self._config)
+    except LgcError as wrong:
+      raise _Refused(400, str(wrong)) from wrong
+    content, headers = await self.workers.run(_drawn, self._artifact, draw)
+    self.metrics.images.inc(draw.n)
+    return responses.Response(content, media_type=_TYPES[draw.format],
+                              headers=headers)
+
+  async def healthz(self, request):
+    from starlette import responses
+    return responses.JSONResponse({'status': 'ok'})
+
+  async def show_metrics(self, request):
+    import prometheus_client as prometheus
+    from starlette import responses
+    return responses.Response(
+        prometheus.generate_latest(self.metrics.registry),
+        media_type=prometheus.CONTENT_TYPE_LATEST)
+
+  async def index(self, request):
+    from starlette import responses
+    return responses.HTMLResponse(self._page, headers={
+        'Content-Security-Policy': _POLICY})
+
+  async def watch(self, request, call_next):
+    """Every request passes here, whatever becomes of it."""
+    path = request.url.path if request.url.path in self.paths else 'other'
+    began = time.perf_counter()
+    self.metrics.in_progress.inc()
+    try:
+      await _check_body(request, self._config)
+      response = await call_next(request)
+    except _Refused as refused:
+      response = _error(refused.status, str(refused))
+    except Exception:
+      logging.getLogger(__name__).exception('%s failed', request.url)
+      response = _error(500, 'an error of the server; its log has more')
+    finally:
+      self.metrics.in_progress.dec()
+    self.metrics.requests.labels(path, response.status_code).inc()
+    self.metrics.seconds.labels(path).observe(time.perf_counter() - began)
+    return response
+
+  async def http_error(self, request, exception):
+    """What no path here takes."""
+    return _error(exception.status_code, {
+        404: f'there is no {request.url.path[:80]!r}; try '
+             f'{", ".join(self.paths)}',
+        405: f'{request.method[:20]}: must be GET',
+    }.get(exception.status_code, str(exception.detail)))
+
+
+def _error(status: int, message: str):
+  from starlette import responses
+  return responses.JSONResponse({'error': message}, status)
+
+
 def app(artifact: Artifact, config: ServeConfig):
-  """The server as an ASGI application.
+  """The server as an ASGI application, a `fastapi.FastAPI`.
 
   Args:
     artifact: what images are drawn from.
     config: limits.
   """
   import fastapi
-  import prometheus_client as prometheus
-  from fastapi import responses
   from starlette.exceptions import HTTPException
-
-  classes = [name for name, count in zip(artifact.class_names,
-                                         artifact.class_counts) if count]
-  workers, metrics = _Workers(config), _Metrics()
-  page = _page(artifact, classes, config)
+  answers = _Answers(artifact, config)
   # Its own pages of documentation would be read from elsewhere.
   server = fastapi.FastAPI(title='lgc-serve', openapi_url=None)
-  server.state.close = workers.close
-
-  def error(status: int, message: str):
-    return responses.JSONResponse({'error': message}, status)
-
-  async def sample(request: fastapi.Request):
-    try:
-      draw = draw_of(request.query_params.multi_items(), classes, config)
-    except LgcError as wrong:
-      raise _Refused(400, str(wrong)) from wrong
-    content, headers = await workers.run(_drawn, artifact, draw)
-    metrics.images.inc(draw.n)
-    return responses.Response(content, media_type=_TYPES[draw.format],
-                              headers=headers)
-
-  async def healthz(request: fastapi.Request):
-    return {'status': 'ok'}
-
-  async def show_metrics(request: fastapi.Request):
-    return responses.Response(prometheus.generate_latest(metrics.registry),
-                              media_type=prometheus.CONTENT_TYPE_LATEST)
-
-  async def index(request: fastapi.Request):
-    return responses.HTMLResponse(page, headers={
-        'Content-Security-Policy': _POLICY})
-
-  for path, handler in {'/sample': sample, '/healthz': healthz,
-                        '/metrics': show_metrics, '/': index}.items():
-    server.add_api_route(path, handler, methods=['GET'], response_model=None)
-
-  @server.exception_handler(HTTPException)
-  async def http_error(request, exception):
-    paths = ', '.join(route.path for route in server.routes)
-    return error(exception.status_code, {
-        404: f'there is no {request.url.path[:80]!r}; try {paths}',
-        405: f'{request.method[:20]}: must be GET',
-    }.get(exception.status_code, str(exception.detail)))
-
-  @server.middleware('http')
-  async def watch(request, call_next):
-    known = {route.path for route in server.routes}
-    path = request.url.path if request.url.path in known else 'other'
-    began = time.perf_counter()
-    metrics.in_progress.inc()
-    try:
-      await _check_body(request, config)
-      response = await call_next(request)
-    except _Refused as refused:
-      response = error(refused.status, str(refused))
-    except Exception:
-      logging.getLogger(__name__).exception('%s failed', request.url)
-      response = error(500, 'an error of the server; its log has more')
-    finally:
-      metrics.in_progress.dec()
-    metrics.requests.labels(path, response.status_code).inc()
-    metrics.seconds.labels(path).observe(time.perf_counter() - began)
-    return response
-
+  for path, answer in answers.paths.items():
+    server.add_route(path, answer, methods=['GET'])
+  server.middleware('http')(answers.watch)
+  server.exception_handler(HTTPException)(answers.http_error)
+  server.state.close = answers.workers.close
   return server
 
 
@@ -269,8 +283,9 @@ def run(artifact: Artifact, config: ServeConfig, listening: socket.socket,
   for label in (None, next(name for name, count in zip(
       artifact.class_names, artifact.class_counts) if count)):
     sampling.sample(artifact, 1, label)  # Traced now, not by the first client.
+  application: Any = app(artifact, config)
   server = uvicorn.Server(uvicorn.Config(
-      app(artifact, config), log_level='warning', access_log=False,
+      application, log_level='warning', access_log=False,
       timeout_graceful_shutdown=GRACE, timeout_keep_alive=5,
       server_header=False))
   # uvicorn raises the signal again when it is done: it has been heeded.
@@ -279,4 +294,4 @@ def run(artifact: Artifact, config: ServeConfig, listening: socket.socket,
   host = f'[{host}]' if ':' in host else host
   say(f'http://{host}:{port}/')
   server.run(sockets=[listening])
-  server.config.app.state.close()
+  application.state.close()
