@@ -9,7 +9,7 @@ from tfp_lgc import heads, litert
 from tfp_lgc.errors import LgcError
 
 SEED = np.array([0, 5], np.int32)
-# Rounding may tip a pixel over to the next level, and that is all it may do.
+# Rounding may tip a pixel over to the next level, and that is all that it may.
 MAX_SHARE = 0.002
 
 
@@ -103,13 +103,10 @@ def test_every_model_is_drawn_from(settings):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize('settings', [
-    {'head': 'maf'}, {'head': 'matrix_t_diag', 'head_num_components': 2}],
-    ids=str)
-def test_what_litert_cannot_do_is_said(settings):
+def test_what_litert_cannot_do_is_said():
   images = np.random.default_rng(0).integers(0, 256, [64, 4, 4, 1], np.uint8)
   artifact = tfp_lgc.compress(
       (images, np.arange(64) % 2), epochs=1, latent_size=2, hidden_size=4,
-      num_components_max=1, **settings)
+      num_components_max=1, head='maf')
   with pytest.raises(LgcError, match='LiteRT has no operations'):
     litert.convert(artifact.sampler)
