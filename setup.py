@@ -9,6 +9,13 @@ _HERE = pathlib.Path(__file__).parent
 _VERSION = re.search(r"^__version__ = '([^']+)'",
                      (_HERE / 'tfp_lgc/__init__.py').read_text(),
                      re.MULTILINE).group(1)
+# For lgc-serve, and for the warm-up requests of a SavedModel.
+_SERVING = [
+    'fastapi',
+    'prometheus_client',
+    'tensorflow-serving-api>=2.18,<2.22',
+    'uvicorn',
+]
 
 setuptools.setup(
     name='tfp_lgc',
@@ -44,13 +51,16 @@ setuptools.setup(
         'tf_keras>=2.18,<2.22',
     ],
     extras_require={
-        'test': ['mypy', 'pytest', 'pytest-xdist', 'ruff'],
+        'serving': _SERVING,
+        'test': [*_SERVING, 'ai-edge-litert', 'mypy', 'pytest', 'pytest-xdist',
+                 'ruff'],
     },
     entry_points={
         'console_scripts': [
             'lgc-compress = tfp_lgc.commands.compress:main',
             'lgc-sample = tfp_lgc.commands.sample:main',
             'lgc-evaluate = tfp_lgc.commands.evaluate:main',
+            'lgc-serve = tfp_lgc.commands.serve:main',
             'lgc-report = tfp_lgc.commands.report:main',
             'lgc-benchmark = tfp_lgc.commands.benchmark:main',
         ],

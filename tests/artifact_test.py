@@ -22,7 +22,6 @@ from tfp_lgc.config import CodecConfig, Config, ModelConfig
 from tfp_lgc.errors import ArtifactError, ConfigError
 from tfp_lgc.header import DRAWING, TRAINING
 from tfp_lgc.mixture import Mixture
-from tfp_lgc.sampler import Sampler
 
 tfd = tfp.distributions
 
@@ -383,7 +382,8 @@ def test_overwrite_replaces_the_artifact_and_nothing_else(artifact, saved,
 
 
 def test_a_directory_is_made_with_those_above(artifact, tmp_path, monkeypatch):
-  monkeypatch.setattr(Sampler, 'save', lambda self, path: os.makedirs(path))
+  monkeypatch.setattr(artifact_lib.signatures, 'save',
+                      lambda sampler, path, max_batch: os.makedirs(path))
   artifact.save(tmp_path / 'a' / 'b')
   assert tfp_lgc.load(tmp_path / 'a' / 'b').to_bytes() == artifact.to_bytes()
 
@@ -392,11 +392,11 @@ def test_a_directory_is_made_with_those_above(artifact, tmp_path, monkeypatch):
                          ids=['error', 'interrupt'])
 def test_a_save_that_fails_changes_nothing(error, artifact, saved, tmp_path,
                                            monkeypatch):
-  def fail(self, path):
+  def fail(sampler, path, max_batch):
     os.makedirs(path)
     (pathlib.Path(path) / 'half').write_bytes(b'')
     raise error
-  monkeypatch.setattr(Sampler, 'save', fail)
+  monkeypatch.setattr(artifact_lib.signatures, 'save', fail)
   out = tmp_path / 'out'
   shutil.copytree(saved, out)
   with pytest.raises(type(error)):
@@ -411,7 +411,8 @@ def test_a_save_that_fails_changes_nothing(error, artifact, saved, tmp_path,
 def test_a_save_that_fails_at_a_rename_leaves_an_artifact(
     which, artifact, saved, tmp_path, monkeypatch):
   """The old one or the new one, whichever of the renames fails."""
-  monkeypatch.setattr(Sampler, 'save', lambda self, path: os.makedirs(path))
+  monkeypatch.setattr(artifact_lib.signatures, 'save',
+                      lambda sampler, path, max_batch: os.makedirs(path))
   out = tmp_path / 'out'
   shutil.copytree(saved, out)
   other = _other(artifact)
@@ -448,14 +449,10 @@ def signatures(saved):
   return tf.saved_model.load(str(saved / 'saved_model' / '1')).signatures
 
 
-def test_the_saved_model_has_these_signatures(signatures):
-  assert set(signatures) == {'serving_default', 'sample', 'sample_class',
-                             'sample_stochastic', 'decode', 'latent_log_prob'}
-
-
 def test_decode_gives_the_images_of_latents(signatures):
-  drawn = signatures['serving_default'](n=tf.constant(30),
-                                        seed=tf.constant([0, 1]))
+  drawn = signatures['serving_default'](
+      n=tf.constant(30), seed=tf.constant([0, 1]),
+      temperature=tf.constant(1.0))
   decoded = signatures['decode'](latent=drawn['latent'])
   np.testing.assert_array_equal(decoded['image'], drawn['image'])
 
@@ -476,11 +473,10 @@ import numpy as np
 import tensorflow as tf
 
 signatures = tf.saved_model.load(sys.argv[1]).signatures
-drawn = signatures['sample'](n=tf.constant(300), seed=tf.constant([0, 7]))
-of_class = signatures['sample_class'](
-    label=tf.constant([2, 0, 2]), seed=tf.constant([0, 7]))
-pixels = signatures['sample_stochastic'](
-    n=tf.constant(300), seed=tf.constant([0, 7]))
+common = {'seed': tf.constant([0, 7]), 'temperature': tf.constant(-1.0)}
+drawn = signatures['sample'](n=tf.constant(300), **common)
+of_class = signatures['sample_class'](label=tf.constant([2, 0, 2]), **common)
+pixels = signatures['sample_stochastic'](n=tf.constant(300), **common)
 np.savez(sys.argv[2], image=drawn['image'], label=drawn['label'],
          pixels=pixels['image'], latent=drawn['latent'],
          class_image=of_class['image'], class_label=of_class['label'])

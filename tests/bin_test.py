@@ -32,13 +32,15 @@ from tfp_lgc.commands import (
   report,
   run,
   sample,
+  serve,
 )
 from tfp_lgc.errors import DataError
 from tfp_lgc.metrics import tstr
 
 BIN = pathlib.Path(__file__).parent.parent / 'bin'
 COMMANDS = {'benchmark': benchmark, 'compress': compress,
-            'evaluate': evaluate, 'report': report, 'sample': sample}
+            'evaluate': evaluate, 'report': report, 'sample': sample,
+            'serve': serve}
 
 KEYS = ['model', 'dataset', 'num_bytes', 'num_bytes_by_part',
         'bits_per_class', 'saved_model_num_bytes',
@@ -585,6 +587,13 @@ WRONG = [
     ('sample', ['--artifact=altered.lgc'], 'altered.lgc'),
     ('sample', ['--artifact=newer.lgc'], 'newer.lgc.*version 4'),
     ('sample', [], 'lgc_artifact'),
+    ('serve', ['art', 'more'], "'more'"),
+    ('serve', ['--artifact=art', 'more'], "'more'"),
+    ('serve', ['missing', '--port=0'], 'missing'),
+    ('serve', ['altered.lgc', '--port=0'], 'altered.lgc'),
+    ('serve', ['art', '--port=65536'], 'port = 65536'),
+    ('serve', ['art', '--port=0', '--host=no.such.host.invalid'], 'host = '),
+    ('serve', ['art', '--timeout=0'], 'timeout = 0'),
     ('report', ['--artifact=art', '--output=sizes'], "'sizes'.*--overwrite"),
     ('report', ['--artifact=art', '--output=file'], "'file'"),
     ('report', ['--artifact=art', '--output=file/below', '--overwrite'],
@@ -652,13 +661,15 @@ FLAGS = {
                   'output', 'figures', 'table', 'rows', 'runs', 'budgets',
                   'judges', 'artifacts'},
     'compress': {*config_lib.settings(config_lib.Config()), 'preset', 'output',
-                 'overwrite', 'evaluate', 'tensorboard', 'budget'},
+                 'overwrite', 'evaluate', 'tensorboard', 'budget',
+                 *config_lib.settings(config_lib.ExportConfig())},
     'evaluate': {'artifact', 'baseline', 'budget', 'runs', 'seed', *DATA_FLAGS,
                  *JUDGE_FLAGS},
     'report': {'artifact', 'output', 'overwrite', 'seed', *DATA_FLAGS},
     'sample': {'artifact', 'n', 'label', 'stochastic', 'balanced',
                'temperature', 'seed', 'output', 'output_format', 'splits',
                'overwrite'},
+    'serve': set(config_lib.settings(config_lib.ServeConfig())),
 }
 
 

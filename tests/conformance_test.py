@@ -105,7 +105,8 @@ def _check(source, tmp_path, **settings):
   again = tfp_lgc.sample(tmp_path / 'artifact.lgc', 20, seed=5)
   saved_model = tf.saved_model.load(str(tmp_path / 'saved_model' / '1'))
   served = saved_model.signatures['sample'](
-      n=tf.constant(20), seed=tf.constant([0, 5]))
+      n=tf.constant(20), seed=tf.constant([0, 5]),
+      temperature=tf.constant(-1.0))
   for images, labels in ((again.images, again.labels),
                          (served['image'], served['label'])):
     np.testing.assert_array_equal(images, drawn.images)

@@ -21,7 +21,8 @@ PACKAGE = ROOT / 'tfp_lgc'
 # What a module imports from its own level. All other imports go down.
 SAME_LEVEL = {
     'ans': {'errors'},
-    'artifact': {'editing', 'encoder', 'joint'},
+    'artifact': {'editing', 'encoder', 'joint', 'litert', 'signatures',
+                 'warmup'},
     'baselines/__init__': {
         'baselines/compressed', 'baselines/coreset', 'baselines/image_codecs',
         'baselines/kmeans', 'baselines/lossless', 'baselines/pca_gmm',
@@ -59,6 +60,7 @@ SAME_LEVEL = {
     'commands/evaluate': {'commands/run'},
     'commands/report': {'commands/run'},
     'commands/sample': {'commands/run'},
+    'commands/serve': {'commands/run'},
     'config': {'errors', 'presets'},
     'data': {'errors'},
     'editing': {'encoder', 'latent'},
@@ -69,6 +71,7 @@ SAME_LEVEL = {
     'likelihoods': {'head', 'scales'},
     'networks': {'config', 'head', 'paper_trunks', 'trunks'},
     'paper_trunks': {'config', 'trunks'},
+    'queries': {'config', 'errors'},
     'reporting': {'evaluation'},
     'sources': {'config', 'data', 'errors', 'spuco'},
     'spuco': {'config', 'data', 'errors'},
@@ -178,7 +181,8 @@ def test_keras_2_is_imported_by_its_own_name():
     # `--help` does not wait; nor does a flag that is wrong.
     (['', '.budget', '.config', '.errors', '.flags', '.progress', '.commands',
       '.commands.benchmark', '.commands.compress', '.commands.evaluate',
-      '.commands.report', '.commands.run', '.commands.sample'],
+      '.commands.report', '.commands.run', '.commands.sample',
+      '.commands.serve'],
      {'numpy', 'tensorflow', 'tf_keras', 'sklearn'}),
     # A format that others read needs no TensorFlow.
     (['.codec', '.container', '.writers'], {'tensorflow', 'tf_keras'}),

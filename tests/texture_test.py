@@ -11,6 +11,10 @@ from tfp_lgc import texture
 SHAPE = (24, 20)
 
 
+def _normal(shape, seed):
+  return tf.random.stateless_normal(shape, seed, alg='philox')
+
+
 def _correlated(rng, count, channels):
   """Noise of variance 1 whose neighbors are alike, more so along a row; the
   second channel is the first one, a pixel further down, and noise."""
@@ -47,7 +51,8 @@ def test_drawn_noise_is_like_the_residuals(channels):
   images, decoded = _residuals(channels)
   fitted = texture.fit(images, decoded)
   drawn = texture.with_noise(
-      tf.constant(decoded / np.float32(255)), *fitted, tf.constant([1, 2]))
+      tf.constant(decoded / np.float32(255)), *fitted, tf.constant([1, 2]),
+      _normal)
   got = _covariances((255 * drawn.numpy() - decoded) / decoded)
   want = _covariances((images.astype(float) - decoded) / decoded)
   np.testing.assert_allclose(got, want, atol=4e-4)
@@ -73,7 +78,8 @@ def test_noise_by_its_definition(channels):
   scale = rng.uniform(0, 0.2, [nodes, channels]).astype(np.float32)
   kernel = rng.normal(size=[side, side, channels, channels]).astype(np.float32)
   seed = tf.constant([4, 5])
-  got = texture.with_noise(tf.constant(images), scale, kernel, seed).numpy()
+  got = texture.with_noise(tf.constant(images), scale, kernel, seed,
+                           _normal).numpy()
   white = tf.random.stateless_normal(
       [5, 6 + side - 1, 4 + side - 1, channels], seed, alg='philox').numpy()
   for c in range(channels):
@@ -93,7 +99,7 @@ def test_where_nothing_is_left_out_nothing_is_added(shape):
   fitted = texture.fit(images, images)
   unit = tf.constant(images / np.float32(255))
   np.testing.assert_array_equal(
-      texture.with_noise(unit, *fitted, tf.constant([0, 0])), unit)
+      texture.with_noise(unit, *fitted, tf.constant([0, 0]), _normal), unit)
 
 
 @pytest.fixture(scope='module', params=['vae', 'cvae'])

@@ -12,17 +12,29 @@ import os
 import pathlib
 import shutil
 import tarfile
-from typing import Any, Iterable, Optional, Union
+import warnings
+from typing import Any, Callable, Iterable, Optional, Union
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 import tf_keras as tfk
 
-from tfp_lgc import container, flow, heads, joint, models, networks
+from tfp_lgc import config as config_lib
+from tfp_lgc import (
+  container,
+  flow,
+  heads,
+  joint,
+  litert,
+  models,
+  networks,
+  signatures,
+  warmup,
+)
 from tfp_lgc.autoencoder import Autoencoder
 from tfp_lgc.codec import dequantize, quantize, Quantized
-from tfp_lgc.config import CodecConfig, Config
+from tfp_lgc.config import CodecConfig, Config, ExportConfig
 from tfp_lgc.editing import Editable
 from tfp_lgc.encoder import Encoder, ENCODER_NAME, load_encoder
 from tfp_lgc.errors import ArtifactError, ConfigError, LgcError
@@ -47,6 +59,7 @@ tfd = tfp.distributions
 
 LGC_NAME = 'artifact.lgc'
 SAVED_MODEL_NAME = 'saved_model'
+LITERT_NAME = 'artifact.tflite'
 METRICS_NAME = 'metrics.jsonl'
 # What names of tensors begin with.
 _PARTS = ('decoder/', 'head/', 'mixture/', 'texture/')
@@ -243,9 +256,10 @@ class Artifact(Editable):
     return artifact
 
   def save(self, directory: Path, metrics: Iterable[dict[str, Any]] = (),
-           overwrite: bool = False) -> None:
-    """Writes artifact.lgc, saved_model/1/, metrics.jsonl and, if it is at
-    hand, encoder/.
+           overwrite: bool = False, say: Callable[[str], Any] = warnings.warn,
+           **export) -> None:
+    """Writes artifact.lgc, saved_model/1/, metrics.jsonl, encoder/ if it is at
+    hand and artifact.tflite if it is asked for.
 
     All is made elsewhere and then put in place, artifact.lgc last: where that
     stands, all stands, however a run ended.
@@ -254,23 +268,46 @@ class Artifact(Editable):
       directory: made if it does not exist.
       metrics: rows of metrics.jsonl.
       overwrite: whether an artifact that stands there may be replaced.
+      say: is told in a line what could not be written.
+      **export: settings of `ExportConfig` by name.
 
     Raises:
-      ConfigError: if one stands there and may not be replaced.
+      ConfigError: if one stands there and may not be replaced, or for a
+        setting that does not exist or is not allowed.
       OSError: if the disk is full or not to be written to.
     """
     directory = pathlib.Path(directory)
+    settings = config_lib.replace(ExportConfig(), **export)
     check_output(directory, overwrite)
     with replacing(directory, [LGC_NAME, METRICS_NAME, SAVED_MODEL_NAME,
-                               ENCODER_NAME]) as new:
+                               ENCODER_NAME, LITERT_NAME]) as new:
       _write(new / LGC_NAME, self.to_bytes())
       version = new / SAVED_MODEL_NAME / '1'
-      self.sampler.save(str(version))
-      (version / 'assets.extra').mkdir()
-      shutil.copy(new / LGC_NAME, version / 'assets.extra' / LGC_NAME)
+      signatures.save(self.sampler, str(version), settings.max_serving_batch)
+      extra = version / 'assets.extra'
+      extra.mkdir()
+      shutil.copy(new / LGC_NAME, extra / LGC_NAME)
+      if reason := warmup.missing():
+        say(reason)
+      else:
+        warmup.write(extra / warmup.NAME, signatures.examples(self.sampler))
+      if settings.export == 'litert':
+        self.export_litert(new / LITERT_NAME)
       _write(new / METRICS_NAME, _lines(metrics))
       if self.encoder:
         self.encoder.save(new / ENCODER_NAME, self.checksum)
+
+
+  def export_litert(self, path: Path) -> None:
+    """Writes decoder and mixtures as a LiteRT model, see litert.py.
+
+    Args:
+      path: the .tflite file; one that stands there is replaced.
+
+    Raises:
+      LgcError: if LiteRT has no operations for the head.
+    """
+    _write(pathlib.Path(path), litert.convert(self.sampler))
 
 
 def check_output(directory: Path, overwrite: bool) -> None:
@@ -278,7 +315,7 @@ def check_output(directory: Path, overwrite: bool) -> None:
   directory = pathlib.Path(directory)
   check_directory(directory)
   holds = [name for name in (LGC_NAME, SAVED_MODEL_NAME, METRICS_NAME,
-                            ENCODER_NAME)
+                            ENCODER_NAME, LITERT_NAME)
            if (directory / name).exists()]
   if holds and not overwrite:
     raise ConfigError(f'output = {str(directory)!r}: holds another artifact '

@@ -21,9 +21,11 @@ __all__ = [
     'Config',
     'DataConfig',
     'EvaluateConfig',
+    'ExportConfig',
     'MixtureConfig',
     'ModelConfig',
     'Preset',
+    'ServeConfig',
     'TrainConfig',
     'check',
     'replace',
@@ -267,6 +269,45 @@ class EvaluateConfig:
       'none', 'What the judge sees of its training images, samples and real '
       'ones alike: they themselves, or each shifted by up to two pixels in '
       'either direction, anew in every step.', choices=('none', 'shift'))
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportConfig:
+  """What is made for serving."""
+  export: str = setting(
+      'none', 'What is written beside artifact.lgc and the SavedModel: '
+      'nothing, or artifact.tflite, the same sampler as a LiteRT model.',
+      choices=('none', 'litert'))
+  max_serving_batch: int = setting(
+      1024, 'Images, labels or latents of one request to the SavedModel at the '
+      'most.', low=1, high=2**20)
+
+
+@dataclasses.dataclass(frozen=True)
+class ServeConfig:
+  """The server."""
+  artifact: str = setting(
+      'lgc_artifact', 'artifact.lgc, a SavedModel, or the directory of both; '
+      'its flag may be left out.')
+  host: str = setting(
+      '127.0.0.1', 'Address to listen on; 0.0.0.0 for all of the network.')
+  port: int = setting(
+      8000, 'Port to listen on; 0 for any that is free.', low=0, high=65535)
+  seed: int = setting(
+      0, 'Seed of requests that name none.', low=0, high=2**31 - 1)
+  max_n: int = setting(
+      1024, 'Images of one request at the most.', low=1, high=2**20)
+  max_body: int = setting(
+      4096, 'Bytes of the body of a request at the most; none needs one.',
+      low=0, high=2**30)
+  timeout: float = setting(
+      30.0, 'Seconds after which a request is given up.', low=0.001,
+      high=86400.0)
+  num_workers: int = setting(
+      2, 'Requests that are drawn at the same time.', low=1, high=1024)
+  max_waiting: int = setting(
+      128, 'Requests that may wait for them; others are told to come back.',
+      low=0, high=2**20)
 
 
 @dataclasses.dataclass(frozen=True)

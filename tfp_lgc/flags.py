@@ -7,7 +7,7 @@ in one process. `--flagfile=FILE` works as everywhere in absl.
 
 import dataclasses
 import textwrap
-from typing import Any, Callable, Sequence
+from typing import Any, Callable, Optional, Sequence
 
 from absl import flags
 
@@ -26,7 +26,8 @@ class HelpRequested(Exception):
   """The user asked for `--help`; the message is the answer."""
 
 
-def parse(usage: str, groups: Sequence[type], argv: Sequence[str]) -> list[Any]:
+def parse(usage: str, groups: Sequence[type], argv: Sequence[str],
+          positional: Optional[str] = None) -> list[Any]:
   """Settings of a command line.
 
   ```python
@@ -39,6 +40,8 @@ def parse(usage: str, groups: Sequence[type], argv: Sequence[str]) -> list[Any]:
     groups: dataclasses whose fields were made by `config.setting`; the
       setting `preset`, where there is one, changes the defaults of others.
     argv: the command's name and its arguments.
+    positional: the string setting that an argument without a flag stands for,
+      or None.
 
   Returns:
     One instance of each group.
@@ -49,7 +52,9 @@ def parse(usage: str, groups: Sequence[type], argv: Sequence[str]) -> list[Any]:
   """
   values, rest = _values(groups, argv)
   if values.help:
-    raise HelpRequested(_help(usage, argv[0], groups))
+    raise HelpRequested(_help(usage, argv[0], groups, positional))
+  if rest and positional and not values[positional].present:
+    values[positional].value = rest.pop(0)
   if rest:
     raise ConfigError(f'unexpected argument {rest[0]!r}; flags are written '
                       '--name=value')
@@ -91,8 +96,11 @@ def _values(groups: Sequence[type], argv: Sequence[str],
     raise ConfigError(str(error)) from error
 
 
-def _help(usage: str, command: str, groups: Sequence[type]) -> str:
-  lines = [usage, '', f'usage: {command} [--flag=value ...] [--flagfile=FILE]']
+def _help(usage: str, command: str, groups: Sequence[type],
+          positional: Optional[str]) -> str:
+  argument = f' [{positional.upper()}]' if positional else ''
+  lines = [usage, '', f'usage: {command}{argument} [--flag=value ...] '
+           '[--flagfile=FILE]']
   for group in groups:
     lines += ['', (group.__doc__ or '').splitlines()[0]]
     for field in dataclasses.fields(group):

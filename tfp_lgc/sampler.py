@@ -11,7 +11,7 @@ images of `sample(m)` to the last bit, in whichever portions they are drawn.
 import copy
 import functools
 import math
-from typing import Optional
+from typing import Callable, NamedTuple, Optional
 
 import tensorflow as tf
 import tf_keras as tfk
@@ -21,9 +21,11 @@ from tfp_lgc.head import Head
 from tfp_lgc.mixture import Mixture
 from tfp_lgc.texture import Texture
 
-__all__ = ['BLOCK_SIZE', 'Sampler']
+__all__ = ['AS_MADE', 'BLOCK_SIZE', 'Random', 'Sampler']
 
 BLOCK_SIZE = 256
+# The temperature that stands for the one an artifact was made with.
+AS_MADE = -1.0
 # What makes of the seed of latents one of the noise of pixels.
 NOISE_SALT = 1
 # The same, of one of texture.
@@ -34,6 +36,36 @@ _SEED = tf.TensorSpec([2], tf.int32, 'seed')
 _LABEL = tf.TensorSpec([None], tf.int32, 'label')
 _FIRST = tf.TensorSpec([], tf.int32, 'first')
 _COUNT = tf.TensorSpec([], tf.int32, 'count')
+# Of 64 bits, so that its root is that of the number that a user wrote.
+_TEMPERATURE = tf.TensorSpec([], tf.float64, 'temperature')
+
+
+class Random(NamedTuple):
+  """Stateless random numbers.
+
+  Attributes:
+    split: (seed, num) -> int32 `[num, 2]`.
+    fold_in: (seed, data) -> int32 `[2]`.
+    uniform: (shape, seed, minval) -> float32, up to 1.
+    normal: (shape, seed) -> float32.
+    categorical: (logits `[C]`, num, seed) -> int32 `[num]`.
+  """
+  split: Callable
+  fold_in: Callable
+  uniform: Callable
+  normal: Callable
+  categorical: Callable
+
+
+RANDOM = Random(
+    split=lambda seed, num: tf.random.split(seed, num, 'philox'),
+    fold_in=lambda seed, data: tf.random.fold_in(seed, data, 'philox'),
+    uniform=lambda shape, seed, minval: tf.random.stateless_uniform(
+        shape, seed, minval=minval, alg='philox'),
+    normal=lambda shape, seed: tf.random.stateless_normal(
+        shape, seed, alg='philox'),
+    categorical=lambda logits, num, seed: tf.random.stateless_categorical(
+        logits[tf.newaxis], num, seed, tf.int32)[0])
 
 
 class Sampler(tf.Module):
@@ -46,6 +78,8 @@ class Sampler(tf.Module):
 
   Attributes:
     head: the likelihood p(x | z).
+    num_conditions: classes that the decoder is told; 0 if it is told none.
+    parameters: all variables, for who saves the functions.
   """
 
   def __init__(self, decoder: tfk.Model, head: Head, mixture: Mixture,
@@ -75,11 +109,14 @@ class Sampler(tf.Module):
     self.texture = [] if noise is None else [
         tf.Variable(part, trainable=False, name=name)
         for name, part in zip(noise._fields, noise)]
-    self._num_conditions = num_conditions
-    self._noise_scale = math.sqrt(temperature)
+    self.parameters = [self.weights, self.logits, self.loc, self.scale_tril,
+                       self.log_prior, self.texture]
+    self.num_conditions = num_conditions
+    self._own_scale = math.sqrt(temperature)
     self._decode = lambda z: decoder(z, training=False)
     self.head = head
     self._is_stochastic = False
+    self._random = RANDOM
 
   @functools.cached_property  # One, or its functions would be traced again.
   def stochastic(self) -> 'Sampler':
@@ -93,7 +130,7 @@ class Sampler(tf.Module):
   def params(self, z: tf.Tensor, labels: Optional[tf.Tensor]) -> tf.Tensor:
     """What `head` takes, `[B, params_size]`, of latents `[B, d]` and, if the
     decoder is told them, labels `[B]`."""
-    return self._decode(networks.with_labels(z, labels, self._num_conditions))
+    return self._decode(networks.with_labels(z, labels, self.num_conditions))
 
   def _images(self, z: tf.Tensor, labels: Optional[tf.Tensor],
               seed: Optional[tf.Tensor] = None) -> tf.Tensor:
@@ -101,91 +138,111 @@ class Sampler(tf.Module):
     params = self.params(z, labels)
     if seed is not None and self._is_stochastic:
       images = self.head.draw_image(
-          params, tf.random.fold_in(seed, NOISE_SALT, 'philox'))
+          params, self._random.fold_in(seed, NOISE_SALT))
     else:
       images = self.head.point_image(params)
     if seed is not None and self.texture and not self._is_stochastic:
       scale, kernel = self.texture
       images = texture.with_noise(
-          images, scale, kernel,
-          tf.random.fold_in(seed, TEXTURE_SALT, 'philox'))
+          images, scale, kernel, self._random.fold_in(seed, TEXTURE_SALT),
+          self._random.normal)
     return tf.cast(tf.round(255.0 * images), tf.uint8)
 
-  def _latents(self, labels: tf.Tensor, seeds: tf.Tensor) -> tf.Tensor:
+  def with_constants(self, random: Random) -> 'Sampler':
+    """The same for one trace: without variables, but for those of the decoder,
+    and with random numbers from elsewhere."""
+    other = copy.copy(self)
+    for name in ('logits', 'loc', 'scale_tril', 'log_prior'):
+      setattr(other, name, tf.constant(getattr(self, name).numpy()))
+    other.texture = [tf.constant(part.numpy()) for part in self.texture]
+    other._random = random
+    return other
+
+  def scale(self, temperature: tf.Tensor) -> tf.Tensor:
+    """What noise is multiplied by at a temperature, float32."""
+    root = tf.cast(tf.sqrt(tf.maximum(temperature, 0.0)), tf.float32)
+    return tf.where(temperature < 0.0, self._own_scale, root)
+
+  def _latents(self, labels: tf.Tensor, seeds: tf.Tensor, scale: tf.Tensor,
+               ) -> tf.Tensor:
     """z ~ p(z | y) of labels `[B]`: a component, then one affine map."""
     logits = tf.gather(self.logits, labels)  # [B, K]
     # Gumbel-max; the -inf of padding stays -inf.
-    uniform = tf.random.stateless_uniform(
-        tf.shape(logits), seeds[0], minval=1e-30, alg='philox')
+    uniform = self._random.uniform(_shape(logits), seeds[0], 1e-30)
     component = tf.argmax(logits - tf.math.log(-tf.math.log(uniform)), axis=-1,
                           output_type=tf.int32)
     # Classes have rows of components of their own, or all share one.
     row = tf.minimum(labels, tf.shape(self.loc)[0] - 1)
     index = tf.stack([row, component], axis=-1)
     loc = tf.gather_nd(self.loc, index)  # [B, d]
-    noise = tf.random.stateless_normal(tf.shape(loc), seeds[1], alg='philox')
+    noise = self._random.normal(_shape(loc), seeds[1])
     scale_tril = tf.gather_nd(self.scale_tril, index)  # [B, d, d]
-    return loc + tf.linalg.matvec(scale_tril, self._noise_scale * noise)
+    return loc + tf.linalg.matvec(scale_tril, scale * noise)
 
-  def _block(self, position: tf.Tensor, seed: tf.Tensor, labels=None):
-    """Labels, latents and images of one block."""
-    seeds = tf.random.split(tf.random.fold_in(seed, position, 'philox'), 3,
-                            'philox')
+  def block(self, position: tf.Tensor, seed: tf.Tensor, scale: tf.Tensor,
+            labels=None):
+    """Labels, latents and images of one block, whose noise is multiplied by
+    `scale`."""
+    seeds = self._random.split(self._random.fold_in(seed, position), 3)
     if labels is None:
-      labels = tf.random.stateless_categorical(
-          self.log_prior[tf.newaxis], BLOCK_SIZE, seeds[2], tf.int32,
-          'philox')[0]
-    z = self._latents(labels, seeds)
+      labels = self._random.categorical(self.log_prior, BLOCK_SIZE, seeds[2])
+    z = self._latents(labels, seeds, scale)
     return {'image': self._images(z, labels, seeds[1]), 'label': labels,
             'latent': z}
 
-  def _blocks(self, positions: tf.Tensor, seed: tf.Tensor, labels=None):
+  def _blocks(self, positions: tf.Tensor, seed: tf.Tensor,
+              temperature: tf.Tensor, labels=None):
     """The blocks at `positions` `[P]`, one after the other."""
+    scale = self.scale(temperature)
     signature = {'image': tf.uint8, 'label': tf.int32, 'latent': tf.float32}
     if labels is None:
-      drawn = tf.map_fn(lambda position: self._block(position, seed), positions,
-                        fn_output_signature=signature, parallel_iterations=1)
+      drawn = tf.map_fn(
+          lambda position: self.block(position, seed, scale), positions,
+          fn_output_signature=signature, parallel_iterations=1)
     else:
-      drawn = tf.map_fn(lambda pair: self._block(pair[0], seed, pair[1]),
-                        (positions, labels), fn_output_signature=signature,
-                        parallel_iterations=1)
+      drawn = tf.map_fn(
+          lambda pair: self.block(pair[0], seed, scale, pair[1]),
+          (positions, labels), fn_output_signature=signature,
+          parallel_iterations=1)
     return {name: tf.reshape(part, tf.concat([[-1], tf.shape(part)[2:]], 0))
             for name, part in drawn.items()}
 
-  @tf.function(input_signature=[_FIRST, _COUNT, _SEED])
-  def sample_blocks(self, first, count, seed):
+  @tf.function(input_signature=[_FIRST, _COUNT, _SEED, _TEMPERATURE])
+  def sample_blocks(self, first, count, seed, temperature=AS_MADE):
     """`count` whole blocks from position `first` on."""
-    return self._blocks(tf.range(first, first + count), seed)
+    return self._blocks(tf.range(first, first + count), seed, temperature)
 
-  @tf.function(input_signature=[_N, _SEED])
-  def sample(self, n, seed):
+  @tf.function(input_signature=[_N, _SEED, _TEMPERATURE])
+  def sample(self, n, seed, temperature=AS_MADE):
     """n labelled images, classes as frequent as in the training data.
 
     Args:
       n: int32 scalar.
       seed: int32 `[2]`.
+      temperature: float64 scalar, what covariances are multiplied by; less
+        than 0 for what the artifact was made with.
 
     Returns:
       A dict of image (uint8 `[n, H, W, C]`), label (int32 `[n]`) and latent
       (float32 `[n, d]`).
     """
-    drawn = self._blocks(tf.range(_num_blocks(n)), seed)
+    drawn = self._blocks(tf.range(_num_blocks(n)), seed, temperature)
     return {name: part[:n] for name, part in drawn.items()}
 
-  @tf.function(input_signature=[_LABEL, _SEED, _FIRST])
-  def sample_class_blocks(self, label, seed, first):
+  @tf.function(input_signature=[_LABEL, _SEED, _FIRST, _TEMPERATURE])
+  def sample_class_blocks(self, label, seed, first, temperature=AS_MADE):
     """As `sample_class`, as if `first` blocks stood before."""
     n = tf.shape(label)[0]
     count = _num_blocks(n)
     padded = tf.pad(label, [[0, count * BLOCK_SIZE - n]])
-    drawn = self._blocks(tf.range(first, first + count), seed,
+    drawn = self._blocks(tf.range(first, first + count), seed, temperature,
                          tf.reshape(padded, [count, BLOCK_SIZE]))
     return {name: part[:n] for name, part in drawn.items()}
 
-  @tf.function(input_signature=[_LABEL, _SEED])
-  def sample_class(self, label, seed):
+  @tf.function(input_signature=[_LABEL, _SEED, _TEMPERATURE])
+  def sample_class(self, label, seed, temperature=AS_MADE):
     """One image for each of the labels `[n]`; otherwise as `sample`."""
-    return self.sample_class_blocks(label, seed, 0)
+    return self.sample_class_blocks(label, seed, 0, temperature)
 
   @tf.function
   def decode(self, latent, label=None):
@@ -201,8 +258,9 @@ class Sampler(tf.Module):
       latent: float32 `[n, d]`.
 
     Returns:
-      A dict of log_prob (float32 `[n, C]`, log p(z, y) in nats) and
-      class_log_posterior (float32 `[n, C]`, log p(y | z)).
+      A dict of log_prob (float32 `[n, C]`, log p(z, y) in nats),
+      class_log_posterior (float32 `[n, C]`, log p(y | z)) and class_posterior
+      (float32 `[n, C]`, p(y | z)).
     """
     size = tf.shape(self.loc)[-1]
     difference = latent[:, tf.newaxis, tf.newaxis] - self.loc  # [n, R, K, d]
@@ -217,28 +275,13 @@ class Sampler(tf.Module):
     log_prob = self.log_prior + tf.reduce_logsumexp(
         tf.nn.log_softmax(self.logits) + log_density, axis=-1)
     return {'log_prob': log_prob,
-            'class_log_posterior': tf.nn.log_softmax(log_prob)}
+            'class_log_posterior': tf.nn.log_softmax(log_prob),
+            'class_posterior': tf.nn.softmax(log_prob)}
 
-  def save(self, path: str) -> None:
-    """Writes a SavedModel with the signatures `sample`, `sample_class`,
-    `sample_stochastic`, `decode`, `latent_log_prob` and `serving_default`
-    (= sample)."""
-    latent = tf.TensorSpec([None, self.loc.shape[-1]], tf.float32, 'latent')
-    decoded = [latent] + [_LABEL] * bool(self._num_conditions)
-    sample = self.sample.get_concrete_function()
-    signatures = {
-        'serving_default': sample,
-        'sample': sample,
-        'sample_class': self.sample_class.get_concrete_function(),
-        'sample_stochastic': self.stochastic.sample.get_concrete_function(),
-        'decode': self.decode.get_concrete_function(*decoded),
-        'latent_log_prob': self.latent_log_prob.get_concrete_function(latent),
-    }
-    # A plain holder of the variables: the module's other functions stay out.
-    holder = tf.Module(name='artifact')
-    holder.parameters = [self.weights, self.logits, self.loc, self.scale_tril,
-                         self.log_prior, self.texture]
-    tf.saved_model.save(holder, path, signatures)
+
+def _shape(x: tf.Tensor):
+  """Numbers where they are known."""
+  return x.shape if x.shape.is_fully_defined() else tf.shape(x)
 
 
 def _num_blocks(n: tf.Tensor) -> tf.Tensor:

@@ -1,6 +1,5 @@
 """Labelled images out of an artifact."""
 
-import dataclasses
 import numbers
 import os
 from typing import Iterator, NamedTuple, Optional, Union
@@ -12,7 +11,7 @@ from tfp_lgc import config as config_lib
 from tfp_lgc.artifact import Artifact, load
 from tfp_lgc.data import Images
 from tfp_lgc.errors import LgcError
-from tfp_lgc.sampler import BLOCK_SIZE, Sampler
+from tfp_lgc.sampler import AS_MADE, BLOCK_SIZE, Sampler
 
 __all__ = ['AnyArtifact', 'Drawing', 'as_dataset', 'drawing', 'opened',
            'sample', 'whole']
@@ -49,6 +48,7 @@ class Drawing(NamedTuple):
   Attributes:
     sampler: draws them.
     seed: int32 `[2]`.
+    temperature: see `Sampler.sample`.
     cycle: int32 `[P]`, the labels, which come round again after P images; None
       where labels are drawn as well.
     image_shape: `(H, W, C)`.
@@ -56,6 +56,7 @@ class Drawing(NamedTuple):
   """
   sampler: Sampler
   seed: np.ndarray
+  temperature: float
   cycle: Optional[np.ndarray]
   image_shape: tuple[int, int, int]
   class_names: tuple[str, ...]
@@ -64,11 +65,13 @@ class Drawing(NamedTuple):
     """`count` whole blocks from position `first` on, both int32, as `Sampler`
     returns them; also within a `tf.function`."""
     if self.cycle is None:
-      return self.sampler.sample_blocks(first, count, self.seed)
+      return self.sampler.sample_blocks(first, count, self.seed,
+                                        self.temperature)
     start = BLOCK_SIZE * tf.cast(first, tf.int64)
     positions = start + tf.range(BLOCK_SIZE * tf.cast(count, tf.int64))
     labels = tf.gather(self.cycle, positions % len(self.cycle))
-    return self.sampler.sample_class_blocks(labels, self.seed, first)
+    return self.sampler.sample_class_blocks(labels, self.seed, first,
+                                            self.temperature)
 
   def portions(self, first: int, stop: int,
                ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -91,17 +94,18 @@ def drawing(artifact: AnyArtifact, n: Optional[int] = None, labels=None,
             ) -> Drawing:
   """What `sample` draws, before it is drawn; see there for the arguments."""
   artifact, seed_tensor = opened(artifact), _seed_tensor(seed)
-  if temperature is not None:
-    mixture = config_lib.replace(config_lib.MixtureConfig(),
-                                 temperature=temperature)
-    artifact = dataclasses.replace(artifact, temperature=mixture.temperature)
+  if temperature is None:
+    temperature = AS_MADE
+  else:
+    temperature = config_lib.replace(config_lib.MixtureConfig(),
+                                     temperature=temperature).temperature
   cycle = None
   if labels is not None:
     cycle = _positions(artifact, labels, n)
   elif balanced:
     cycle = np.flatnonzero(artifact.class_counts).astype(np.int32)
   sampler = artifact.sampler.stochastic if stochastic else artifact.sampler
-  return Drawing(sampler, seed_tensor, cycle, artifact.image_shape,
+  return Drawing(sampler, seed_tensor, temperature, cycle, artifact.image_shape,
                  artifact.class_names)
 
 

@@ -6,7 +6,7 @@ residuals of real images look like: its scale depends on the brightness of the
 pixel it is added to, its correlations on the distance of two pixels alone.
 """
 
-from typing import NamedTuple
+from typing import Callable, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -99,7 +99,7 @@ def _offsets(side: int, half: int) -> np.ndarray:
 
 
 def with_noise(images: tf.Tensor, scale: tf.Tensor, kernel: tf.Tensor,
-               seed: tf.Tensor) -> tf.Tensor:
+               seed: tf.Tensor, normal: Callable) -> tf.Tensor:
   """Images with a texture, clipped to 0..1.
 
   Plain TensorFlow operations: the sampler's graph opens without TFP.
@@ -109,10 +109,14 @@ def with_noise(images: tf.Tensor, scale: tf.Tensor, kernel: tf.Tensor,
     scale: see `Texture`.
     kernel: see there.
     seed: int32 `[2]`.
+    normal: (shape, seed) -> as many numbers of N(0, 1).
   """
   margin = [0, KERNEL_SIZE - 1, KERNEL_SIZE - 1, 0]
-  white = tf.random.stateless_normal(tf.shape(images) + margin, seed,
-                                     alg='philox')
+  if images.shape.is_fully_defined():
+    shape = [size + more for size, more in zip(images.shape, margin)]
+  else:
+    shape = tf.shape(images) + margin
+  white = normal(shape, seed)
   noise = tf.nn.conv2d(white, kernel, 1, 'VALID')  # [B, H, W, C]
   position = images * (NUM_NODES - 1)
   # The scale at the node below, and at that above it.

@@ -13,6 +13,7 @@ from tfp_lgc.config import (
   Config,
   DataConfig,
   EvaluateConfig,
+  ExportConfig,
   MixtureConfig,
   ModelConfig,
   Preset,
@@ -52,8 +53,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
 def _compress(argv: Sequence[str]) -> None:
   groups = [Preset, DataConfig, ModelConfig, TrainConfig, MixtureConfig,
-            CodecConfig, EvaluateConfig, Run]
-  _, *sections, options = flags.parse(USAGE, groups, argv)
+            CodecConfig, EvaluateConfig, ExportConfig, Run]
+  _, *sections, export, options = flags.parse(USAGE, groups, argv)
   if options.budget:
     budget.parse(options.budget)
   config = dataclasses.replace(Config(*sections), seed=options.seed)
@@ -79,7 +80,8 @@ def _compress(argv: Sequence[str]) -> None:
         source, config, budget=options.budget, progress=log,
         callbacks=tensorboard, fixed=flags.given(groups, argv))
     with log.stage('save'):
-      artifact.save(options.output, log.records, options.overwrite)
+      artifact.save(options.output, log.records, options.overwrite, say,
+                    **dataclasses.asdict(export))
     for callback in tensorboard:
       callback.samples(sampling.sample(artifact, 16).images)
     accuracies = {}
