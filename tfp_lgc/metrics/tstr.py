@@ -15,8 +15,9 @@ import tf_keras as tfk
 from tfp_lgc import classifier, networks
 from tfp_lgc.config import EvaluateConfig
 from tfp_lgc.data import Split
+from tfp_lgc.metrics import intervals
 
-__all__ = ['right', 'shifted', 'summarize', 'train_judge']
+__all__ = ['predicted', 'right', 'shifted', 'summarize', 'train_judge']
 
 # The farthest that `judge_augmentation=shift` moves an image.
 MAX_SHIFT = 2
@@ -81,16 +82,23 @@ def right(train: Split, test: Split, num_classes: int, config: EvaluateConfig,
   Returns:
     bool `[N]`; its mean is the accuracy.
   """
+  labels = np.concatenate([labels for _, labels in test.batches(1000)])
+  return predicted(train, test, num_classes, config, seed) == labels
+
+
+def predicted(train: Split, test: Split, num_classes: int,
+              config: EvaluateConfig, seed: int = 0) -> np.ndarray:
+  """The labels, int `[N]`, that such a judge gives the images of `test`."""
   judge = train_judge(train, num_classes, config, seed)
-  batches = test.batches(1000)
-  logits = judge.predict(batches.map(classifier.scaled), verbose=0)
-  labels = np.concatenate([labels for _, labels in batches])
-  return logits.argmax(axis=1) == labels
+  logits = judge.predict(test.batches(1000).map(classifier.scaled), verbose=0)
+  return logits.argmax(axis=1)
 
 
 def summarize(values: Sequence[float]) -> dict[str, Any]:
-  """Mean, sample standard deviation (None of a single value), and the values
-  themselves as `runs`, rounded to 4 digits."""
+  """Mean, sample standard deviation and Student's 95 % confidence interval
+  (None of a single value), and the values themselves as `runs`, rounded to 4
+  digits."""
   rounded = [round(float(value), 4) for value in values]
   stddev = statistics.stdev(rounded) if len(rounded) > 1 else None
-  return {'mean': statistics.fmean(rounded), 'stddev': stddev, 'runs': rounded}
+  return {'mean': statistics.fmean(rounded), 'stddev': stddev,
+          'interval': intervals.of_mean(rounded), 'runs': rounded}
