@@ -6,6 +6,7 @@ from scipy import stats
 from sklearn import neighbors as sk_neighbors
 
 from tfp_lgc import data
+from tfp_lgc.metrics import neighbors
 from tfp_lgc.metrics.privacy import dcr
 from tfp_lgc.metrics.subject import Subject
 
@@ -42,20 +43,45 @@ def test_identical_is_to_the_last_bit():
   np.testing.assert_array_equal(dcr.identical(others, train), [True, False])
 
 
+def _found(distances, indices=None):
+  distances = np.array(distances, np.float32)[:, np.newaxis]
+  return neighbors.Neighbors(
+      distances, np.zeros(distances.shape, int) if indices is None
+      else np.array(indices)[:, np.newaxis])
+
+
 def test_the_share_leaves_ties_out():
-  got = dcr.nearer_share(np.array([1, 1, 2, 5, 3]), np.array([2, 3, 2, 4, 5]))
+  got = dcr.nearer_share(_found([1, 1, 2, 5, 3]), _found([2, 3, 2, 4, 5]), 2)
   assert got['nearer_to_train'] == 0.75 and got['ties'] == 1
   np.testing.assert_allclose(
       got['nearer_to_train_interval'],
       [stats.beta.ppf(0.025, 3, 2), stats.beta.ppf(0.975, 4, 1)], atol=6e-5)
-  assert dcr.nearer_share(np.ones(3), np.ones(3)) == {
-      'nearer_to_train': 0.5, 'nearer_to_train_interval': [0.0, 1.0], 'ties': 3}
+  assert dcr.nearer_share(_found(np.ones(3)), _found(np.ones(3)), 2) == {
+      'nearer_to_train': 0.5, 'nearer_to_train_interval': [0.0, 1.0],
+      'chance_interval': [0.0, 1.0], 'ties': 3}
+
+
+def test_the_chance_interval_is_that_of_shuffled_references():
+  """Of which few are the closest of most samples."""
+  rng = np.random.default_rng(0)
+  closest = np.minimum(rng.geometric(0.05, 300) - 1, 99)  # Of 100 references.
+  shares = [np.isin(closest, rng.permutation(100)[:50]).mean()
+            for _ in range(4000)]
+  # Those before 50 are train images.
+  is_train = closest < 50
+  got = dcr.nearer_share(_found(1.0 - is_train, closest % 50),
+                         _found(0.5 + 0 * is_train, closest % 50), 50)
+  assert got['nearer_to_train'] == pytest.approx(is_train.mean(), abs=1e-4)
+  low, high = got['chance_interval']
+  assert (high - low) / 2 == pytest.approx(1.96 * np.std(shares), rel=0.05)
+  assert low < 0.4 and 0.93 < np.mean((low <= np.array(shares))
+                                      & (np.array(shares) <= high)) < 0.97
 
 
 def test_fresh_samples_are_as_near_to_either():
   got = dcr.measure(_subject(_images(0, 400), _images(1, 300), _images(2, 200)))
-  low, high = got['nearer_to_train_interval']
-  assert low < 0.5 < high
+  low, high = got['chance_interval']
+  assert 0.4 < low < got['nearer_to_train'] < high < 0.6
   assert got['identical_share'] == got['test_identical_share'] == 0.0
   assert (got['num_references'], got['num_images']) == (200, 400)
 
@@ -78,6 +104,7 @@ def test_all_copied():
   train = _images(1, 200)
   got = dcr.measure(_subject(train, train, _images(2, 200)))
   assert got['nearer_to_train'] == got['identical_share'] == 1.0
+  assert got['chance_interval'][1] < 0.6
 
 
 @pytest.mark.parametrize('most', [2, 50])

@@ -57,7 +57,8 @@ def by_cells(samples: np.ndarray, others: np.ndarray, train: np.ndarray,
     C_T, or None if no cell has enough points; and the scores of the cells that
     have.
   """
-  partition = cluster.KMeans(min(NUM_CELLS, len(train)), n_init=1,
+  num_distinct = len({point.tobytes() for point in train})
+  partition = cluster.KMeans(min(NUM_CELLS, num_distinct), n_init=1,
                              random_state=seed).fit(train)
   cells = [partition.predict(points) for points in (samples, others)]
   scores, weights = [], []

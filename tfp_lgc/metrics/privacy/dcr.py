@@ -4,6 +4,7 @@ from than to images nobody has compressed?"""
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy import stats
 
 from tfp_lgc.metrics import intervals, neighbors
 from tfp_lgc.metrics.subject import some, Subject
@@ -55,23 +56,42 @@ def identical(images: np.ndarray, among: np.ndarray) -> np.ndarray:
   return np.array([image.tobytes() in known for image in images], bool)
 
 
-def nearer_share(to_train: np.ndarray, to_test: np.ndarray) -> dict[str, Any]:
-  """How often the first of two distances is the smaller one.
+def nearer_share(to_train: neighbors.Neighbors, to_test: neighbors.Neighbors,
+                 num_references: int) -> dict[str, Any]:
+  """How often the closest of all references is a train image.
+
+  Few images are the closest of many samples, so that the share is seldom 0.5
+  even if it is up to chance which of them were compressed.
 
   Args:
-    to_train: `[N]`, from samples to the closest of some train images.
-    to_test: `[N]`, to the closest of as many test images.
+    to_train: the closest of some train images to each of N samples.
+    to_test: the closest of as many test images.
+    num_references: of each of the two.
 
   Returns:
-    `nearer_to_train`, 0.5 where nothing leaks, and its confidence interval,
-    of those that are nearer to either; `ties`, how many are not.
+    `nearer_to_train`, and its confidence interval, the references being as
+    they are; `chance_interval`, in which it lies with a probability of about
+    0.95 if half of the same references, at random, were the train images: above
+    it something leaks; `ties`, samples that are left out because both are
+    equally near.
   """
-  nearer, farther = (to_train < to_test).sum(), (to_train > to_test).sum()
-  decided = nearer + farther
-  share = nearer / decided if decided else 0.5
+  distances = [found.distances[:, 0] for found in (to_train, to_test)]
+  nearer, farther = distances[0] < distances[1], distances[0] > distances[1]
+  hits, decided = nearer.sum(), (nearer | farther).sum()
+  share, chance = 0.5, [0.0, 1.0]
+  if decided:
+    share = hits / decided
+    counts = np.concatenate([
+        np.bincount(found.indices[some, 0], minlength=num_references)
+        for found, some in ((to_train, nearer), (to_test, farther))])
+    # Of the sum of half of the counts, drawn without replacement.
+    half = stats.norm.ppf((1 + intervals.LEVEL) / 2) * np.sqrt(
+        len(counts) / 4 * counts.var(ddof=1)) / decided
+    chance = [round(max(0.5 - half, 0.0), 4), round(min(0.5 + half, 1.0), 4)]
   return {'nearer_to_train': round(float(share), 4),
-          'nearer_to_train_interval': intervals.of_share(nearer, decided),
-          'ties': int(len(to_train) - decided)}
+          'nearer_to_train_interval': intervals.of_share(hits, decided),
+          'chance_interval': [float(end) for end in chance],
+          'ties': int(len(nearer) - decided)}
 
 
 def measure(subject: Subject) -> dict[str, Any]:
@@ -92,14 +112,13 @@ def measure(subject: Subject) -> dict[str, Any]:
   x = neighbors.flattened(samples)
   to_train, to_test = [
       neighbors.nearest(x, neighbors.flattened(some(
-          images, count, seed).images)).distances[:, 0]
-      for images in (train, test)]
+          images, count, seed).images)) for images in (train, test)]
   same = identical(samples, train.images)
   pairs = closest(samples, train.images)
   return {
-      **nearer_share(to_train, to_test), 'num_references': count,
-      'train_quantiles': _quantiles(to_train),
-      'test_quantiles': _quantiles(to_test),
+      **nearer_share(to_train, to_test, count), 'num_references': count,
+      'train_quantiles': _quantiles(to_train.distances),
+      'test_quantiles': _quantiles(to_test.distances),
       'identical_share': round(float(same.mean()), 6),
       'identical_share_interval': intervals.of_share(same.sum(), len(same)),
       'test_identical_share': round(float(
