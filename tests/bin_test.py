@@ -550,7 +550,7 @@ WRONG = [
     ('evaluate', ['--baseline=xz', '--budget=1kB', '--artifact=art'],
      'only one'),
     ('evaluate', ['--artifact=art', '--seed=-1'], 'seed'),
-    ('evaluate', ['--artifact=art', '--metrics=fdi'], "'fdi'.*did you mean fid"),
+    ('evaluate', ['--artifact=art', '--metrics=fdi'], "'fdi'.*mean fid"),
     ('evaluate', ['--artifact=art', '--metrics='], 'metrics.*accuracy'),
     ('evaluate', ['--artifact=art/artifact.lgc', '--metrics=latents'],
      'latents.*encoder.*bin/compress'),
