@@ -114,3 +114,6 @@ def test_no_more_images_are_looked_at_than_set(most):
       metric_images=most))
   got = dcr.measure(subject)
   assert (got['num_references'], got['num_images']) == (most, most)
+  for i, j, distance in got['closest_pairs']:  # Positions among all.
+    x, y = subject.samples.images[i] / 255, subject.train.images[j] / 255
+    assert distance == pytest.approx(np.sqrt(np.mean((x - y)**2)), abs=2e-5)

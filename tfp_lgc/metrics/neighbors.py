@@ -44,8 +44,8 @@ def blocks(a: np.ndarray, b: np.ndarray,
   Yields:
     Which rows of `a`, and float32 `[rows, M]`, not negative.
   """
-  center = b.mean(axis=0, dtype=np.float64)
-  a, b = [(x - center).astype(np.float32) for x in (a, b)]
+  center = b.mean(axis=0, dtype=np.float64).astype(np.float32)
+  a, b = [np.subtract(x, center, dtype=np.float32) for x in (a, b)]
   squares = np.square(b).sum(axis=1)
   num_rows = max(1, BLOCK_NUM // len(b))
   for first in range(0, len(a), num_rows):

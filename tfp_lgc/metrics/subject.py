@@ -13,7 +13,7 @@ from tfp_lgc.data import array_split, Images, Source, Split
 from tfp_lgc.metrics import features
 from tfp_lgc.progress import Progress
 
-__all__ = ['Compress', 'Draw', 'Subject', 'some']
+__all__ = ['Compress', 'Draw', 'Subject', 'chosen', 'some']
 
 # seed -> images, and what each counts for in training or None.
 Draw = Callable[[int], tuple[Images, Optional[np.ndarray]]]
@@ -124,6 +124,11 @@ class Subject:
 
 def some(images: Images, n: int, seed: int) -> Images:
   """n of the images, or all if they are fewer, at random, in their order."""
-  chosen = np.sort(np.random.default_rng(seed).permutation(len(images))[:n])
-  return Images(images.images[chosen], images.labels[chosen],
+  indices = chosen(len(images), n, seed)
+  return Images(images.images[indices], images.labels[indices],
                 images.class_names)
+
+
+def chosen(num_images: int, n: int, seed: int) -> np.ndarray:
+  """Which of so many images `some` takes, int, ascending."""
+  return np.sort(np.random.default_rng(seed).permutation(num_images)[:n])

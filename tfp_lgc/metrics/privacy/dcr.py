@@ -7,7 +7,7 @@ import numpy as np
 from scipy import stats
 
 from tfp_lgc.metrics import intervals, neighbors
-from tfp_lgc.metrics.subject import some, Subject
+from tfp_lgc.metrics.subject import chosen, some, Subject
 
 __all__ = ['Closest', 'closest', 'identical', 'measure', 'nearer_share']
 
@@ -103,10 +103,12 @@ def measure(subject: Subject) -> dict[str, Any]:
     the closest of them, by probability; `identical_share` of samples that are a
     train image (of all of them), its interval, and
     `test_identical_share`, of test images that are; `closest_pairs`, [sample,
-    train image, distance]; `num_images` of the samples.
+    train image, distance], by their positions among all samples of the first
+    run and in the train split; `num_images` of the samples.
   """
   most, seed = subject.settings.metric_images, subject.seed
-  samples = some(subject.samples, most, seed).images
+  indices = chosen(len(subject.samples), most, seed)
+  samples = subject.samples.images[indices]
   train, test = subject.train, subject.test
   count = min(len(train), len(test), most)
   x = neighbors.flattened(samples)
@@ -124,7 +126,7 @@ def measure(subject: Subject) -> dict[str, Any]:
       'test_identical_share': round(float(
           identical(test.images, train.images).mean()), 6),
       'closest_pairs': [[int(i), int(j), round(float(d), 5)]
-                        for i, j, d in zip(*pairs)],
+                        for i, j, d in zip(indices[pairs.samples], *pairs[1:])],
       'num_images': len(samples)}
 
 
