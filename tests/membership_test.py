@@ -44,10 +44,13 @@ def test_a_reference_of_few_points_has_few_numbers():
               for n in (15, 200)]
   config = replace(Config(), num_components_max=1)
   got = membership.reference(z, np.zeros(15, np.int32), 1, config)
-  assert got.structures[0] != 'full'
+  assert got.structures == ('diag',)
   full = sk_mixture.GaussianMixture(1, reg_covar=1e-3).fit(z).score(fresh)
   score = membership.log_prob(got, fresh, np.zeros(200, np.int32)).mean()
   assert score > full + 10
+  many = np.tile(z, [11, 1])
+  got = membership.reference(many, np.zeros(165, np.int32), 1, config)
+  assert got.structures == ('full',)
 
 
 def test_every_other_image_of_each_class_is_a_reference():

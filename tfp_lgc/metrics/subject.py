@@ -70,7 +70,7 @@ class Subject:
 
   @functools.cached_property
   def samples(self) -> Images:
-    """Those of the first run."""
+    """Those of the first run, whatever they count for in training."""
     return self.draw(self.seed)[0]
 
   @functools.cached_property

@@ -20,6 +20,8 @@ __all__ = ['density_ratio', 'log_prob', 'measure', 'reference']
 
 # Held-out images of a class that a reference density needs.
 MIN_REFERENCES = 2
+# And those, by dimension of the latents, that full covariances need.
+POINTS_PER_DIMENSION = 10
 
 
 def measure(subject: Subject) -> dict[str, Any]:
@@ -111,8 +113,10 @@ def _every_other(labels: np.ndarray) -> np.ndarray:
 
 def reference(z: np.ndarray, labels: np.ndarray, num_classes: int,
               config: Config) -> Mixture:
-  """A mixture of each class, its size and structure chosen by BIC: held-out
-  images are often too few for full covariances.
+  """A mixture of each class, its number of components chosen by BIC.
+
+  Held-out images are often too few for full covariances, which would fit them
+  and no others, and BIC does not see that; then they are diagonal.
 
   Args:
     z: latents `[N, d]`.
@@ -120,7 +124,9 @@ def reference(z: np.ndarray, labels: np.ndarray, num_classes: int,
     num_classes: C.
     config: of the run, for all other settings of mixtures.
   """
-  config = config_lib.replace(config, covariance='auto')
+  counts = np.bincount(labels)
+  enough = counts[counts > 0].min() >= POINTS_PER_DIMENSION * z.shape[1]
+  config = config_lib.replace(config, covariance='full' if enough else 'diag')
   mixture, _ = latent.gmm(z, labels, num_classes, config, lambda label: None)
   return mixture
 
