@@ -88,8 +88,9 @@ SAME_LEVEL = {
         'metrics/subject'},
     'metrics/rate': {'metrics/subject'},
     'metrics/registry': {
-        'metrics/accuracy', 'metrics/confusion', 'metrics/fid', 'metrics/kid',
-        'metrics/latents', 'metrics/prdc', 'metrics/rate', 'metrics/subject',
+        'metrics/accuracy', 'metrics/confusion', 'metrics/features',
+        'metrics/fid', 'metrics/kid', 'metrics/latents', 'metrics/prdc',
+        'metrics/rate', 'metrics/subject',
         'metrics/privacy/canary', 'metrics/privacy/components',
         'metrics/privacy/copying', 'metrics/privacy/dcr',
         'metrics/privacy/membership', 'metrics/privacy/shadow'},

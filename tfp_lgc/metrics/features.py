@@ -18,7 +18,7 @@ from tfp_lgc.data import Split
 from tfp_lgc.errors import ConfigError
 from tfp_lgc.metrics import frechet, tstr
 
-__all__ = ['NAME', 'load', 'of', 'trained']
+__all__ = ['NAME', 'check', 'load', 'of', 'trained']
 
 NAME = frechet.FEATURES
 BATCH_SIZE = 250
@@ -61,10 +61,7 @@ def load(path: str, image_shape: tuple[int, int, int]) -> tfk.Model:
     ConfigError: if there is none, or it is no such network.
   """
   what = f'feature_network = {path!r}'
-  is_keras = path.endswith('.keras') and zipfile.is_zipfile(path)
-  if not is_keras and not os.path.isfile(os.path.join(path, 'saved_model.pb')):
-    raise ConfigError(f'{what}: must be a Keras model that was saved as .keras '
-                      'or as a SavedModel')
+  check(path)
   try:
     network = tfk.models.load_model(path, compile=False)
     inputs = images = tfk.Input(image_shape)
@@ -83,6 +80,14 @@ def load(path: str, image_shape: tuple[int, int, int]) -> tfk.Model:
     raise ConfigError(f'{what}: gives features of shape {outputs.shape}; must '
                       'be [batch, features]')
   return model
+
+
+def check(path: str) -> None:
+  """Refuses what is neither kind of file; nothing of it is run."""
+  is_keras = path.endswith('.keras') and zipfile.is_zipfile(path)
+  if not is_keras and not os.path.isfile(os.path.join(path, 'saved_model.pb')):
+    raise ConfigError(f'feature_network = {path!r}: must be a Keras model that '
+                      'was saved as .keras or as a SavedModel')
 
 
 def of(network: tfk.Model, images: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from tfp_lgc.errors import LgcError
 from tfp_lgc.metrics import (
   accuracy,
   confusion,
+  features,
   fid,
   kid,
   latents,
@@ -101,12 +102,16 @@ def check(chosen: Mapping[str, bool], subject: Subject) -> None:
     subject: what is to be measured; nothing is drawn.
 
   Raises:
-    LgcError: for the first of them.
+    LgcError: for the first of them, or a setting that cannot be.
   """
   for name, is_named in chosen.items():
     needs = [need for need in NEEDS[name] if need != 'pairs']
     if is_named and (reason := _missing(needs, subject)):
       raise LgcError(_line(name, reason, subject))
+  if 'shadow' in chosen:
+    shadow.check(subject.settings)
+  if subject.settings.feature_network:
+    features.check(subject.settings.feature_network)
 
 
 def _line(name: str, reason: str, subject: Subject) -> str:

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from tfp_lgc.config import MetricsConfig
 from tfp_lgc.data import Images
 from tfp_lgc.errors import ConfigError
 from tfp_lgc.metrics.privacy import attack, reconstruction
 from tfp_lgc.metrics.subject import some, Subject
 
-__all__ = ['likelihood_ratio', 'measure']
+__all__ = ['check', 'likelihood_ratio', 'measure']
 
 # Distances below are the same: their logarithm has to be finite.
 MIN_DISTANCE = 1e-4
@@ -53,6 +54,12 @@ def likelihood_ratio(target: np.ndarray, shadows: np.ndarray,
   return logs[0] - logs[1]
 
 
+def check(settings: MetricsConfig) -> None:
+  """Refuses an odd number of shadows."""
+  if settings.shadow_models % 2:
+    raise ConfigError(f'shadow_models = {settings.shadow_models}: must be even')
+
+
 def measure(subject: Subject) -> dict[str, Any]:
   """Trains `shadow_models` artifacts with the settings of the one in question,
   but `shadow_steps`, each on half of all images, train and test; a pair has
@@ -60,14 +67,9 @@ def measure(subject: Subject) -> dict[str, Any]:
 
   Returns:
     What `attack.by_class` returns, and `shadow_models`, `shadow_steps`.
-
-  Raises:
-    ConfigError: for an odd number of shadows, or fewer than four.
   """
   settings, seed = subject.settings, subject.seed
-  if settings.shadow_models % 2 or settings.shadow_models < 4:
-    raise ConfigError(f'shadow_models = {settings.shadow_models}: must be even '
-                      'and at least 4')
+  check(settings)
   assert subject.artifact is not None and subject.compress is not None
   members, others = [some(images, settings.metric_images, seed)
                      for images in (subject.train, subject.test)]
