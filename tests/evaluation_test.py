@@ -11,6 +11,7 @@ from tfp_lgc import data, evaluation, pipeline
 from tfp_lgc.baselines import BASELINES, Compressed
 from tfp_lgc.config import Config, replace
 from tfp_lgc.errors import ConfigError, DataError, LgcError
+from tfp_lgc.metrics import tstr
 from tfp_lgc.progress import Progress
 
 TINY = dict(epochs=1, batch_size=16, latent_size=2, hidden_size=4,
@@ -100,7 +101,7 @@ def test_evaluate_knows_the_worst_of_groups(missing, artifact, monkeypatch):
   source = dataclasses.replace(source, test_groups=groups)
   rights = [np.random.default_rng(i).random(30) < 0.6 for i in range(4)]
   answers = iter(rights)
-  monkeypatch.setattr(evaluation, 'judge', lambda *args: next(answers))
+  monkeypatch.setattr(tstr, 'right', lambda *args: next(answers))
   result = tfp_lgc.evaluate(
       dataclasses.replace(artifact, class_counts=(10, 10, 10)), source, runs=2)
   json.dumps(result, allow_nan=False)
@@ -158,12 +159,12 @@ def test_a_baseline_is_made_of_train_images_alone(monkeypatch):
     return Compressed(images, bytes(num_bytes - seed), weights,
                       {'num_images': len(images)})
 
-  def judge(split, source, config, seed):
+  def right(split, test, num_classes, config, seed):
     seen.append((list(split.examples.as_numpy_iterator()), seed))
     return np.arange(30) < 15
 
   monkeypatch.setitem(BASELINES, 'xz', baseline)
-  monkeypatch.setattr(evaluation, 'judge', judge)
+  monkeypatch.setattr(tstr, 'right', right)
   result = tfp_lgc.evaluate_baseline('xz', '1.5kB', source, runs=2, seed=3)
   assert result['num_bytes'] == 1497
   assert result['baseline_settings'] == [{'num_images': 30}] * 2

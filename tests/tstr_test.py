@@ -103,4 +103,4 @@ def test_summary_equals_numpy(values):
 def test_one_value_has_no_deviation():
   got = tstr.summarize([0.5])
   assert got['mean'] == 0.5
-  assert got['stddev'] is None
+  assert got['stddev'] is got['interval'] is None

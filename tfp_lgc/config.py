@@ -10,7 +10,7 @@ import difflib
 import json
 import math
 import numbers
-from typing import Any, Optional, TypeVar
+from typing import Any, Optional, Sequence, TypeVar, Union
 
 from tfp_lgc import presets
 from tfp_lgc.errors import ConfigError
@@ -22,12 +22,14 @@ __all__ = [
     'DataConfig',
     'EvaluateConfig',
     'ExportConfig',
+    'MetricsConfig',
     'MixtureConfig',
     'ModelConfig',
     'Preset',
     'ServeConfig',
     'TrainConfig',
     'check',
+    'chosen_metrics',
     'replace',
     'setting',
     'settings',
@@ -56,6 +58,13 @@ BASELINES = (
                     for bits in (1, 2, 4, 8) if (size, bits) != ('full', 8)),
     'jpeg', 'webp', 'avif', 'coreset_class', 'coreset', 'coreset_greedy',
     'coreset_weighted', 'kmeans', 'pca_gmm')
+# Named alone, or by the groups; those that train further artifacts are in none.
+PRIVACY = ('dcr', 'membership', 'copying', 'components')
+METRICS = ('accuracy', 'confusion', 'fid', 'kid', 'prdc', 'latents', 'rate',
+           *PRIVACY, 'shadow', 'canary')
+METRIC_GROUPS = {'all': tuple(name for name in METRICS
+                              if name not in ('shadow', 'canary')),
+                 'privacy': PRIVACY}
 DIFFICULTIES = ('magnitude_large', 'magnitude_medium', 'magnitude_small',
                 'variance_low', 'variance_medium', 'variance_high')
 COVARIANCES = ('full', 'low_rank', 'tied', 'diag', 'spherical')
@@ -311,6 +320,27 @@ class ServeConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class MetricsConfig:
+  """What else is measured of samples."""
+  feature_network: str = setting(
+      '', 'Keras 2 model (.keras or a SavedModel) in whose features fid, kid '
+      'and prdc compare images. It is a program and is run: name only files '
+      'of people you trust. Empty: the default judge, trained on the data set.')
+  metric_images: int = setting(
+      10_000, 'Images of each kind, samples, train and test, that a metric '
+      'looks at, at the most.', low=2, high=10_000_000)
+  shadow_models: int = setting(
+      4, 'Artifacts that the metric shadow trains, on halves of all images; '
+      'an even number.', low=4, high=1000)
+  shadow_steps: int = setting(
+      1000, 'Steps in which each of them is trained, and the artifact of the '
+      'metric canary.', low=1, high=10_000_000)
+  canaries: int = setting(
+      8, 'Random pictures that the metric canary adds to the train images, '
+      'and as many that it adds ten times each.', low=1, high=10_000)
+
+
+@dataclasses.dataclass(frozen=True)
 class BenchmarkConfig:
   """What of a suite is measured."""
   rows: str = setting(
@@ -403,6 +433,39 @@ def check(field: dataclasses.Field, value: Any) -> Any:
   if low is not None and not low <= value <= high:
     raise ConfigError(f'{field.name} = {value!r}: must be from {low} to {high}')
   return kind(value)
+
+
+def chosen_metrics(metrics: Union[str, Sequence[str]]) -> dict[str, bool]:
+  """The metrics of names and groups, in the order they are measured in.
+
+  ```python
+  chosen_metrics('fid,privacy')   # {'fid': True, 'dcr': False, ...}
+  ```
+
+  Args:
+    metrics: names of `METRICS` and `METRIC_GROUPS`, one by one or separated by
+      commas.
+
+  Returns:
+    Name -> whether it was named itself, not only by a group.
+
+  Raises:
+    ConfigError: for a name that there is not, or for none.
+  """
+  given = metrics.split(',') if isinstance(metrics, str) else list(metrics)
+  known = (*METRICS, *METRIC_GROUPS)
+  for name in given:
+    if name not in known:
+      near = difflib.get_close_matches(str(name), known, n=1)
+      hint = f' (did you mean {near[0]}?)' if near else ''
+      raise ConfigError(f'metrics = {metrics!r}: {name!r} is unknown; choose '
+                        f'from {", ".join(known)}{hint}')
+  if not given:
+    raise ConfigError(f'metrics = {metrics!r}: names none; choose from '
+                      f'{", ".join(known)}')
+  grouped = {name for group in given for name in METRIC_GROUPS.get(group, ())}
+  return {name: name in given for name in METRICS
+          if name in given or name in grouped}
 
 
 def replace(config: AnyConfig, **overrides) -> AnyConfig:

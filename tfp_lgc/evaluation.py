@@ -1,74 +1,97 @@
 """What an artifact, or a baseline of as many bytes, is worth to a classifier
-that sees nothing else."""
+that sees nothing else, and what else is measured of its samples."""
 
-from typing import Any, Callable, Optional, Union
+import functools
+import math
+import pathlib
+from typing import Any, Optional, Sequence, Union
 
 import numpy as np
 
+from tfp_lgc import artifact as artifact_lib
 from tfp_lgc import budget as budget_lib
 from tfp_lgc import config as config_lib
 from tfp_lgc import data, pipeline
 from tfp_lgc.artifact import Artifact
 from tfp_lgc.baselines import BASELINES, Compressed
-from tfp_lgc.config import Config, EvaluateConfig
-from tfp_lgc.data import Source, Split
+from tfp_lgc.config import Config, EvaluateConfig, MetricsConfig
+from tfp_lgc.data import Images, Source, Split
+from tfp_lgc.encoder import ENCODER_NAME
 from tfp_lgc.errors import ConfigError, LgcError
-from tfp_lgc.metrics import groups, tstr
+from tfp_lgc.metrics import registry, tstr
+from tfp_lgc.metrics.subject import Compress, Subject
 from tfp_lgc.progress import Progress
 from tfp_lgc.sampling import AnyArtifact, opened, sample, whole
 
-__all__ = ['cannot_judge', 'check_source', 'evaluate', 'evaluate_baseline',
-           'judge']
+__all__ = ['cannot_judge', 'check_source', 'compress_as', 'evaluate',
+           'evaluate_baseline', 'judge']
+
+Metrics = Union[str, Sequence[str]]
 
 
 def evaluate(artifact: AnyArtifact, dataset, config: Optional[Config] = None,
-             *, test=None, runs: int = 1, progress: Optional[Progress] = None,
-             **overrides) -> dict[str, Any]:
+             *, test=None, runs: int = 1, metrics: Metrics = ('accuracy',),
+             progress: Optional[Progress] = None, **overrides,
+             ) -> dict[str, Any]:
   """Accuracy on real test images of judges trained on samples alone (TSTR),
-  beside judges trained on the real train split with as many steps.
+  beside judges trained on the real train split with as many steps; and what
+  else `metrics` names.
 
   ```python
   result = tfp_lgc.evaluate('out', 'digits', runs=3)
   result = tfp_lgc.evaluate('out', (images, labels), test=(x_test, y_test))
   result['tstr_accuracy']['mean']
+  result = tfp_lgc.evaluate('out', 'digits', metrics=('fid', 'privacy'))
+  result['fid']['distance'], result['privacy']['dcr']['nearer_to_train']
   ```
 
   Args:
-    artifact: an `Artifact`, or the path of one.
+    artifact: an `Artifact`, or the path of one. Some metrics need its encoder:
+      that of the `Artifact`, or in the directory that the path is.
     dataset: what it was made from, as for `compress`.
     config: all settings; the seed is that of the first run.
     test: `(images, labels)` to test on, where `dataset` is such a pair.
     runs: judges of each kind, each with a seed of its own; the samples of each
       run are drawn anew, as many as there are real images.
+    metrics: names of `config.METRICS`, or of groups: `all`, `privacy`.
     progress: hears how far the job is.
-    **overrides: settings by name, e.g. `data_dir`, `judge_steps`, `seed`.
+    **overrides: settings by name, e.g. `data_dir`, `judge_steps`, `seed`, and
+      those of `MetricsConfig`.
 
   Returns:
-    `tstr_accuracy` and `real_accuracy`, each a dict of mean, stddev and runs
-    (from 0 to 1); where the test images have groups (`spuco`), also
-    `tstr_worst_group` and `real_worst_group`, and `tstr_groups` and
-    `real_groups`, means by class and group, None where there is no image.
+    What `accuracy.measure` returns, and by the name of each other metric what
+    that returns, those of privacy under `privacy`; `left_out`, see
+    `registry.measure`.
 
   Raises:
-    LgcError: if the two do not fit, or there is no test split, or one class.
+    LgcError: if the two do not fit, there is no test split, or one class, or
+      something else that a metric needs is missing.
   """
-  artifact = opened(artifact)
-  config = config_lib.replace(config or Config(), **overrides)
+  chosen = config_lib.chosen_metrics(metrics)
+  num_bytes = None
+  if not isinstance(artifact, Artifact):
+    num_bytes = artifact_lib.num_bytes_on_disk(artifact)
+  made = _opened(artifact, registry.uses_encoder(chosen))
+  config, settings = _configs(config, overrides)
   source = pipeline.open_source(dataset, config, test)
-  _check_judging(source, config.evaluate)
-  check_source(artifact, source)
 
-  def draw(seed: int) -> Split:
-    drawn = sample(artifact, source.train.num_examples, seed=seed)
-    return data.array_split(drawn.images, drawn.labels)
+  def draw(seed: int) -> tuple[Images, None]:
+    return sample(made, source.train.num_examples, seed=seed), None
 
-  return _judged(draw, source, config, runs, progress or Progress())
+  subject = Subject(
+      source, draw, lambda: made.num_bytes if num_bytes is None else num_bytes,
+      config, settings, whole('runs', runs, 1), progress or Progress(), made,
+      compress_as(made))
+  registry.check(chosen, subject)
+  check_source(made, source)
+  return registry.measure(chosen, subject)
 
 
 def evaluate_baseline(baseline: str, budget: Union[int, str], dataset,
                       config: Optional[Config] = None, *, test=None,
-                      runs: int = 1, progress: Optional[Progress] = None,
-                      **overrides) -> dict[str, Any]:
+                      runs: int = 1, metrics: Metrics = ('accuracy',),
+                      progress: Optional[Progress] = None, **overrides,
+                      ) -> dict[str, Any]:
   """The same of what else could be sent in as many bytes.
 
   ```python
@@ -94,50 +117,71 @@ def evaluate_baseline(baseline: str, budget: Union[int, str], dataset,
   if baseline not in BASELINES:
     raise ConfigError(f'baseline = {baseline!r} is unknown; choose from '
                       f'{", ".join(BASELINES)}')
-  config = config_lib.replace(config or Config(), **overrides)
+  chosen = config_lib.chosen_metrics(metrics)
+  config, settings = _configs(config, overrides)
   source = pipeline.open_source(dataset, config, test)
-  _check_judging(source, config.evaluate)
-  images = source.train.to_memory(source.class_names)
-  progress, made = progress or Progress(), list[Compressed]()
+  images = functools.cache(
+      lambda: source.train.to_memory(source.class_names))
+  made: dict[int, Compressed] = {}
 
-  def draw(seed: int) -> Split:
-    compressed = BASELINES[baseline](images, num_bytes, seed)
-    if not len(compressed.images):
+  def compressed(seed: int) -> Compressed:
+    if seed not in made:
+      made[seed] = BASELINES[baseline](images(), num_bytes, seed)
+    if not len(made[seed].images):
       raise LgcError(f'baseline = {baseline!r}: nothing of it fits into '
                      f'{num_bytes:,} bytes; give a larger budget')
-    made.append(compressed)
-    return data.array_split(compressed.images.images, compressed.images.labels,
-                            weights=compressed.weights)
+    return made[seed]
 
-  result = _judged(draw, source, config, runs, progress)
-  return {'num_bytes': max(compressed.num_bytes for compressed in made),
-          'baseline_settings': [dict(compressed.settings)
-                                for compressed in made], **result}
+  def draw(seed: int) -> tuple[Images, Optional[np.ndarray]]:
+    return compressed(seed).images, compressed(seed).weights
+
+  subject = Subject(
+      source, draw, lambda: compressed(config.seed).num_bytes, config, settings,
+      whole('runs', runs, 1), progress or Progress())
+  registry.check(chosen, subject)
+  result = registry.measure(chosen, subject)
+  return {'num_bytes': max(sent.num_bytes for sent in made.values()),
+          'baseline_settings': [dict(sent.settings) for sent in made.values()],
+          **result}
 
 
-def _judged(draw: Callable[[int], Split], source: Source, config: Config,
-            runs: int, progress: Progress) -> dict[str, Any]:
-  """Of judges of what is drawn for a seed, and of the real train split."""
-  runs = whole('runs', runs, 1)
-  rights: dict[str, list[np.ndarray]] = {'tstr': [], 'real': []}
-  with progress.stage('evaluate', 2 * runs):
-    for run in range(config.seed, config.seed + runs):
-      for name, split in (('tstr', draw(run)), ('real', source.train)):
-        right = judge(split, source, config.evaluate, run)
-        rights[name].append(right)
-        done = sum(len(values) for values in rights.values())
-        progress.step(done, f'{name}_accuracy {right.mean():.4f}')
-  result: dict[str, Any] = {f'{name}_accuracy': tstr.summarize(
-      [right.mean() for right in values]) for name, values in rights.items()}
-  if source.test_groups is not None:
-    labels = source.test_labels()
-    for name, values in rights.items():
-      tables = [groups.accuracies(right, labels, source.test_groups)
-                for right in values]
-      result[f'{name}_worst_group'] = tstr.summarize(
-          [np.nanmin(table) for table in tables])
-      result[f'{name}_groups'] = groups.rounded(np.mean(tables, axis=0))
-  return result
+def compress_as(artifact: Artifact) -> Optional[Compress]:
+  """What makes other artifacts with the settings of one, in other steps; None
+  without its encoder, beside which they are kept."""
+  if artifact.encoder is None:
+    return None
+  settings = artifact.encoder.config
+
+  def compress(images: Images, seed: int, steps: int) -> Artifact:
+    steps_per_epoch = max(1, len(images) // settings.train.batch_size)
+    config = config_lib.replace(
+        settings, seed=seed, epochs=math.ceil(steps / steps_per_epoch),
+        finetune_steps=min(settings.codec.finetune_steps, steps))
+    source = Source('images', data.array_split(images.images, images.labels),
+                    None, images.class_names)
+    return pipeline.fit(source, config, Progress()).artifact
+
+  return compress
+
+
+def _opened(artifact: AnyArtifact, with_encoder: bool) -> Artifact:
+  """With its encoder, where that is at hand and wanted."""
+  if isinstance(artifact, Artifact) or not with_encoder or not (
+      pathlib.Path(artifact) / ENCODER_NAME).is_dir():
+    return opened(artifact)
+  return artifact_lib.load_with_encoder(artifact)
+
+
+def _configs(config: Optional[Config], overrides: dict[str, Any],
+             ) -> tuple[Config, MetricsConfig]:
+  """Overrides go to whichever has a setting of that name."""
+  known = config_lib.settings(MetricsConfig())
+  others = {name: value for name, value in overrides.items()
+            if name not in known}
+  return (config_lib.replace(config or Config(), **others),
+          config_lib.replace(MetricsConfig(), **{
+              name: value for name, value in overrides.items()
+              if name in known}))
 
 
 def judge(split: Split, source: Source, config: EvaluateConfig, seed: int,
@@ -169,9 +213,3 @@ def check_source(artifact: Artifact, source: Source) -> None:
         f'images, the artifact was made from {sum(artifact.class_counts):,}; '
         'with another part held out (--test_fraction) its test images would be '
         'some that were compressed')
-
-
-def _check_judging(source: Source, config: EvaluateConfig) -> None:
-  tstr.check(config)
-  if reason := cannot_judge(source):
-    raise LgcError(f'dataset = {source.name!r}: {reason}; nothing to judge by')

@@ -10,7 +10,7 @@ from scipy import linalg
 
 from tfp_lgc.autoencoder import to_unit
 
-__all__ = ['FEATURES', 'distance', 'features']
+__all__ = ['FEATURES', 'distance', 'features', 'penultimate']
 
 # What a distance is reported as being in.
 FEATURES = 'judge64'
@@ -29,10 +29,15 @@ def features(judge: tfk.Model, images: np.ndarray) -> np.ndarray:
   Returns:
     float32 `[N, 64]`.
   """
-  penultimate = tfk.Model(judge.input, judge.get_layer('hidden').output)
+  network = penultimate(judge)
   return np.concatenate([
-      penultimate(to_unit(images[first:first + 1000])).numpy()
+      network(to_unit(images[first:first + 1000])).numpy()
       for first in range(0, len(images), 1000)])
+
+
+def penultimate(judge: tfk.Model) -> tfk.Model:
+  """Images in 0..1 `[B, H, W, C]` -> `[B, 64]`."""
+  return tfk.Model(judge.input, judge.get_layer('hidden').output)
 
 
 def distance(a: np.ndarray, b: np.ndarray) -> float:

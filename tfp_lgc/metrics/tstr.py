@@ -17,8 +17,10 @@ from tfp_lgc.config import EvaluateConfig
 from tfp_lgc.data import Split
 from tfp_lgc.errors import ConfigError
 from tfp_lgc.judges import ESTIMATORS, NETWORKS
+from tfp_lgc.metrics import intervals
 
-__all__ = ['check', 'right', 'shifted', 'summarize', 'train_judge']
+__all__ = ['check', 'predicted', 'right', 'shifted', 'summarize',
+           'train_judge']
 
 # The farthest that `judge_augmentation=shift` moves an image.
 MAX_SHIFT = 2
@@ -95,24 +97,28 @@ def right(train: Split, test: Split, num_classes: int, config: EvaluateConfig,
   Returns:
     bool `[N]`; its mean is the accuracy.
   """
+  labels = np.concatenate([labels for _, labels in test.batches(1000)])
+  return predicted(train, test, num_classes, config, seed) == labels
+
+
+def predicted(train: Split, test: Split, num_classes: int,
+              config: EvaluateConfig, seed: int = 0) -> np.ndarray:
+  """The labels, int `[N]`, that such a judge gives the images of `test`."""
   if config.judge in ESTIMATORS:
-    return _right_of_estimator(train, test, config, seed)
+    return _predicted_by_estimator(train, test, config, seed)
   judge = train_judge(train, num_classes, config, seed)
-  batches = test.batches(1000)
-  logits = judge.predict(batches.map(classifier.scaled), verbose=0)
-  labels = np.concatenate([labels for _, labels in batches])
-  return logits.argmax(axis=1) == labels
+  logits = judge.predict(test.batches(1000).map(classifier.scaled), verbose=0)
+  return logits.argmax(axis=1)
 
 
-def _right_of_estimator(train: Split, test: Split, config: EvaluateConfig,
-                        seed: int) -> np.ndarray:
-  """`right` of a judge of scikit-learn."""
+def _predicted_by_estimator(train: Split, test: Split, config: EvaluateConfig,
+                            seed: int) -> np.ndarray:
+  """`predicted` of a judge of scikit-learn."""
   check(config)
   images, labels, *weights = _arrays(train)
   estimator = ESTIMATORS[config.judge](seed)
   estimator.fit(images, labels, *weights)
-  images, labels = _arrays(test)
-  return estimator.predict(images) == labels
+  return estimator.predict(_arrays(test)[0])
 
 
 def _arrays(split: Split) -> list[np.ndarray]:
@@ -123,8 +129,10 @@ def _arrays(split: Split) -> list[np.ndarray]:
 
 
 def summarize(values: Sequence[float]) -> dict[str, Any]:
-  """Mean, sample standard deviation (None of a single value), and the values
-  themselves as `runs`, rounded to 4 digits."""
+  """Mean, sample standard deviation and Student's 95 % confidence interval
+  (None of a single value), and the values themselves as `runs`, rounded to 4
+  digits."""
   rounded = [round(float(value), 4) for value in values]
   stddev = statistics.stdev(rounded) if len(rounded) > 1 else None
-  return {'mean': statistics.fmean(rounded), 'stddev': stddev, 'runs': rounded}
+  return {'mean': statistics.fmean(rounded), 'stddev': stddev,
+          'interval': intervals.of_mean(rounded), 'runs': rounded}

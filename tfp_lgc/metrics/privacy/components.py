@@ -1,0 +1,43 @@
+"""How few images the smallest component of an artifact stands for."""
+
+from typing import Any
+
+import numpy as np
+
+from tfp_lgc.metrics.latents import pooled
+from tfp_lgc.metrics.subject import Subject
+
+__all__ = ['measure']
+
+# Of a component of fewer points single images may be guessed.
+FEW_POINTS = 10
+
+
+def measure(subject: Subject) -> dict[str, Any]:
+  """Of the mixtures as they are sent, and at the temperature they are drawn at.
+
+  A component's points are its weight times the train images of its class; of
+  one that classes share, their sum.
+
+  Returns:
+    `points`, the fewest; `smallest_eigenvalue` of any covariance, and
+    `smallest_relative`, that in units of the mean variance of all latents
+    (the floor of covariances is 0.001 by default);
+    `num_few`, components of fewer than `few` = 10 points; `num_components`.
+  """
+  artifact = subject.artifact
+  assert artifact is not None
+  components = pooled(artifact.mixture, artifact.class_counts)
+  weights = np.exp(components.log_weights)
+  points = weights * sum(artifact.class_counts)
+  covariances = artifact.temperature * (
+      components.scale_tril @ components.scale_tril.swapaxes(1, 2))
+  smallest = max(np.linalg.eigvalsh(covariances).min(), 0.0)
+  mean = weights @ components.loc
+  within = np.einsum('k,kii->i', weights, covariances)
+  total = (within + weights @ np.square(components.loc - mean)).mean()
+  return {'points': round(float(points.min()), 2),
+          'smallest_eigenvalue': float(f'{smallest:.4g}'),
+          'smallest_relative': float(f'{smallest / max(total, 1e-300):.4g}'),
+          'num_few': int((points < FEW_POINTS).sum()), 'few': FEW_POINTS,
+          'num_components': len(points)}
