@@ -52,7 +52,7 @@ def compress(dataset, config: Optional[Config] = None, *,
     DataError: for a data set that is missing, damaged or of another form.
     FloatingPointError: if training diverges.
   """
-  num_bytes = budget_lib.parse(str(budget)) if budget else 0
+  num_bytes = 0 if budget == '' else budget_lib.parse(str(budget))
   config = config_lib.replace(config or Config(), **overrides)
   source = pipeline.open_source(dataset, config)
   progress = progress or Progress()

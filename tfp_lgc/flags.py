@@ -71,12 +71,15 @@ def parse(usage: str, groups: Sequence[type], argv: Sequence[str],
 
 
 def given(groups: Sequence[type], argv: Sequence[str]) -> frozenset[str]:
-  """Names of the settings that a command line gives, whatever their values;
-  for the other arguments, and errors, see `parse`."""
+  """Names of the settings that a command line gives, by themselves or by a
+  preset, whatever their values; for the arguments, and errors, see `parse`."""
   values, _ = _values(groups, argv)
-  return frozenset(field.name for group in groups
-                   for field in dataclasses.fields(group)
-                   if values[field.name].present)
+  names = {field.name for group in groups
+           for field in dataclasses.fields(group) if values[field.name].present}
+  if 'preset' in names and values['preset'].value != 'none':
+    model = values['model'].value if values['model'].present else None
+    names |= set(preset(str(values['preset'].value), model))
+  return frozenset(names)
 
 
 def _values(groups: Sequence[type], argv: Sequence[str],

@@ -17,7 +17,7 @@ from tfp_lgc.trunks import Layers
 __all__ = ['ESTIMATORS', 'NETWORKS', 'cnn', 'lgc_cnn', 'mlp', 'resnet']
 
 # Smaller images than these have nothing left after `lgc_cnn`'s layers.
-LGC_MIN_SIDE = 20
+LGC_MIN_SIDE = 18
 
 
 def cnn(image_shape, num_classes: int, seed: int = 0) -> tfk.Model:
@@ -38,7 +38,7 @@ def lgc_cnn(image_shape, num_classes: int, seed: int = 0) -> tfk.Model:
 
   Convolutions of 6 filters of 3 x 3 and 16 of 5 x 5, pooling once after the
   first and twice after the second, dense layers of 32 and 16, all with ReLU.
-  Convolutions look at no pixel beyond the border; of images of a side under 20
+  Convolutions look at no pixel beyond the border; of images of a side under 18
   they do, or nothing would be left.
   """
   padding = 'valid' if min(image_shape[:2]) >= LGC_MIN_SIDE else 'same'

@@ -6,13 +6,22 @@ mixture has seen. The test split chooses nothing.
 """
 
 import dataclasses
-from typing import AbstractSet, Any, NamedTuple, Optional, Sequence
+import math
+from typing import AbstractSet, Any, Mapping, NamedTuple, Optional, Sequence
 
 import numpy as np
 import tensorflow as tf
 import tf_keras as tfk
 
-from tfp_lgc import allocation, data, heads, latent, networks, pipeline
+from tfp_lgc import (
+  allocation,
+  data,
+  heads,
+  latent,
+  models,
+  networks,
+  pipeline,
+)
 from tfp_lgc import config as config_lib
 from tfp_lgc.allocation import Candidate
 from tfp_lgc.artifact import Artifact
@@ -20,7 +29,7 @@ from tfp_lgc.codec import Quantized
 from tfp_lgc.config import Config
 from tfp_lgc.data import Source
 from tfp_lgc.em import Components
-from tfp_lgc.errors import BudgetError
+from tfp_lgc.errors import BudgetError, ConfigError
 from tfp_lgc.finetuning import finetune
 from tfp_lgc.latent import nothing
 from tfp_lgc.metrics import tstr
@@ -28,19 +37,19 @@ from tfp_lgc.mixture import stack
 from tfp_lgc.progress import Progress
 from tfp_lgc.sampling import sample
 
-__all__ = ['CHOSEN', 'compress_within', 'describe', 'rung']
+__all__ = ['CHOSEN', 'compress_within', 'describe', 'likely']
 
 # (filters, latents) of the conv trunk, from small to large.
 RUNGS = ((2, 2), (3, 3), (4, 4), (6, 5), (8, 6), (10, 8), (12, 8), (16, 10),
          (20, 12), (24, 16), (28, 20), (36, 24), (48, 28), (64, 32))
 # Bits of a weight after fine-tuning, and the share of bytes for the decoder.
-BITS_PER_WEIGHT = 4.5
+BITS_FINETUNED = 4.5
 DECODER_SHARE = 0.6
 # What a budget decides, unless the user does.
 FIXED: dict[str, Any] = {'trunk': 'conv', 'finetune_steps': 2000,
                          'num_components_max': 256, 'num_restarts': 1}
-CHOSEN = (*FIXED, 'num_filters', 'hidden_size', 'latent_size', 'mixture_bits',
-          'covariance', 'texture')
+SIZES = ('num_filters', 'hidden_size', 'latent_size')
+CHOSEN = (*FIXED, *SIZES, 'mixture_bits', 'covariance', 'texture')
 # Structures and bits of mixtures that are tried.
 MIXTURES = (('full', 6), ('tied', 6), ('full', 5))
 # The judge that chooses; images that it is tested on.
@@ -81,44 +90,82 @@ def compress_within(source: Source, num_bytes: int, config: Config,
 
   Raises:
     BudgetError: if nothing fits.
+    ConfigError: for a latent model that has no mixtures by class.
   """
+  if config.mixture.latent_model != 'gmm':
+    raise ConfigError(f'latent_model = {config.mixture.latent_model}: a budget '
+                      'is for mixtures by class; choose gmm, or no --budget')
+  tstr.check(config.evaluate)
   stays = {name for name in CHOSEN if name in fixed
            or _get(config, name) != _get(Config(), name)}
   seen = _Seen(source)
-  smallest = 0
-  for filters, size in RUNGS[rung(source, num_bytes, config)::-1]:
-    picks = {**FIXED, 'num_filters': filters, 'hidden_size': 5 * filters,
-             'latent_size': size}
-    tried = config_lib.replace(config, **{
-        name: value for name, value in picks.items() if name not in stays})
-    progress.record(event='try', budget=num_bytes, num_filters=filters,
-                    latent_size=size)
+  smallest = math.inf
+  for tried in likely(source, num_bytes, config, stays):
+    sizes = {name: getattr(tried.model, name) for name in SIZES}
+    progress.record(event='try', budget=num_bytes, **sizes)
+    progress.note(f'tries {_words(sizes)}')
     trials = _Trials(seen, num_bytes, tried, stays, progress, callbacks)
     if best := trials.best():
       progress.record(event='chosen', **best.about)
+      progress.note(f'takes {_words(best.about)}')
       return best.artifact
-    smallest = trials.smallest
-    if {'num_filters', 'hidden_size', 'latent_size'} <= stays:
-      break
+    smallest = min(smallest, trials.smallest)
   raise BudgetError(f'budget = {num_bytes}: an artifact takes {smallest:,} '
                     'bytes at the least, with these settings; give more')
 
 
-def rung(source: Source, num_bytes: int, config: Config) -> int:
-  """Position in `RUNGS` of the largest decoder that is likely to leave the
-  mixture its share."""
-  fitting = 0
-  for i, (filters, size) in enumerate(RUNGS):
-    with tf.Graph().as_default():  # Takes no memory.
-      model = config_lib.replace(
-          config, trunk='conv', num_filters=filters, latent_size=size).model
-      decoder = networks.decoder(model, heads.build(
-          model, source.train.image_shape))
-      if (decoder.count_params() * BITS_PER_WEIGHT / 8
-          > DECODER_SHARE * num_bytes):
-        break
-    fitting = i
-  return fitting
+def likely(source: Source, num_bytes: int, config: Config,
+           stays: AbstractSet[str]) -> list[Config]:
+  """Settings of autoencoders by size, in the order in which to try them.
+
+  The first is that of the largest decoder that is likely to leave the mixture
+  its share; the others are smaller.
+
+  Args:
+    source: what is compressed.
+    num_bytes: of the artifact.
+    config: where the other settings come from.
+    stays: settings that are not to be chosen.
+
+  Raises:
+    ConfigError: if there is no such model.
+  """
+  found: dict[int, Config] = {}  # By numbers of the decoder.
+  error: Optional[ConfigError] = None
+  for filters, size in RUNGS:
+    picks = {**FIXED, 'num_filters': filters, 'hidden_size': 5 * filters,
+             'latent_size': size}
+    tried = config_lib.replace(config, **{
+        name: value for name, value in picks.items() if name not in stays})
+    try:
+      found.setdefault(_num_weights(tried, source), tried)
+    except ConfigError as this:  # As a prior of more means than latents.
+      error = this
+  if not found:
+    assert error
+    raise error
+  sizes = sorted(found)
+  bits = (BITS_FINETUNED if tried.codec.finetune_steps
+          else tried.codec.decoder_bits - 1)
+  fitting = [size for size in sizes
+             if size * bits / 8 <= DECODER_SHARE * num_bytes]
+  return [found[size] for size in (fitting or sizes[:1])[::-1]]
+
+
+def _num_weights(config: Config, source: Source) -> int:
+  """Numbers of decoder and head."""
+  with tf.Graph().as_default():  # Takes no memory.
+    models.prior(config.model)
+    head = heads.build(config.model, source.train.image_shape)
+    num_conditions = (len(source.class_names)
+                      if config.model.model in models.CONDITIONAL else 0)
+    decoder = networks.decoder(config.model, head, num_conditions)
+    return decoder.count_params() + sum(
+        math.prod(variable.shape) for variable in head.weights.values())
+
+
+def _words(about: Mapping[str, Any]) -> str:
+  return ', '.join(f'{name} {value}' for name, value in about.items())
 
 
 def describe(artifact: Artifact) -> dict[str, Any]:
@@ -148,8 +195,10 @@ class _Seen:
     images = source.train.to_memory(source.class_names)
     self.counts = np.bincount(images.labels,
                               minlength=len(source.class_names))
-    kept, held = data.hold_out(images.labels, min(
-        FRACTION_HELD_OUT, NUM_HELD_OUT / len(images)))
+    fraction = min(FRACTION_HELD_OUT, NUM_HELD_OUT / len(images))
+    if len(source.class_names) < 2:  # Nothing to judge by.
+      fraction = 0.0
+    kept, held = data.hold_out(images.labels, fraction)
     self.source = Source(
         source.name, data.array_split(images.images[kept], images.labels[kept]),
         data.array_split(images.images[held], images.labels[held])
@@ -157,7 +206,7 @@ class _Seen:
 
   def accuracy(self, artifact: Artifact, config: Config) -> float:
     """Of a judge of samples; -1 where there is nothing to judge by."""
-    if not self.source.test or len(self.source.class_names) < 2:
+    if not self.source.test:
       return -1.0
     drawn = sample(artifact, sum(self.counts), seed=config.seed)
     judged_by = dataclasses.replace(config.evaluate, judge_steps=JUDGE_STEPS)
@@ -189,7 +238,7 @@ class _Trials:
         self._base = self._base.replaced(finetune(
             self._trained.model, self._base.tensors, self._trained.kept,
             seen.source.train, config, progress.step))
-    self.smallest = self._base.num_bytes
+    self.smallest: float = math.inf
 
   def best(self) -> Optional[Trial]:
     """The one that the judge prefers, the first of equals; None if none
@@ -227,21 +276,23 @@ class _Trials:
                   + base.num_bytes_by_part['mixture'])
     with self._progress.stage('mixture', len(self._seen.counts)):
       choices = self._candidates(config, room)
-    artifact, last = None, None
+    artifact, last = None, -1.0
     for _ in range(MAX_CORRECTIONS):
       picks = allocation.allocate(choices, room)
+      used = sum(pick.num_bits for pick in picks)
       made = self._with_mixture([pick[:2] for pick in picks], config).replaced(
           {**self._decoder(), **texture})
       left = self._num_bytes - made.num_bytes
       if left >= 0 and (artifact is None
                         or made.num_bytes > artifact.num_bytes):
         artifact = made
-      if 0 <= left < MAX_LEFT * self._num_bytes or made.num_bytes == last:
+      self.smallest = min(self.smallest, made.num_bytes)
+      if 0 <= left < MAX_LEFT * self._num_bytes or used == last:
         break
-      last = made.num_bytes
-      # Entropies of classes are not the bytes of all of them together.
-      room += 8.0 * left
-    self.smallest = min(self.smallest, made.num_bytes)
+      last = used
+      # Entropies of classes are not the bytes of all of them together. What
+      # one allocation left over would be left over again.
+      room = (room if left >= 0 else used) + 8.0 * left
     if artifact is None:
       return None
     with self._progress.stage('judge'):
@@ -251,8 +302,7 @@ class _Trials:
              'num_components': sum(artifact.num_components),
              'texture': bool(texture), 'accuracy': round(accuracy, 4)}
     self._progress.record(event='trial', **about)
-    self._progress.note(', '.join(f'{name} {value}'
-                                  for name, value in about.items()))
+    self._progress.note(_words(about))
     return Trial(artifact, accuracy, about)
 
   def _decoder(self) -> dict[str, Quantized]:
@@ -263,11 +313,12 @@ class _Trials:
     """Of each class; fitted once for each structure."""
     structure = config.mixture.covariance
     if structure not in self._found:
-      # No class is given more than a few times its share.
-      limit = MAX_SHARE * room / len(self._seen.counts)
       found = self._found[structure] = []
       for label in range(len(self._seen.counts)):
         x = self._trained.latents[self._trained.labels == label]
+        # No class is given more than a few times its share.
+        limit = MAX_SHARE * room * max(len(x) / len(self._trained.latents),
+                                       1 / len(self._seen.counts))
         found.append(
             allocation.candidates(x, config, self._floor, limit) if len(x) else
             [Candidate(*nothing(self._trained.latents.shape[1]), 0.0, 0.0)])

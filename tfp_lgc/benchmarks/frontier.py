@@ -5,11 +5,14 @@ the same networks in the same number of steps, on the test split, which nothing
 was chosen by.
 """
 
+import dataclasses
+import json
 import math
 import os
 import pathlib
 import statistics
-from typing import Any, Iterator, Mapping, Sequence
+import zlib
+from typing import Any, Iterator, Mapping, Optional, Sequence
 
 import numpy as np
 from scipy import spatial
@@ -75,15 +78,19 @@ def run(config: Config, progress: Progress, done: Mapping[str, dict],
       _check_steps(row, config)
       missing = [judge for judge in judges
                  if judge not in row.get('accuracies', {})]
-      if missing:
+      split = None
+      if missing and row.get('num_bytes') != 0:
         split, about = _made(method, num_bytes, images, source, seeded,
                              options.artifacts, progress)
         row.update(about)
-      for judge in missing if row['num_bytes'] else []:
-        row = {**row, 'accuracies': {
-            **row.get('accuracies', {}),
-            judge: _accuracy(judge, split, source, seeded, progress)}}
+      if split is None:
         yield row
+      else:
+        for judge in missing:
+          row = {**row, 'accuracies': {
+              **row.get('accuracies', {}),
+              judge: _accuracy(judge, split, source, seeded, progress)}}
+          yield row
       rows.append(row)
     yield {'name': name, **_means(rows)}
 
@@ -113,9 +120,9 @@ def _check_steps(row: Mapping[str, Any], config: Config) -> None:
 
 def _made(method: str, num_bytes: int, images: Images, source: Source,
           config: Config, artifacts: str, progress: Progress,
-          ) -> tuple[Split, Row]:
-  """What a judge is trained on, and how it came about; num_bytes is 0 if the
-  method has nothing of so few bytes."""
+          ) -> tuple[Optional[Split], Row]:
+  """What a judge is trained on, and how it came about; None, and 0 bytes, if
+  the method has nothing of so few."""
   about: Row = {'budget': num_bytes,
                 'judge_steps': config.evaluate.judge_steps}
   if method == 'real':
@@ -126,27 +133,30 @@ def _made(method: str, num_bytes: int, images: Images, source: Source,
   with progress.stage(f'{method} {num_bytes}'):
     made = BASELINES[method](images, num_bytes, config.seed)
   split = data.array_split(made.images.images, made.images.labels,
-                           weights=made.weights) if len(made.images) else (
-                               source.train)
+                           weights=made.weights) if len(made.images) else None
   return split, {**about, 'num_bytes': made.num_bytes,
                  'settings': dict(made.settings)}
 
 
 def _ours(num_bytes: int, source: Source, config: Config, artifacts: str,
-          progress: Progress, about: Row) -> tuple[Split, Row]:
-  path = os.path.join(artifacts,
-                      f'{_short(source)}-{num_bytes}-{config.seed}.lgc')
+          progress: Progress, about: Row) -> tuple[Optional[Split], Row]:
+  # Other settings, other files.
+  settings = dataclasses.asdict(config)
+  del settings['evaluate'], settings['data']['data_dir']
+  path = os.path.join(artifacts, f'{_short(source)}-{num_bytes}-{config.seed}-'
+                      f'{zlib.crc32(json.dumps(settings).encode()):08x}.lgc')
   if artifacts and os.path.exists(path):
     artifact = artifact_lib.load(path)
   else:
     try:
       artifact = search.compress_within(source, num_bytes, config, progress)
     except BudgetError:
-      return source.train, {**about, 'num_bytes': 0}
+      return None, {**about, 'num_bytes': 0}
     if artifacts:
       os.makedirs(artifacts, exist_ok=True)
-      with open(path, 'wb') as file:
+      with open(f'{path}.part', 'wb') as file:
         file.write(artifact.to_bytes())
+      os.replace(f'{path}.part', path)
   drawn = sample(artifact, source.train.num_examples, seed=config.seed)
   return data.array_split(drawn.images, drawn.labels), {
       **about, 'num_bytes': artifact.num_bytes,
