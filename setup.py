@@ -44,7 +44,7 @@ setuptools.setup(
         'tf_keras>=2.18,<2.22',
     ],
     extras_require={
-        'test': ['mypy', 'pytest', 'pytest-xdist', 'ruff'],
+        'test': ['mlcroissant', 'mypy', 'pytest', 'pytest-xdist', 'ruff'],
     },
     entry_points={
         'console_scripts': [

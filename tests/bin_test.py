@@ -169,7 +169,8 @@ def test_only_what_is_documented_is_written(compressed):
   directory, _ = compressed
   assert [path.name for path in directory.iterdir()] == ['lgc_artifact']
   assert {path.name for path in (directory / 'lgc_artifact').iterdir()} == {
-      'artifact.lgc', 'saved_model', 'metrics.jsonl', 'encoder'}
+      'artifact.lgc', 'saved_model', 'metrics.jsonl', 'encoder', 'README.md',
+      'metadata.json'}
 
 
 def test_metrics_are_lines_of_json_that_end_with_the_summary(
@@ -226,7 +227,7 @@ def test_a_single_class_is_compressed_and_not_judged(place, capsys):
   assert 'only one class' in line
   assert {path.name for path in (place / 'out').iterdir()} == {
       'artifact.lgc', 'saved_model', 'metrics.jsonl', 'encoder', 'tensorboard',
-      'mine.txt'}
+      'mine.txt', 'README.md', 'metadata.json'}
   assert got['num_bytes'] == (place / 'out/artifact.lgc').stat().st_size > 100
   events = event_accumulator.EventAccumulator(
       str(next(pathlib.Path('out/tensorboard').iterdir()))).Reload()
@@ -624,7 +625,7 @@ FLAGS = {
                   'output', 'figures', 'table', 'rows', 'runs', 'budgets',
                   'judges', 'artifacts'},
     'compress': {*config_lib.settings(config_lib.Config()), 'preset', 'output',
-                 'overwrite', 'evaluate', 'tensorboard', 'budget'},
+                 'overwrite', 'evaluate', 'tensorboard', 'budget', 'license'},
     'evaluate': {'artifact', 'baseline', 'budget', 'runs', 'seed', *DATA_FLAGS,
                  *JUDGE_FLAGS},
     'report': {'artifact', 'output', 'overwrite', 'seed', *DATA_FLAGS},

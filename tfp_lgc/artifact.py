@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as tfk
 
-from tfp_lgc import container, flow, heads, models, networks
+from tfp_lgc import card, container, flow, heads, models, networks
 from tfp_lgc.autoencoder import Autoencoder
 from tfp_lgc.codec import dequantize, quantize, Quantized
 from tfp_lgc.config import CodecConfig, Config
@@ -38,12 +38,16 @@ from tfp_lgc.sampler import Sampler
 from tfp_lgc.staging import check_directory, replacing
 from tfp_lgc.texture import Texture
 
-__all__ = ['Artifact', 'check_output', 'load', 'load_with_encoder',
-           'write_metrics']
+__all__ = ['Artifact', 'check_output', 'load', 'load_with_encoder']
 
 LGC_NAME = 'artifact.lgc'
 SAVED_MODEL_NAME = 'saved_model'
 METRICS_NAME = 'metrics.jsonl'
+# What is written later by others, about the artifact that stands there.
+EVALUATION_NAME, PAGE_NAME = 'evaluation.json', 'report.html'
+# What goes with an artifact that is replaced.
+_OWNED = (LGC_NAME, METRICS_NAME, SAVED_MODEL_NAME, ENCODER_NAME,
+          *card.CARD_NAMES, EVALUATION_NAME, PAGE_NAME)
 # What names of tensors begin with.
 _PARTS = ('decoder/', 'head/', 'mixture/', 'texture/')
 
@@ -223,9 +227,10 @@ class Artifact(Header):
     return artifact
 
   def save(self, directory: Path, metrics: Iterable[dict[str, Any]] = (),
-           overwrite: bool = False) -> None:
-    """Writes artifact.lgc, saved_model/1/, metrics.jsonl and, if it is at
-    hand, encoder/.
+           overwrite: bool = False, source: str = card.UNKNOWN,
+           license: str = card.UNKNOWN) -> None:
+    """Writes artifact.lgc, saved_model/1/, metrics.jsonl, the dataset card and,
+    if it is at hand, encoder/.
 
     All is made elsewhere and then put in place, artifact.lgc last: where that
     stands, all stands, however a run ended.
@@ -233,7 +238,10 @@ class Artifact(Header):
     Args:
       directory: made if it does not exist.
       metrics: rows of metrics.jsonl.
-      overwrite: whether an artifact that stands there may be replaced.
+      overwrite: whether an artifact that stands there may be replaced, and what
+        was written about it.
+      source: what the card calls the data set.
+      license: what the card says of the license of its images.
 
     Raises:
       ConfigError: if one stands there and may not be replaced.
@@ -241,30 +249,45 @@ class Artifact(Header):
     """
     directory = pathlib.Path(directory)
     check_output(directory, overwrite)
-    with replacing(directory, [LGC_NAME, METRICS_NAME, SAVED_MODEL_NAME,
-                               ENCODER_NAME]) as new:
+    with replacing(directory, _OWNED) as new:
       _write(new / LGC_NAME, self.to_bytes())
       version = new / SAVED_MODEL_NAME / '1'
       self.sampler.save(str(version))
       (version / 'assets.extra').mkdir()
       shutil.copy(new / LGC_NAME, version / 'assets.extra' / LGC_NAME)
-      _write(new / METRICS_NAME, _lines(metrics))
+      self._write_about(new, list(metrics), source, license)
       if self.encoder:
         self.encoder.save(new / ENCODER_NAME,
                           container.checksum(self._content))
+
+  def write_metrics(self, directory: Path, metrics: Iterable[dict[str, Any]],
+                    source: str = card.UNKNOWN, license: str = card.UNKNOWN,
+                    ) -> None:
+    """Replaces metrics.jsonl and the dataset card in one step; as `save`."""
+    with replacing(pathlib.Path(directory),
+                   [METRICS_NAME, *card.CARD_NAMES]) as new:
+      self._write_about(new, list(metrics), source, license)
+
+  def _write_about(self, directory: pathlib.Path, rows: list[dict[str, Any]],
+                   source: str, license: str) -> None:
+    _write(directory / METRICS_NAME, _lines(rows))
+    summary = next((row for row in rows[::-1]
+                    if row.get('event') == 'summary'), {})
+    card.write(card.Card(
+        self, self._content, self.num_bytes_by_part,
+        card.smallest_component(self.mixture, self.class_counts), summary,
+        source, license), directory)
 
 
 def check_output(directory: Path, overwrite: bool) -> None:
   """Refuses a directory that cannot take an artifact, before any work."""
   directory = pathlib.Path(directory)
   check_directory(directory)
-  holds = [name for name in (LGC_NAME, SAVED_MODEL_NAME, METRICS_NAME,
-                            ENCODER_NAME)
-           if (directory / name).exists()]
+  holds = [name for name in _OWNED if (directory / name).exists()]
   if holds and not overwrite:
-    raise ConfigError(f'output = {str(directory)!r}: holds another artifact '
-                      f'({holds[0]}); name another directory, or --overwrite '
-                      'to replace it')
+    raise ConfigError(f'output = {str(directory)!r}: holds another artifact, '
+                      f'or a file of the name of one ({holds[0]}); name '
+                      'another directory, or --overwrite to replace it')
 
 
 def _write(path: pathlib.Path, content: bytes) -> None:
@@ -281,12 +304,6 @@ def _lines(rows: Iterable[dict[str, Any]]) -> bytes:
 def num_bytes_on_disk(path: Path) -> int:
   """Size of the artifact.lgc that `load` would read, of whatever version."""
   return _found(path).stat().st_size
-
-
-def write_metrics(directory: Path, rows: Iterable[dict[str, Any]]) -> None:
-  """Replaces metrics.jsonl in one step."""
-  with replacing(pathlib.Path(directory), [METRICS_NAME]) as new:
-    _write(new / METRICS_NAME, _lines(rows))
 
 
 def saved_model_num_bytes(directory: Path) -> int:

@@ -42,6 +42,9 @@ class Run:
   tensorboard: bool = setting(
       False, 'Log losses, reconstructions and samples to '
       'OUTPUT/tensorboard/TIME.')
+  license: str = setting(
+      'unknown', 'What the dataset card says of the license of the images, as '
+      'CC-BY-4.0; nobody checks it.')
   seed: int = setting(
       0, 'Same seed, same machine, same bytes.', low=0, high=2**31 - 1)
 
@@ -60,6 +63,7 @@ def _compress(argv: Sequence[str]) -> None:
   start_tensorflow()
   from tfp_lgc import artifact as artifact_lib
   from tfp_lgc import (
+    card,
     compression,
     evaluation,
     pipeline,
@@ -70,14 +74,17 @@ def _compress(argv: Sequence[str]) -> None:
   artifact_lib.check_output(options.output, options.overwrite)
   source = sources.load(config.data)
   log = progress.Progress(say)
-  log.record(event='config', **dataclasses.asdict(config))
+  log.record(event='config', **dataclasses.asdict(config),
+             arguments=list(argv[1:]))
+  about = {'source': card.public_name(config.data.dataset),
+           'license': options.license}
   tensorboard = _tensorboard(options, source)
   with pipeline.raw_sizes(source) as sizes:
     artifact = compression.compress(
         source, config, budget=options.budget, progress=log,
         callbacks=tensorboard, fixed=flags.given(groups, argv))
     with log.stage('save'):
-      artifact.save(options.output, log.records, options.overwrite)
+      artifact.save(options.output, log.records, options.overwrite, **about)
     for callback in tensorboard:
       callback.samples(sampling.sample(artifact, 16).images)
     accuracies = {}
@@ -90,8 +97,8 @@ def _compress(argv: Sequence[str]) -> None:
           for name, value in result.items()}
     summary = _summary(config, artifact, options.output, sizes.result(), log,
                        accuracies)
-  artifact_lib.write_metrics(options.output, [
-      *log.records, {'event': 'summary', **summary}])
+  artifact.write_metrics(options.output, [
+      *log.records, {'event': 'summary', **summary}], **about)
   print_table(_table(summary, options.output))
   print(json.dumps(summary))
 
