@@ -15,7 +15,6 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 import tfp_lgc
-from tfp_lgc import artifact as artifact_lib
 from tfp_lgc import container, models
 from tfp_lgc.codec import CODECS, dequantize, quantize
 from tfp_lgc.config import CodecConfig, Config, ModelConfig

@@ -26,6 +26,7 @@ _HOME = {
     'evaluate_baseline': 'evaluation',
     'load': 'artifact',
     'report': 'reporting',
+    'report_runs': 'page',
     'sample': 'sampling',
 }
 
@@ -41,6 +42,7 @@ __all__ = [
     'evaluate_baseline',
     'load',
     'report',
+    'report_runs',
     'sample',
 ]
 
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
   from tfp_lgc.config import Config
   from tfp_lgc.data import Images
   from tfp_lgc.evaluation import evaluate, evaluate_baseline
+  from tfp_lgc.page import report_runs
   from tfp_lgc.reporting import report
   from tfp_lgc.sampling import as_dataset, sample
 

@@ -64,7 +64,7 @@ def report_runs(runs: Sequence[Union[str, os.PathLike]], output, *,
   if not runs:
     raise ConfigError('runs: none is named; name directories that '
                       'bin/compress wrote to')
-  opened = [open_run(run) for run in runs]
+  opened = _opened(runs)
   frontier_blocks = _frontier(frontier)
   progress = progress or Progress()
   known: dict[Any, Any] = {}
@@ -81,6 +81,15 @@ def report_runs(runs: Sequence[Union[str, os.PathLike]], output, *,
   text = _rendered(opened, shown, frontier_blocks)
   with replacing(path.parent, [path.name]) as new:
     (new / path.name).write_text(text, encoding='utf-8')
+
+
+def _opened(runs: Sequence[Union[str, os.PathLike]]) -> list[Run]:
+  """Runs by the names of their folders alone: where those are is nobody's
+  business; unless two have the same."""
+  names = [os.path.basename(os.path.abspath(run)) for run in runs]
+  if len(set(names)) < len(names):
+    names = [os.fspath(run) for run in runs]
+  return [open_run(run)._replace(name=name) for run, name in zip(runs, names)]
 
 
 def _checked(output, overwrite: bool) -> pathlib.Path:

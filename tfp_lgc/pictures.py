@@ -144,15 +144,15 @@ def by_class(panels: Mapping[str, Sequence[np.ndarray]], names: Sequence[str],
     sheets[name] = _sheet(np.concatenate(padded), PANEL_COLUMNS)
   first = next(iter(sheets.values()))
   width = IMAGE_SIZE * PANEL_COLUMNS * 0.6
-  drawn = figure.Figure(
-      (len(sheets) * width + 0.8, width * first.shape[0] / first.shape[1] + 0.4),
-      layout='constrained')
+  height = width * first.shape[0] / first.shape[1]
+  drawn = figure.Figure((len(sheets) * width + 0.8, height + 0.4),
+                        layout='constrained')
   axes = drawn.subplots(1, len(sheets), squeeze=False)[0]
   for ax, (name, sheet) in zip(axes, sheets.items()):
     _show(ax, sheet)
     ax.set_title(name, fontsize=10)
-  height = first.shape[0] / len(names)
-  axes[0].set_yticks((np.arange(len(names)) + 0.5) * height,
+  each = first.shape[0] / len(names)
+  axes[0].set_yticks((np.arange(len(names)) + 0.5) * each,
                      [name[:12] for name in names], fontsize=8)
   axes[0].tick_params(length=0)
   return drawn

@@ -82,11 +82,11 @@ def _accuracy(view: View) -> list[Block]:
     elif key in summary:
       rows.append((name, f'{summary[key]:.2%}', '', '', '1'))
   if not rows:
-    raise Missing('No judge was trained: neither metrics.jsonl has an accuracy, '
-                  f'nor evaluation.json: {view.run.unmeasured}.')
-  return ['Classifiers that saw nothing else, on real test images that nothing '
-          'was fitted to. The second is what the first is measured by: as many '
-          'steps, on all real training images.',
+    raise Missing('No judge was trained: metrics.jsonl has no accuracy, and '
+                  + (view.run.unmeasured or 'evaluation.json has none') + '.')
+  return ['Classifiers tested on real images that nothing was fitted to. What '
+          'one that saw samples alone is worth is seen beside one that was '
+          'trained for as many steps on all real training images.',
           Table('Accuracy on the test split',
                 ('judge', 'mean', 'standard deviation', '95 % interval',
                  'judges'), rows)]
@@ -113,6 +113,15 @@ def _by_class(images: Images, count: int) -> list[np.ndarray]:
           for label in range(count)]
 
 
+# Why a picture of bin/report --artifact may not be there.
+_NOT_DRAWN = {
+    'reconstructions': 'There are no images.',
+    'components': 'The likelihood of an image is no mixture of distributions '
+                  'over whole images, so it has no components to look at.',
+    'interpolations': 'There are too few images to go from one to another.',
+    'latents': 'There are too few images for t-SNE.'}
+
+
 def _drawn(name: str) -> Callable[[View], list[Block]]:
   """A picture of bin/report --artifact."""
   def section(view: View) -> list[Block]:
@@ -120,7 +129,7 @@ def _drawn(name: str) -> Callable[[View], list[Block]]:
     picture = reporting.PICTURES[name](view.run.artifact, real.images, z,
                                        view.seed)
     if picture is None:
-      raise Missing('This artifact has nothing of the kind, or too few images.')
+      raise Missing(_NOT_DRAWN[name])
     return [picture]
   return section
 
@@ -284,6 +293,6 @@ SECTIONS: dict[str, tuple[str, Callable[[View], list[Block]]]] = {
     'tsne': ('Latents by t-SNE', _drawn('latents')),
     'gaussianity': ('Gaussianity', _gaussianity),
     'confusion': ('Confusion', _confusion),
-    'privacy': ('Privacy', private.section),
+    'privacy': ('Privacy: measured, not guaranteed', private.section),
     'training': ('Training', _curves),
     'settings': ('Settings', _settings)}

@@ -39,6 +39,9 @@ class Run:
   evaluate: bool = setting(
       True, 'Train a judge on samples and one on the real images, and test '
       'both on the test split.')
+  report: bool = setting(
+      False, 'Write OUTPUT/report.html about the run, as lgc-report --runs '
+      'does.')
   tensorboard: bool = setting(
       False, 'Log losses, reconstructions and samples to '
       'OUTPUT/tensorboard/TIME.')
@@ -99,8 +102,18 @@ def _compress(argv: Sequence[str]) -> None:
                        accuracies)
   artifact.write_metrics(options.output, [
       *log.records, {'event': 'summary', **summary}], **about)
+  if options.report:
+    _report(options, source, log)
   print_table(_table(summary, options.output))
   print(json.dumps(summary))
+
+
+def _report(options: Run, source, log) -> None:
+  from tfp_lgc import artifact as artifact_lib
+  from tfp_lgc import page
+  page.report_runs(
+      [options.output], os.path.join(options.output, artifact_lib.PAGE_NAME),
+      dataset=source, seed=options.seed, progress=log, overwrite=True)
 
 
 def _tensorboard(options: Run, source) -> list:
