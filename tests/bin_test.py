@@ -216,7 +216,7 @@ def test_a_single_class_is_compressed_and_not_judged(place, capsys):
   (place / 'out/artifact.lgc').write_bytes(b'old')
   (place / 'out/mine.txt').write_bytes(b'kept')
   assert _main('compress', '--dataset=one.npz', '--output=out', '--overwrite',
-               '--tensorboard', *TINY) == 0
+               '--tensorboard', '--report', '--license=CC0-1.0', *TINY) == 0
   out, err = capsys.readouterr()
   got = _json(out.splitlines()[-1])
   assert set(got) == set(KEYS)
@@ -227,7 +227,11 @@ def test_a_single_class_is_compressed_and_not_judged(place, capsys):
   assert 'only one class' in line
   assert {path.name for path in (place / 'out').iterdir()} == {
       'artifact.lgc', 'saved_model', 'metrics.jsonl', 'encoder', 'tensorboard',
-      'mine.txt', 'README.md', 'metadata.json'}
+      'mine.txt', 'README.md', 'metadata.json', 'report.html'}
+  assert '| source | one.npz |\n| license | CC0-1.0 |' in (
+      place / 'out/README.md').read_text()
+  text = (place / 'out/report.html').read_text()
+  assert 'lgc-compress --dataset=one.npz' in text
   assert got['num_bytes'] == (place / 'out/artifact.lgc').stat().st_size > 100
   events = event_accumulator.EventAccumulator(
       str(next(pathlib.Path('out/tensorboard').iterdir()))).Reload()
