@@ -70,7 +70,7 @@ def confusion(matrix: np.ndarray, names: Sequence[str]) -> figure.Figure:
       if share:
         ax.text(column, row, f'{share:.1f}', ha='center', va='center',
                 fontsize=7, color='white' if share > 50 else 'black')
-  ticks = np.arange(len(names)) if len(names) <= MAX_NAMES else []
+  ticks = range(len(names) if len(names) <= MAX_NAMES else 0)
   ax.set(xticks=ticks, yticks=ticks, xlabel='what the judge says',
          ylabel='class')
   if len(ticks):
@@ -101,7 +101,8 @@ def latent_plane(points: np.ndarray, labels: np.ndarray, names: Sequence[str],
     lengths, axes = np.linalg.eigh(ellipse.covariance)
     width, height = 4 * np.sqrt(np.maximum(lengths, 0))  # Both sides.
     ax.add_patch(patches.Ellipse(
-        ellipse.loc, width, height, fill=False, linewidth=1.1,
+        (ellipse.loc[0], ellipse.loc[1]), width, height, fill=False,
+        linewidth=1.1,
         angle=np.degrees(np.arctan2(axes[1, 0], axes[0, 0])),
         color=colors(ellipse.label % colors.N)))
   if len(names) <= 20:

@@ -107,8 +107,8 @@ def _own(run: Run, lossless: bool, seed: int, known: dict[Any, Any],
          ) -> Union[Real, str]:
   """Of the data set that a run says it was made from, or why not."""
   said = run.last('config').get('data')
-  if said is None:
-    return ('metrics.jsonl does not name the data set; name it by --dataset')
+  if not isinstance(said, dict):
+    return 'metrics.jsonl does not name the data set; name it by --dataset'
   try:
     config = config_lib.replace(Config(), **said)
     key = json.dumps(said)
