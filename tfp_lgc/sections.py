@@ -274,7 +274,7 @@ def _settings(view: View) -> list[Block]:
         name: value for name, value in chosen.items() if name != 'event'}
   groups['run'] = {'seed': row.get('seed', 0)}
   return blocks + [
-      Table(f'Settings: {group}', ('setting', 'value'),
+      Table(f'Settings: {group}', ('name', 'value'),
             [(name, '(empty)' if value == '' else str(value))
              for name, value in values.items()])
       for group, values in groups.items()]

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import platform
 import time
 from typing import Any, Mapping, Optional, Sequence
 
@@ -78,7 +79,7 @@ def _compress(argv: Sequence[str]) -> None:
   source = sources.load(config.data)
   log = progress.Progress(say)
   log.record(event='config', **dataclasses.asdict(config),
-             arguments=list(argv[1:]))
+             arguments=list(argv[1:]), versions=_versions())
   about = {'source': card.public_name(config.data.dataset),
            'license': options.license}
   tensorboard = _tensorboard(options, source)
@@ -106,6 +107,17 @@ def _compress(argv: Sequence[str]) -> None:
     _report(options, source, log)
   print_table(_table(summary, options.output))
   print(json.dumps(summary))
+
+
+def _versions() -> dict[str, str]:
+  """Of what the same settings give the same bytes with."""
+  import numpy
+  import tensorflow
+  import tensorflow_probability
+  import tf_keras
+  return {'python': platform.python_version(),
+          **{module.__name__: module.__version__ for module in (
+              numpy, tensorflow, tensorflow_probability, tf_keras)}}
 
 
 def _report(options: Run, source, log) -> None:
