@@ -52,8 +52,8 @@ setuptools.setup(
     ],
     extras_require={
         'serving': _SERVING,
-        'test': [*_SERVING, 'ai-edge-litert', 'mypy', 'pytest', 'pytest-xdist',
-                 'ruff'],
+        'test': [*_SERVING, 'ai-edge-litert', 'mlcroissant', 'mypy', 'pytest',
+                 'pytest-xdist', 'ruff'],
     },
     entry_points={
         'console_scripts': [

@@ -321,7 +321,8 @@ def test_the_metrics_are_json_lines(saved):
 
 def test_nothing_else_is_saved(saved):
   assert {path.name for path in saved.iterdir()} == {
-      'artifact.lgc', 'saved_model', 'metrics.jsonl', 'encoder'}
+      'artifact.lgc', 'saved_model', 'metrics.jsonl', 'encoder', 'README.md',
+      'metadata.json'}
 
 
 def test_the_newest_version_of_a_saved_model_is_loaded(artifact, tmp_path):
@@ -407,7 +408,7 @@ def test_a_save_that_fails_changes_nothing(error, artifact, saved, tmp_path,
   assert tfp_lgc.load(out).to_bytes() == artifact.to_bytes()
 
 
-@pytest.mark.parametrize('which', range(6))
+@pytest.mark.parametrize('which', range(12))
 def test_a_save_that_fails_at_a_rename_leaves_an_artifact(
     which, artifact, saved, tmp_path, monkeypatch):
   """The old one or the new one, whichever of the renames fails."""
@@ -435,10 +436,25 @@ def test_a_save_that_fails_at_a_rename_leaves_an_artifact(
   assert not list(out.glob('.*'))
 
 
-def test_write_metrics_replaces_them(tmp_path):
-  artifact_lib.write_metrics(tmp_path, [{'a': 1}, {'b': 'é'}])
-  artifact_lib.write_metrics(tmp_path, [{'c': 2}])
-  assert _files(tmp_path) == {'metrics.jsonl': b'{"c": 2}\n'}
+def test_write_metrics_replaces_them_and_the_card(artifact, tmp_path):
+  artifact.write_metrics(tmp_path, [{'a': 1}, {'b': 'é'}])
+  artifact.write_metrics(tmp_path, [{'c': 2}], source='new')
+  files = _files(tmp_path)
+  assert set(files) == {'metrics.jsonl', 'README.md', 'metadata.json'}
+  assert files['metrics.jsonl'] == b'{"c": 2}\n'
+  assert b'| source | new |' in files['README.md']
+
+
+def test_what_was_written_about_an_artifact_goes_with_it(artifact, tmp_path,
+                                                         monkeypatch):
+  monkeypatch.setattr(artifact_lib.signatures, 'save',
+                      lambda sampler, path, max_batch: os.makedirs(path))
+  artifact.save(tmp_path)
+  for name in ('evaluation.json', 'report.html'):
+    (tmp_path / name).write_bytes(b'of the old one')
+  artifact.save(tmp_path, overwrite=True)
+  assert not {'evaluation.json', 'report.html'} & {
+      path.name for path in tmp_path.iterdir()}
 
 
 # The SavedModel.

@@ -172,7 +172,8 @@ def test_only_what_is_documented_is_written(compressed):
   directory, _ = compressed
   assert [path.name for path in directory.iterdir()] == ['lgc_artifact']
   assert {path.name for path in (directory / 'lgc_artifact').iterdir()} == {
-      'artifact.lgc', 'saved_model', 'metrics.jsonl', 'encoder'}
+      'artifact.lgc', 'saved_model', 'metrics.jsonl', 'encoder', 'README.md',
+      'metadata.json'}
 
 
 def test_metrics_are_lines_of_json_that_end_with_the_summary(
@@ -218,7 +219,7 @@ def test_a_single_class_is_compressed_and_not_judged(place, capsys):
   (place / 'out/artifact.lgc').write_bytes(b'old')
   (place / 'out/mine.txt').write_bytes(b'kept')
   assert _main('compress', '--dataset=one.npz', '--output=out', '--overwrite',
-               '--tensorboard', *TINY) == 0
+               '--tensorboard', '--report', '--license=CC0-1.0', *TINY) == 0
   out, err = capsys.readouterr()
   got = _json(out.splitlines()[-1])
   assert set(got) == set(KEYS)
@@ -229,7 +230,11 @@ def test_a_single_class_is_compressed_and_not_judged(place, capsys):
   assert 'only one class' in line
   assert {path.name for path in (place / 'out').iterdir()} == {
       'artifact.lgc', 'saved_model', 'metrics.jsonl', 'encoder', 'tensorboard',
-      'mine.txt'}
+      'mine.txt', 'README.md', 'metadata.json', 'report.html'}
+  assert '| source | one.npz |\n| license | CC0-1.0 |' in (
+      place / 'out/README.md').read_text()
+  text = (place / 'out/report.html').read_text()
+  assert 'lgc-compress --dataset=one.npz' in text
   assert got['num_bytes'] == (place / 'out/artifact.lgc').stat().st_size > 100
   events = event_accumulator.EventAccumulator(
       str(next(pathlib.Path('out/tensorboard').iterdir()))).Reload()
@@ -672,12 +677,14 @@ FLAGS = {
                   'output', 'figures', 'table', 'rows', 'runs', 'budgets',
                   'judges', 'artifacts'},
     'compress': {*config_lib.settings(config_lib.Config()), 'preset', 'output',
-                 'overwrite', 'evaluate', 'tensorboard', 'budget',
+                 'overwrite', 'evaluate', 'tensorboard', 'budget', 'license',
+                 'report',
                  *config_lib.settings(config_lib.ExportConfig())},
     'evaluate': {'artifact', 'baseline', 'budget', 'metrics', 'runs', 'seed',
                  *DATA_FLAGS, *JUDGE_FLAGS,
                  *config_lib.settings(config_lib.MetricsConfig())},
-    'report': {'artifact', 'output', 'overwrite', 'seed', *DATA_FLAGS},
+    'report': {'runs', 'artifact', 'output', 'frontier', 'lossless',
+               'overwrite', 'seed', *DATA_FLAGS},
     'sample': {'artifact', 'n', 'label', 'stochastic', 'balanced',
                'temperature', 'seed', 'output', 'output_format', 'splits',
                'overwrite'},

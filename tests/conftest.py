@@ -1,11 +1,14 @@
-"""A small artifact, and files written by hand after BUILD.md."""
+"""A small artifact, files written by hand after BUILD.md, and a browser."""
 
 import hashlib
 import json
 import pathlib
 import re
+import shutil
 import struct
+import subprocess
 import zlib
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -72,3 +75,48 @@ def saved(artifact, tmp_path_factory):
   directory = tmp_path_factory.mktemp('saved') / 'out'
   artifact.save(directory, metrics=[{'event': 'a'}, {'event': 'b'}])
   return directory
+
+
+class Seen(NamedTuple):
+  """What a browser says of a page: its images, those that were loaded, how wide
+  it and the window are, in pixels, and its log."""
+  images: int
+  loaded: int
+  wide: int
+  inner: int
+  log: str
+
+
+@pytest.fixture
+def in_browser(tmp_path):
+  """A function `(page, width) -> Seen`, by headless Chromium. The page says of
+  itself, in a frame of that width, how wide it is."""
+  browser = next(filter(None, map(shutil.which, (
+      'chromium', 'chromium-browser', 'google-chrome'))), None)
+  if not browser:
+    pytest.skip('no Chromium on this machine')
+
+  def look(page, width):
+    text = page.read_text()
+    assert '</body>' in text
+    (tmp_path / 'inner.html').write_text(text.replace('</body>', '''<script>
+      addEventListener('load', () => {
+        const all = [...document.images];
+        parent.postMessage([
+          all.length, all.filter(i => i.complete && i.naturalWidth).length,
+          document.documentElement.scrollWidth, innerWidth].join(' '), '*');
+      })</script></body>'''))
+    outer = tmp_path / 'outer.html'
+    outer.write_text(f'''<script>
+      addEventListener('message', m => document.title = m.data)</script>
+      <iframe src="inner.html" style="width: {width}px; border: 0"></iframe>
+      ''')
+    run = subprocess.run(
+        [browser, '--headless', '--no-sandbox', '--disable-gpu',
+         f'--user-data-dir={tmp_path}/profile', '--window-size=1600,900',
+         '--enable-logging=stderr', '--virtual-time-budget=20000', '--dump-dom',
+         outer.as_uri()],
+        capture_output=True, text=True, timeout=120, check=True)
+    numbers = re.search('<title>([^<]*)</title>', run.stdout).group(1).split()
+    return Seen(*map(int, numbers), run.stderr)
+  return look

@@ -28,6 +28,7 @@ _HOME = {
     'load_with_encoder': 'artifact',
     'merge': 'editing',
     'report': 'reporting',
+    'report_runs': 'page',
     'sample': 'sampling',
 }
 
@@ -45,6 +46,7 @@ __all__ = [
     'load_with_encoder',
     'merge',
     'report',
+    'report_runs',
     'sample',
 ]
 
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
   from tfp_lgc.data import Images
   from tfp_lgc.editing import merge
   from tfp_lgc.evaluation import evaluate, evaluate_baseline
+  from tfp_lgc.page import report_runs
   from tfp_lgc.reporting import report
   from tfp_lgc.sampling import as_dataset, sample
 

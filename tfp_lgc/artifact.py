@@ -20,8 +20,8 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 import tf_keras as tfk
 
-from tfp_lgc import config as config_lib
 from tfp_lgc import (
+  card,
   container,
   flow,
   heads,
@@ -32,6 +32,7 @@ from tfp_lgc import (
   signatures,
   warmup,
 )
+from tfp_lgc import config as config_lib
 from tfp_lgc.autoencoder import Autoencoder
 from tfp_lgc.codec import dequantize, quantize, Quantized
 from tfp_lgc.config import CodecConfig, Config, ExportConfig
@@ -52,8 +53,7 @@ from tfp_lgc.sampler import Sampler
 from tfp_lgc.staging import check_directory, replacing
 from tfp_lgc.texture import Texture
 
-__all__ = ['Artifact', 'check_output', 'load', 'load_with_encoder',
-           'write_metrics']
+__all__ = ['Artifact', 'check_output', 'load', 'load_with_encoder']
 
 tfd = tfp.distributions
 
@@ -61,6 +61,11 @@ LGC_NAME = 'artifact.lgc'
 SAVED_MODEL_NAME = 'saved_model'
 LITERT_NAME = 'artifact.tflite'
 METRICS_NAME = 'metrics.jsonl'
+# What is written later by others, about the artifact that stands there.
+EVALUATION_NAME, PAGE_NAME = 'evaluation.json', 'report.html'
+# What goes with an artifact that is replaced.
+_OWNED = (LGC_NAME, METRICS_NAME, SAVED_MODEL_NAME, ENCODER_NAME, LITERT_NAME,
+          *card.CARD_NAMES, EVALUATION_NAME, PAGE_NAME)
 # What names of tensors begin with.
 _PARTS = ('decoder/', 'head/', 'mixture/', 'texture/')
 
@@ -257,9 +262,10 @@ class Artifact(Editable):
 
   def save(self, directory: Path, metrics: Iterable[dict[str, Any]] = (),
            overwrite: bool = False, say: Callable[[str], Any] = warnings.warn,
+           source: str = card.UNKNOWN, license: str = card.UNKNOWN,
            **export) -> None:
-    """Writes artifact.lgc, saved_model/1/, metrics.jsonl, encoder/ if it is at
-    hand and artifact.tflite if it is asked for.
+    """Writes artifact.lgc, saved_model/1/, metrics.jsonl, the dataset card,
+    encoder/ if it is at hand and artifact.tflite if it is asked for.
 
     All is made elsewhere and then put in place, artifact.lgc last: where that
     stands, all stands, however a run ended.
@@ -267,8 +273,11 @@ class Artifact(Editable):
     Args:
       directory: made if it does not exist.
       metrics: rows of metrics.jsonl.
-      overwrite: whether an artifact that stands there may be replaced.
+      overwrite: whether an artifact that stands there may be replaced, and what
+        was written about it.
       say: is told in a line what could not be written.
+      source: what the card calls the data set.
+      license: what the card says of the license of its images.
       **export: settings of `ExportConfig` by name.
 
     Raises:
@@ -279,8 +288,7 @@ class Artifact(Editable):
     directory = pathlib.Path(directory)
     settings = config_lib.replace(ExportConfig(), **export)
     check_output(directory, overwrite)
-    with replacing(directory, [LGC_NAME, METRICS_NAME, SAVED_MODEL_NAME,
-                               ENCODER_NAME, LITERT_NAME]) as new:
+    with replacing(directory, _OWNED) as new:
       _write(new / LGC_NAME, self.to_bytes())
       version = new / SAVED_MODEL_NAME / '1'
       signatures.save(self.sampler, str(version), settings.max_serving_batch)
@@ -293,10 +301,9 @@ class Artifact(Editable):
         warmup.write(extra / warmup.NAME, signatures.examples(self.sampler))
       if settings.export == 'litert':
         self.export_litert(new / LITERT_NAME)
-      _write(new / METRICS_NAME, _lines(metrics))
+      self._write_about(new, list(metrics), source, license)
       if self.encoder:
         self.encoder.save(new / ENCODER_NAME, self.checksum)
-
 
   def export_litert(self, path: Path) -> None:
     """Writes decoder and mixtures as a LiteRT model, see litert.py.
@@ -309,18 +316,34 @@ class Artifact(Editable):
     """
     _write(pathlib.Path(path), litert.convert(self.sampler))
 
+  def write_metrics(self, directory: Path, metrics: Iterable[dict[str, Any]],
+                    source: str = card.UNKNOWN, license: str = card.UNKNOWN,
+                    ) -> None:
+    """Replaces metrics.jsonl and the dataset card in one step; as `save`."""
+    with replacing(pathlib.Path(directory),
+                   [METRICS_NAME, *card.CARD_NAMES]) as new:
+      self._write_about(new, list(metrics), source, license)
+
+  def _write_about(self, directory: pathlib.Path, rows: list[dict[str, Any]],
+                   source: str, license: str) -> None:
+    _write(directory / METRICS_NAME, _lines(rows))
+    summary = next((row for row in rows[::-1]
+                    if row.get('event') == 'summary'), {})
+    card.write(card.Card(
+        self, self._content, self.num_bytes_by_part,
+        card.smallest_component(self.mixture, self.class_counts), summary,
+        source, license), directory)
+
 
 def check_output(directory: Path, overwrite: bool) -> None:
   """Refuses a directory that cannot take an artifact, before any work."""
   directory = pathlib.Path(directory)
   check_directory(directory)
-  holds = [name for name in (LGC_NAME, SAVED_MODEL_NAME, METRICS_NAME,
-                            ENCODER_NAME, LITERT_NAME)
-           if (directory / name).exists()]
+  holds = [name for name in _OWNED if (directory / name).exists()]
   if holds and not overwrite:
-    raise ConfigError(f'output = {str(directory)!r}: holds another artifact '
-                      f'({holds[0]}); name another directory, or --overwrite '
-                      'to replace it')
+    raise ConfigError(f'output = {str(directory)!r}: holds another artifact, '
+                      f'or a file of the name of one ({holds[0]}); name '
+                      'another directory, or --overwrite to replace it')
 
 
 def _write(path: pathlib.Path, content: bytes) -> None:
@@ -337,12 +360,6 @@ def _lines(rows: Iterable[dict[str, Any]]) -> bytes:
 def num_bytes_on_disk(path: Path) -> int:
   """Size of the artifact.lgc that `load` would read, of whatever version."""
   return _found(path).stat().st_size
-
-
-def write_metrics(directory: Path, rows: Iterable[dict[str, Any]]) -> None:
-  """Replaces metrics.jsonl in one step."""
-  with replacing(pathlib.Path(directory), [METRICS_NAME]) as new:
-    _write(new / METRICS_NAME, _lines(rows))
 
 
 def saved_model_num_bytes(directory: Path) -> int:

@@ -10,7 +10,7 @@ import matplotlib
 import numpy as np
 from matplotlib import figure
 
-__all__ = ['components', 'embedding', 'grids', 'reconstructions']
+__all__ = ['by_class', 'components', 'embedding', 'grids', 'reconstructions']
 
 # Inches a side of an image.
 IMAGE_SIZE = 0.75
@@ -124,6 +124,37 @@ def grids(panels: Mapping[str, np.ndarray], title: str) -> figure.Figure:
   for ax, (name, sheet) in zip(axes.flat, sheets.items()):
     _show(ax, sheet)
     ax.set_title(name, fontsize=9)
+  return drawn
+
+
+def by_class(panels: Mapping[str, Sequence[np.ndarray]], names: Sequence[str],
+             ) -> figure.Figure:
+  """Panels side by side whose rows are the classes.
+
+  Args:
+    panels: name -> for each class images `[n, H, W, C]`, at most 10; where they
+      are fewer, the rest of the row is white.
+    names: of the classes.
+  """
+  sheets = {}
+  for name, rows in panels.items():
+    padded = [np.concatenate([row, np.full_like(row[:1], 255).repeat(
+        PANEL_COLUMNS - len(row), 0)]) if len(row) else np.full(
+            [PANEL_COLUMNS, *rows[0].shape[1:]], 255, np.uint8) for row in rows]
+    sheets[name] = _sheet(np.concatenate(padded), PANEL_COLUMNS)
+  first = next(iter(sheets.values()))
+  width = IMAGE_SIZE * PANEL_COLUMNS * 0.6
+  height = width * first.shape[0] / first.shape[1]
+  drawn = figure.Figure((len(sheets) * width + 0.8, height + 0.4),
+                        layout='constrained')
+  axes = drawn.subplots(1, len(sheets), squeeze=False)[0]
+  for ax, (name, sheet) in zip(axes, sheets.items()):
+    _show(ax, sheet)
+    ax.set_title(name, fontsize=10)
+  each = first.shape[0] / len(names)
+  axes[0].set_yticks((np.arange(len(names)) + 0.5) * each,
+                     [name[:12] for name in names], fontsize=8)
+  axes[0].tick_params(length=0)
   return drawn
 
 

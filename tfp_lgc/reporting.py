@@ -16,13 +16,14 @@ from tfp_lgc import pictures, pipeline, sampling
 from tfp_lgc.artifact import Artifact, load_with_encoder
 from tfp_lgc.augmentation import component_images
 from tfp_lgc.config import Config
-from tfp_lgc.data import array_split, Images, Source
+from tfp_lgc.data import array_split, Images, Source, Split
 from tfp_lgc.errors import ConfigError
 from tfp_lgc.evaluation import check_source
 from tfp_lgc.progress import Progress
 from tfp_lgc.staging import check_directory, replacing
 
-__all__ = ['PAGE_NAME', 'PICTURES', 'Picture', 'report']
+__all__ = ['PAGE_NAME', 'PICTURES', 'Picture', 'latents', 'report', 'shown',
+           'some']
 
 PAGE_NAME = 'index.html'
 # Latents that t-SNE places: it takes seconds for 2,000.
@@ -94,10 +95,10 @@ def report(model_dir, dataset, output, config: Optional[Config] = None, *,
   config = config_lib.replace(config or Config(), **overrides)
   source = pipeline.open_source(dataset, config, test)
   check_source(artifact, source)
-  split_name, images = _shown(source, config.seed)
+  split_name, images = shown(source, config.seed)
   progress = progress or Progress()
   sections = []
-  z = _latents(artifact, images)
+  z = latents(artifact, images)
   with progress.stage('draw', len(PICTURES)):
     for i, (name, draw) in enumerate(PICTURES.items()):
       if picture := draw(artifact, images, z, config.seed):
@@ -112,26 +113,32 @@ def report(model_dir, dataset, output, config: Optional[Config] = None, *,
                                  encoding='utf-8')
 
 
-def _shown(source: Source, seed: int) -> tuple[str, Images]:
-  """The split that is shown, and at most 2,000 of its images at random."""
+def shown(source: Source, seed: int) -> tuple[str, Images]:
+  """Name of the split that is shown, and at most 2,000 of its images."""
   split, name = source.train, 'train'
   if source.test:
     split, name = source.test, 'test'
-  chosen = np.random.default_rng(seed).permutation(split.num_examples)[
-      :MAX_POINTS]
+  return name, some(split, MAX_POINTS, source.class_names, seed)
+
+
+def some(split: Split, most: int, class_names: tuple[str, ...], seed: int,
+         ) -> Images:
+  """At most so many images of a split, at random, in its order."""
+  chosen = np.random.default_rng(seed).permutation(split.num_examples)[:most]
   is_chosen = np.zeros(split.num_examples, bool)
   is_chosen[chosen] = True
   images, labels, first = [], [], 0
   for batch, batch_labels in split.batches(1000).as_numpy_iterator():
-    some = is_chosen[first:first + len(batch)]
-    images.append(batch[some])
-    labels.append(batch_labels[some])
+    here = is_chosen[first:first + len(batch)]
+    images.append(batch[here])
+    labels.append(batch_labels[here])
     first += len(batch)
-  return name, Images(np.concatenate(images), np.concatenate(labels),
-                      source.class_names)
+  return Images(np.concatenate(images), np.concatenate(labels), class_names)
 
 
-def _latents(artifact: Artifact, images: Images) -> np.ndarray:
+def latents(artifact: Artifact, images: Images) -> np.ndarray:
+  """Means of the posteriors of images, `[N, d]`; the artifact has its encoder.
+  """
   assert artifact.encoder
   return artifact.encoder.latents(array_split(images.images, images.labels,
                                               keep_order=True))

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import platform
 import time
 from typing import Any, Mapping, Optional, Sequence
 
@@ -40,9 +41,15 @@ class Run:
   evaluate: bool = setting(
       True, 'Train a judge on samples and one on the real images, and test '
       'both on the test split.')
+  report: bool = setting(
+      False, 'Write OUTPUT/report.html about the run, as lgc-report --runs '
+      'does.')
   tensorboard: bool = setting(
       False, 'Log losses, reconstructions and samples to '
       'OUTPUT/tensorboard/TIME.')
+  license: str = setting(
+      'unknown', 'What the dataset card says of the license of the images, as '
+      'CC-BY-4.0; nobody checks it.')
   seed: int = setting(
       0, 'Same seed, same machine, same bytes.', low=0, high=2**31 - 1)
 
@@ -61,6 +68,7 @@ def _compress(argv: Sequence[str]) -> None:
   start_tensorflow()
   from tfp_lgc import artifact as artifact_lib
   from tfp_lgc import (
+    card,
     compression,
     evaluation,
     pipeline,
@@ -73,7 +81,10 @@ def _compress(argv: Sequence[str]) -> None:
   tstr.check(config.evaluate)
   source = sources.load(config.data)
   log = progress.Progress(say)
-  log.record(event='config', **dataclasses.asdict(config))
+  log.record(event='config', **dataclasses.asdict(config),
+             arguments=list(argv[1:]), versions=_versions())
+  about = {'source': card.public_name(config.data.dataset),
+           'license': options.license}
   tensorboard = _tensorboard(options, source)
   with pipeline.raw_sizes(source) as sizes:
     artifact = compression.compress(
@@ -81,7 +92,7 @@ def _compress(argv: Sequence[str]) -> None:
         callbacks=tensorboard, fixed=flags.given(groups, argv))
     with log.stage('save'):
       artifact.save(options.output, log.records, options.overwrite, say,
-                    **dataclasses.asdict(export))
+                    **about, **dataclasses.asdict(export))
     for callback in tensorboard:
       callback.samples(sampling.sample(artifact, 16).images)
     accuracies = {}
@@ -94,10 +105,31 @@ def _compress(argv: Sequence[str]) -> None:
           for name, value in result.items()}
     summary = _summary(config, artifact, options.output, sizes.result(), log,
                        accuracies)
-  artifact_lib.write_metrics(options.output, [
-      *log.records, {'event': 'summary', **summary}])
+  artifact.write_metrics(options.output, [
+      *log.records, {'event': 'summary', **summary}], **about)
+  if options.report:
+    _report(options, source, log)
   print_table(_table(summary, options.output))
   print(json.dumps(summary))
+
+
+def _versions() -> dict[str, str]:
+  """Of what the same settings give the same bytes with."""
+  import numpy
+  import tensorflow
+  import tensorflow_probability
+  import tf_keras
+  return {'python': platform.python_version(),
+          **{module.__name__: module.__version__ for module in (
+              numpy, tensorflow, tensorflow_probability, tf_keras)}}
+
+
+def _report(options: Run, source, log) -> None:
+  from tfp_lgc import artifact as artifact_lib
+  from tfp_lgc import page
+  page.report_runs(
+      [options.output], os.path.join(options.output, artifact_lib.PAGE_NAME),
+      dataset=source, seed=options.seed, progress=log, overwrite=True)
 
 
 def _tensorboard(options: Run, source) -> list:
