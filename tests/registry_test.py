@@ -162,6 +162,16 @@ def test_of_a_baseline_it_is_measured_too_and_finds_copies():
     tfp_lgc.evaluate_baseline('xz', '4kB', _source(), metrics='components')
 
 
+def test_of_a_baseline_nothing_may_be_left_to_measure():
+  """Without a test split; the bytes are known all the same."""
+  images = np.random.default_rng(0).integers(0, 256, [20, 6, 5]).astype(
+      np.uint8)
+  source = data.from_arrays((images, np.arange(20) % 2))
+  result = tfp_lgc.evaluate_baseline('xz', '4kB', source, metrics='privacy')
+  assert set(result['left_out']) == set(config_lib.PRIVACY)
+  assert 0 < result['num_bytes'] <= 4000
+
+
 def test_of_a_single_class_what_needs_none_is_measured():
   source = data.from_arrays((np.zeros([9, 4, 4], np.uint8), None),
                             (np.ones([5, 4, 4], np.uint8), None))

@@ -116,6 +116,8 @@ def _predicted_by_estimator(train: Split, test: Split, config: EvaluateConfig,
   """`predicted` of a judge of scikit-learn."""
   check(config)
   images, labels, *weights = _arrays(train)
+  if len(np.unique(labels)) == 1:  # There is nothing to tell apart.
+    return np.full(test.num_examples, labels[0])
   estimator = ESTIMATORS[config.judge](seed)
   estimator.fit(images, labels, *weights)
   return estimator.predict(_arrays(test)[0])
