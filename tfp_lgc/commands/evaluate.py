@@ -133,7 +133,9 @@ def _private_rows(privacy: Mapping[str, Any]) -> list[tuple[str, str]]:
       rows.append((f'membership {title}, AUC', f'{attack["auc"]:.3f}' + (
           f' ({_ends(interval, ".3f")})' if interval else '')))
   if 'copying' in privacy:
-    rows.append(('data copying, z', f'{privacy["copying"]["copying_z"]:.2f}'))
+    copying = privacy['copying']
+    note = f' ({copying["note"]})' if 'note' in copying else ''
+    rows.append(('data copying, z', f'{copying["copying_z"]:.2f}{note}'))
   if 'components' in privacy:
     rows.append(('images of the smallest component',
                  f'{privacy["components"]["points"]:.1f}'))

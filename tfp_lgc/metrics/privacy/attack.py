@@ -70,7 +70,7 @@ def auc_interval(members: np.ndarray, others: np.ndarray, seed: int = 0,
   for ours, theirs in _bootstraps(members, others, seed):
     # A member beats the others below it, and half of those beside it.
     beaten = np.cumsum(theirs) - 0.5 * theirs
-    areas.append(ours @ beaten / (len(members) * len(others)))
+    areas.append(float(ours @ beaten) / (len(members) * len(others)))
   return _percentiles(areas)
 
 
