@@ -203,6 +203,9 @@ def test_shadows_and_canaries_are_trained(made):
   result = tfp_lgc.evaluate(artifact, source, metrics='shadow,canary',
                             shadow_steps=60, canaries=3)['privacy']
   assert result['shadow']['shadow_steps'] == 60
+  # 20 epochs of the artifact; of 133 pictures and images, 4 batches an epoch.
+  assert result['shadow']['artifact_steps'] == 60
+  assert result['canary']['shadow_steps'] == 60
   assert result['shadow']['num_members'] == 100
   assert set(result['canary']['exposures']) == {'1', '10'}
   again = tfp_lgc.evaluate(artifact, source, metrics='shadow',
