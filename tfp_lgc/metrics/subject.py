@@ -118,9 +118,16 @@ class Subject:
                self.settings.metric_images)
 
   @property
+  def num_features(self) -> int:
+    return self._network.output_shape[1]
+
+  @property
   def feature_network(self) -> str:
-    """The name of what makes features."""
-    return self.settings.feature_network or features.NAME
+    """The name of what makes features: a path, or e.g. `judge64/seed=0/
+    steps=2000`, for networks of other seeds or steps do not compare."""
+    return self.settings.feature_network or (
+        f'{features.NAME}/seed={self.seed}/'
+        f'steps={self.config.evaluate.judge_steps}')
 
 
 def num_steps(artifact: Artifact) -> int:

@@ -131,9 +131,9 @@ def _arrays(split: Split) -> list[np.ndarray]:
 
 
 def summarize(values: Sequence[float]) -> dict[str, Any]:
-  """Mean, sample standard deviation and Student's 95 % confidence interval
-  (None of a single value), and the values themselves as `runs`, rounded to 4
-  digits."""
+  """Mean, sample standard deviation (None of a single value) and Student's 95 %
+  confidence interval (None also of equal values, see `intervals.of_mean`), and
+  the values themselves as `runs`, rounded to 4 digits."""
   rounded = [round(float(value), 4) for value in values]
   stddev = statistics.stdev(rounded) if len(rounded) > 1 else None
   return {'mean': statistics.fmean(rounded), 'stddev': stddev,
