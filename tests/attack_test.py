@@ -57,11 +57,47 @@ def test_the_interval_covers_the_truth_about_as_often_as_it_says(monkeypatch):
 def test_a_perfect_attack_and_one_that_is_always_wrong():
   low, high = np.arange(100.0), np.arange(100.0) + 1000
   best, worst = attack.summarize(high, low), attack.summarize(low, high)
-  assert best['auc'] == best['tpr_at_fpr_0.001'] == 1.0
+  assert best['auc'] == best['tpr_at_fpr_0.01'] == 1.0
   assert best['auc_interval'] == [1.0, 1.0]
   assert worst['auc'] == worst['tpr_at_fpr_0.01'] == 0.0
   assert best['tpr_at_fpr_0.01_interval'][0] == pytest.approx(
       stats.beta.ppf(0.025, 100, 1), abs=6e-5)
+
+
+def test_a_rate_that_so_few_others_cannot_have_is_not_reported():
+  """The highest of 99 others is exceeded by one in 100 of their kind."""
+  members, others = _scores(1, sizes=(50, 1000))
+  for count, known in ((99, ()), (100, ('0.01',)), (1000, ('0.001', '0.01'))):
+    got = attack.summarize(members, others[:count])
+    for rate in ('0.001', '0.01'):
+      share, interval = [got[f'tpr_at_fpr_{rate}{end}']
+                         for end in ('', '_interval')]
+      assert (share is not None) == (interval is not None) == (rate in known)
+
+
+def test_the_interval_of_a_rate_covers_the_truth(monkeypatch):
+  """The exact one, of a threshold that is known, would seldom do."""
+  monkeypatch.setattr(attack, 'NUM_BOOTSTRAPS', 200)
+  rng = np.random.default_rng(0)
+  truth = stats.norm.sf(stats.norm.isf(0.01) - 2)
+  hits = exact_hits = 0
+  for seed in range(60):
+    members, others = rng.normal(2, 1, 400), rng.normal(0, 1, 500)
+    low, high = attack.tpr_interval(members, others, 0.01, seed)
+    hits += low <= truth <= high
+    low, high = stats.binomtest(attack.true_positives(
+        members, others, 0.01), 400).proportion_ci()
+    exact_hits += low <= truth <= high
+  assert stats.binom.cdf(hits, 60, 0.93) > 1e-3
+  assert exact_hits < hits and stats.binom.cdf(exact_hits, 60, 0.93) < 1e-3
+
+
+@pytest.mark.parametrize('sizes', [(1, 1), (9, 200), (200, 9)])
+def test_few_images_have_no_interval(sizes):
+  """One member that is above one other is not certain to be."""
+  got = attack.summarize(*_scores(1, sizes=sizes))
+  assert {value for name, value in got.items() if 'interval' in name} == {None}
+  assert attack.summarize(*_scores(1, sizes=(10, 10)))['auc_interval']
 
 
 def test_classes_are_those_that_have_both():

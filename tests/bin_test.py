@@ -724,6 +724,18 @@ def test_help_is_an_answer_and_no_error(command, flag, capsys):
 # How a command ends.
 
 
+def test_a_share_stands_beside_that_by_chance():
+  """And an area without an interval alone."""
+  dcr = {'nearer_to_train': 0.542, 'nearer_to_train_interval': [0.5, 0.6],
+         'chance_interval': [0.46, 0.54], 'identical_share': 0.0}
+  attack = {'auc': 1.0, 'auc_interval': None}
+  rows = dict(evaluate._table({'privacy': {
+      'note': 'measured', 'dcr': dcr, 'shadow': attack}}))
+  assert rows['samples nearer to train than test'] == (
+      '54.20% (46.00% to 54.00% by chance)')
+  assert rows['membership by shadow models, AUC'] == '1.000'
+
+
 def test_nobody_reading_is_no_error():
   done = subprocess.run(f'{sys.executable} {BIN / "compress"} --help | head -1',
                         shell=True, text=True, capture_output=True)

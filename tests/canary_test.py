@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tfp_lgc.data import Images
+from tfp_lgc.errors import ConfigError
 from tfp_lgc.metrics.privacy import canary, reconstruction
 
 
@@ -23,7 +24,7 @@ def test_of_a_canary_like_all_others_it_is_as_expected():
   assert got.mean() == pytest.approx(canary.expected(1000), abs=0.1)
 
 
-@pytest.mark.parametrize('shape', [(8, 8, 1), (28, 30, 3), (3, 2, 1)])
+@pytest.mark.parametrize('shape', [(8, 8, 1), (28, 30, 3), (3, 3, 1)])
 def test_canaries_are_squares_of_either_kind(shape):
   got = canary.canaries(200, shape, np.random.default_rng(0))
   assert got.shape == (200, *shape) and got.dtype == np.uint8
@@ -32,7 +33,15 @@ def test_canaries_are_squares_of_either_kind(shape):
   if min(shape[:2]) >= 4:
     corner = got[:, :shape[0] // 4, :shape[1] // 4]
     assert (corner == corner[:, :1, :1]).all()
-    assert len(np.unique(got.reshape(200, -1), axis=0)) > 190
+  assert len(np.unique(got.reshape(200, -1), axis=0)) == 200
+
+
+def test_of_few_pictures_all_can_be_had_but_no_more():
+  rng = np.random.default_rng(0)
+  got = canary.canaries(64, (3, 2, 1), rng)
+  assert len(np.unique(got.reshape(64, -1), axis=0)) == 64
+  with pytest.raises(ConfigError, match='canary: needs 65 .* there are 64'):
+    canary.canaries(65, (3, 2, 1), rng)
 
 
 @pytest.mark.parametrize('remembers', [True, False])

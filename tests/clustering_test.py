@@ -123,3 +123,18 @@ def test_classes_may_be_missing(labels, train_labels, expected):
   got = clustering.mean_average_precision(
       np.array(labels), shares, np.array(train_labels), shares)
   assert got == pytest.approx(expected)
+
+
+@pytest.mark.parametrize('batch', [3, 36, 10**6])
+def test_in_batches_it_is_the_same(batch, monkeypatch):
+  monkeypatch.setattr(clustering, 'BATCH_NUM', batch)
+  rng, components = np.random.default_rng(0), _components()
+  labels, train_labels = rng.integers(0, 3, 50), rng.integers(0, 4, 70)
+  z, train_z = [components.loc[y % 3] + rng.normal(size=[len(y), 2])
+                for y in (labels, train_labels)]
+  shares, train_shares = [clustering.responsibilities(x, components)
+                          for x in (z, train_z)]
+  np.testing.assert_allclose(
+      clustering.of_latents(labels, z, train_labels, train_z, components),
+      (clustering.nmi(labels, shares), clustering.mean_average_precision(
+          labels, shares, train_labels, train_shares)), rtol=1e-9)

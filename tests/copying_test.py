@@ -19,11 +19,23 @@ def test_the_score_has_scipys_probability():
   assert copying.z_score(others, samples) == pytest.approx(-z)
 
 
+def test_the_score_of_ties_has_scipys_probability():
+  """As of pictures that are there many times."""
+  rng = np.random.default_rng(0)
+  samples, others = rng.integers(0, 4, 150), rng.integers(0, 4, 120)
+  samples[:9] = 0
+  expected = stats.mannwhitneyu(samples, others, method='asymptotic',
+                                use_continuity=False, alternative='less')
+  assert stats.norm.cdf(copying.z_score(samples, others)) == pytest.approx(
+      expected.pvalue, rel=1e-6)
+  assert copying.z_score(np.ones(5), np.ones(4)) == 0
+
+
 def test_the_score_counts_pairs():
   samples, others = np.array([1.0, 4.0]), np.array([2.0, 3.0, 4.0])
   u = sum((s > o) + 0.5 * (s == o) for s in samples for o in others)
   assert copying.z_score(samples, others) == pytest.approx(
-      (u - 3) / np.sqrt(2 * 3 * 6 / 12))
+      (u - 3) / np.sqrt(2 * 3 * (6 - 6 / 20) / 12))  # Two are equal.
 
 
 def _mixture(seed, count):
@@ -98,3 +110,11 @@ def test_smooth_samples_are_no_copies():
   assert copies['z'] < -10 and copies['copying_z'] < -5
   alike = _measured(fresh, train, test)
   assert abs(alike['z']) < 4 and abs(alike['copying_z']) < 4
+  assert not any('note' in got for got in (smooth, alike))
+
+
+def test_a_split_that_is_not_random_is_noted():
+  """Fresh samples of writers of the train images are taken for copies."""
+  train, fresh, test = _images(0, 300), _images(2, 300), _images(1, 300)
+  got = _measured(fresh // 2, train // 2, test // 2 + 100)
+  assert got['copying_z'] < -5 and 'no random split' in got['note']

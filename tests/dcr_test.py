@@ -86,6 +86,17 @@ def test_fresh_samples_are_as_near_to_either():
   assert (got['num_references'], got['num_images']) == (200, 400)
 
 
+@pytest.mark.parametrize('often', ['train', 'test'])
+def test_images_that_are_there_often_are_references_once(often):
+  """Else fresh samples would seem far from those."""
+  many, others = np.tile(_images(1, 60), [5, 1, 1, 1]), _images(2, 300)
+  train, test = (many, others) if often == 'train' else (others, many)
+  got = dcr.measure(_subject(_images(0, 400), train, test))
+  low, high = got['chance_interval']
+  assert low < got['nearer_to_train'] < high
+  assert got['num_references'] == 60
+
+
 def test_copies_are_found():
   """Every tenth sample is a train image, and two others nearly one."""
   train, samples = _images(1, 200), _images(0, 200)

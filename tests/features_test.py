@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tf_keras as tfk
 
 from tfp_lgc.errors import ConfigError
@@ -51,3 +52,24 @@ def test_what_is_no_feature_network(make, match, tmp_path):
   make(tmp_path / 'x.keras')
   with pytest.raises(ConfigError, match=f'feature_network.*x.keras.*{match}'):
     features.load(str(tmp_path / 'x.keras'), (6, 5, 1))
+
+
+def test_a_network_of_what_is_not_installed_is_none(tmp_path, monkeypatch):
+  def load_model(*args, **kwargs):
+    raise ImportError('no module')
+
+  _network((6, 5, 1)).save(tmp_path / 'x.keras')
+  monkeypatch.setattr(tfk.models, 'load_model', load_model)
+  with pytest.raises(ConfigError, match='feature_network.*no module'):
+    features.load(str(tmp_path / 'x.keras'), (6, 5, 1))
+
+
+def test_features_are_finite():
+  """Of three black images the logarithm is not."""
+  inputs = tfk.Input((6, 5, 1))
+  network = tfk.Model(inputs, tfk.layers.Flatten()(tf.math.log(inputs)))
+  images = np.ones([300, 6, 5, 1], np.uint8)
+  assert np.isfinite(features.of(network, images)).all()
+  images[[0, 7, 299]] = 0
+  with pytest.raises(ConfigError, match='of 3 of 300 images .* not finite'):
+    features.of(network, images)

@@ -100,7 +100,7 @@ SAME_LEVEL = {
         'metrics/privacy/canary', 'metrics/privacy/components',
         'metrics/privacy/copying', 'metrics/privacy/dcr',
         'metrics/privacy/membership', 'metrics/privacy/shadow'},
-    'metrics/subject': {'artifact', 'metrics/features'},
+    'metrics/subject': {'artifact', 'metrics/features', 'train'},
     'metrics/tstr': {'metrics/intervals'},
     'networks': {'config', 'head', 'paper_trunks', 'trunks'},
     'page': {'benchmarks/frontier', 'sections', 'view'},

@@ -14,9 +14,9 @@ def test_the_interval_of_a_mean_is_students(values):
   np.testing.assert_allclose(intervals.of_mean(values), expected, atol=6e-5)
 
 
-def test_one_value_has_none_and_equal_ones_an_empty_one():
+def test_one_value_has_none_and_so_have_equal_ones():
   assert intervals.of_mean([0.5]) is None
-  assert intervals.of_mean([0.25, 0.25, 0.25]) == [0.25, 0.25]
+  assert intervals.of_mean([0.25, 0.25, 0.25]) is None
 
 
 @pytest.mark.parametrize('hits, trials', [(0, 20), (3, 20), (20, 20), (1, 999)])

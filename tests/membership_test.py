@@ -53,6 +53,16 @@ def test_a_reference_of_few_points_has_few_numbers():
   assert got.structures == ('full',)
 
 
+def test_a_reference_is_chosen_by_bic_whatever_the_run_does():
+  z = np.random.default_rng(0).normal(size=[60, 2]).astype(np.float32)
+  z[30:] += 3
+  by_bic, by_bytes = [membership.reference(
+      z, np.zeros(60, np.int32), 1, replace(Config(), selection=selection))
+      for selection in ('bic', 'bytes')]
+  np.testing.assert_array_equal(by_bic.loc, by_bytes.loc)
+  assert by_bic.structures == by_bytes.structures == ('full',)
+
+
 def test_every_other_image_of_each_class_is_a_reference():
   labels = np.array([0, 1, 1, 0, 1, 0, 2, 0])
   np.testing.assert_array_equal(
@@ -94,6 +104,29 @@ def test_no_image_is_attacked_that_the_reference_was_fitted_to(
   assert len(references) == 10 and [len(z) for z in scored] == [24, 24, 10, 10]
   for point in scored[-1]:
     assert not (references == point).all(axis=1).any()
+
+
+def test_a_class_of_one_image_does_not_change_the_others(artifact, monkeypatch):
+  """42 images of two latents are enough for full covariances."""
+  fitted, reference = [], membership.reference
+
+  def seen_reference(*args):
+    fitted.append(reference(*args))
+    return fitted[-1]
+
+  class _Subject(Subject):
+    class_names = artifact.class_names
+
+  monkeypatch.setattr(membership, 'reference', seen_reference)
+  rng = np.random.default_rng(0)
+  labels = np.append(np.arange(84) % 2 * 2, 1).astype(np.int32)
+  images = Images(rng.integers(0, 256, [85, 7, 6, 3]).astype(np.uint8), labels,
+                  artifact.class_names)
+  got = membership.density_ratio(
+      _Subject(None, None, None, artifact=artifact), images, images)
+  [density] = fitted
+  assert (density.structures[0], density.structures[2]) == ('full', 'full')
+  assert (got['num_members'], got['num_references']) == (84, 42)
 
 
 def test_too_few_test_images_are_no_reference(artifact):

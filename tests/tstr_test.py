@@ -63,6 +63,14 @@ def test_answers_are_in_the_order_of_the_test_split():
   assert (got == is_three).all() or (got == ~is_three).all()
 
 
+@pytest.mark.parametrize('judge', ['logistic_regression', 'random_forest'])
+def test_samples_of_one_class_are_judged_too(judge):
+  train = data.array_split(np.zeros([9, *SHAPE], np.uint8), np.full(9, 2))
+  got = tstr.right(train, _split(30, 1, 100), 3, EvaluateConfig(judge=judge))
+  labels = np.concatenate([y for _, y in _split(30, 1, 100).batches(30)])
+  np.testing.assert_array_equal(got, labels == 2)
+
+
 def test_shifts_are_those_of_scipy_and_all_occur():
   images = np.random.default_rng(0).integers(1, 256, [200, *SHAPE], np.uint8)
   got = tstr.shifted(tf.constant(images), [3, 4]).numpy()

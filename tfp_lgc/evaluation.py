@@ -139,6 +139,7 @@ def evaluate_baseline(baseline: str, budget: Union[int, str], dataset,
       source, draw, lambda: compressed(config.seed).num_bytes, config, settings,
       whole('runs', runs, 1), progress or Progress())
   registry.check(chosen, subject)
+  compressed(config.seed)  # Known of, even if no metric can be measured.
   result = registry.measure(chosen, subject)
   return {'num_bytes': max(sent.num_bytes for sent in made.values()),
           'baseline_settings': [dict(sent.settings) for sent in made.values()],

@@ -122,17 +122,20 @@ def _private_rows(privacy: Mapping[str, Any]) -> list[tuple[str, str]]:
     dcr = privacy['dcr']
     rows += [('samples nearer to train than test',
               f'{dcr["nearer_to_train"]:.2%} '
-              f'({_ends(dcr["nearer_to_train_interval"], ".2%")})'),
+              f'({_ends(dcr["chance_interval"], ".2%")} by chance)'),
              ('samples that are train images', f'{dcr["identical_share"]:.2%}')]
   for title, *keys in _ATTACKS:
     attack: Any = privacy
     for key in keys:
       attack = attack.get(key, {})
     if 'auc' in attack:
-      rows.append((f'membership {title}, AUC', f'{attack["auc"]:.3f} '
-                   f'({_ends(attack["auc_interval"], ".3f")})'))
+      interval = attack['auc_interval']
+      rows.append((f'membership {title}, AUC', f'{attack["auc"]:.3f}' + (
+          f' ({_ends(interval, ".3f")})' if interval else '')))
   if 'copying' in privacy:
-    rows.append(('data copying, z', f'{privacy["copying"]["copying_z"]:.2f}'))
+    copying = privacy['copying']
+    note = f' ({copying["note"]})' if 'note' in copying else ''
+    rows.append(('data copying, z', f'{copying["copying_z"]:.2f}{note}'))
   if 'components' in privacy:
     rows.append(('images of the smallest component',
                  f'{privacy["components"]["points"]:.1f}'))

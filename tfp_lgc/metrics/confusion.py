@@ -12,7 +12,7 @@ __all__ = ['measure']
 
 
 def measure(subject: Subject) -> dict[str, Any]:
-  """Of the default judge, trained only on samples, on the test images.
+  """Of the judge of `--judge`, trained only on samples, on the test images.
 
   Returns:
     `per_class_accuracy`, by class name what `tstr.summarize` returns (classes

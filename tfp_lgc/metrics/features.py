@@ -29,6 +29,10 @@ def trained(train: Split, num_classes: int, config: EvaluateConfig, seed: int,
             ) -> tfk.Model:
   """The penultimate layer of the default judge, trained on real images.
 
+  It was trained on the train images and knows them, so what is measured of them
+  is no ceiling of what samples can reach. Another seed and other steps give
+  another network: they belong to its name, see `Subject.feature_network`.
+
   Returns:
     A model of images in 0..1 `[B, H, W, C]` -> features `[B, 64]`.
   """
@@ -74,7 +78,7 @@ def load(path: str, image_shape: tuple[int, int, int]) -> tfk.Model:
     outputs = network(images, training=False)
     model = tfk.Model(inputs, outputs)
   except (OSError, LookupError, TypeError, ValueError, AttributeError,
-          zipfile.BadZipFile, tf.errors.OpError) as error:
+          ImportError, zipfile.BadZipFile, tf.errors.OpError) as error:
     raise ConfigError(f'{what}: cannot be used on images of shape '
                       f'{image_shape}: {error}') from error
   if len(outputs.shape) != 2:
@@ -92,7 +96,17 @@ def check(path: str) -> None:
 
 
 def of(network: tfk.Model, images: np.ndarray) -> np.ndarray:
-  """float32 `[N, F]` of uint8 images `[N, H, W, C]`."""
-  return np.concatenate([
+  """float32 `[N, F]` of uint8 images `[N, H, W, C]`.
+
+  Raises:
+    ConfigError: if some are not finite.
+  """
+  found = np.concatenate([
       network(to_unit(images[first:first + BATCH_SIZE])).numpy()
       for first in range(0, len(images), BATCH_SIZE)])
+  wrong = len(found) - int(np.isfinite(found).all(axis=1).sum())
+  if wrong:
+    raise ConfigError(f'feature_network: gives features of {wrong:,} of '
+                      f'{len(found):,} images that are not finite; try another '
+                      'network')
+  return found

@@ -10,11 +10,13 @@ __all__ = ['measure']
 
 def measure(subject: Subject) -> dict[str, Any]:
   """See `frechet.distance`. Only with features of Inception, of a file, is it
-  what others call FID.
+  what others call FID. Samples may be nearer than train images, see
+  `features.trained`.
 
   Returns:
     `distance` of samples and `train_distance` of train images, each from as
-    many test images; `feature_network`, `num_images` of each kind.
+    many test images, more than there are features; `feature_network`,
+    `num_images` of each kind.
   """
   test = subject.test_features
   return {

@@ -20,7 +20,9 @@ def features(judge: tfk.Model, images: np.ndarray) -> np.ndarray:
   """The penultimate layer of a judge.
 
   The feature space `judge64` is that of the default judge, trained on the real
-  training split.
+  training split: it knows those images, so that the features of train images
+  are not those of other images of their kind, and a distance from them is no
+  bound of what samples can reach.
 
   Args:
     judge: see `tstr.train_judge`.

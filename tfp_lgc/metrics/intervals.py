@@ -18,10 +18,11 @@ def of_mean(values: Sequence[float]) -> Optional[list[float]]:
     values: e.g. accuracies, one a seed.
 
   Returns:
-    Its two ends, to 4 digits; None of a single value. They may lie outside of
-    what an accuracy can be.
+    Its two ends, to 4 digits; None of a single value, and of equal ones, for an
+    interval of no width would read as certainty. They may lie outside of what
+    an accuracy can be.
   """
-  if len(values) < 2:
+  if len(set(values)) < 2:
     return None
   mean, error = np.mean(values), stats.sem(values)
   half = error * stats.t.ppf((1 + LEVEL) / 2, len(values) - 1)

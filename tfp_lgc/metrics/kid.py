@@ -52,7 +52,8 @@ def summarize(a: np.ndarray, b: np.ndarray, seed: int) -> tuple[float, float]:
 
 
 def measure(subject: Subject) -> dict[str, Any]:
-  """Of samples, and of train images, from as many test images.
+  """Of samples, and of train images, from as many test images. Samples may be
+  nearer than train images, see `features.trained`.
 
   Returns:
     `squared_mmd` and its `stddev` over subsets, `train_squared_mmd`;

@@ -36,14 +36,12 @@ def measure(subject: Subject) -> dict[str, Any]:
   test = some(subject.test, most, subject.seed)
   z_train, z_test = encode(subject, train), encode(subject, test)
   components = pooled(artifact.mixture, artifact.class_counts)
-  shares, train_shares = [clustering.responsibilities(z, components)
-                          for z in (z_test, z_train)]
   k = min(NUM_NEIGHBORS, len(z_train))
   voters = neighbors.KNeighborsClassifier(k).fit(z_train, train.labels)
-  precision = clustering.mean_average_precision(
-      test.labels, shares, train.labels, train_shares)
+  nmi, precision = clustering.of_latents(test.labels, z_test, train.labels,
+                                         z_train, components)
   return {
-      'nmi': round(clustering.nmi(test.labels, shares), 4),
+      'nmi': round(nmi, 4),
       'mean_average_precision': round(precision, 4),
       'knn_accuracy': round(float(voters.score(z_test, test.labels)), 4),
       'told_labels': bool(artifact.num_conditions),

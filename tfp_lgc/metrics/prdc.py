@@ -55,7 +55,8 @@ def measure(subject: Subject) -> dict[str, Any]:
   """Of samples, and of train images, against as many test images.
 
   Returns:
-    The four, and the same with `train_`, what real images reach; `neighbors`,
+    The four, and the same with `train_`, of real images (no bound of what
+    samples reach, see `features.trained`); `neighbors`,
     `feature_network`, `num_images` of each kind.
   """
   test = subject.test_features

@@ -54,7 +54,7 @@ _PRIVATE = {*PRIVACY, 'shadow', 'canary'}
 NEEDS: dict[str, tuple[str, ...]] = {
     'accuracy': ('classes', 'test'),
     'confusion': ('classes', 'test'),
-    'fid': ('features', 'test', 'pairs'),
+    'fid': ('features', 'test', 'pairs', 'covariance'),
     'kid': ('features', 'test', 'pairs'),
     'prdc': ('features', 'test', 'pairs'),
     'latents': ('classes', 'test', 'artifact', 'encoder'),
@@ -87,7 +87,12 @@ _MISSING: dict[str, tuple[Callable[[Subject], bool], str]] = {
                 'that bin/compress wrote to'),
     'pairs': (lambda subject: subject.num_compared < 2,
               'there are fewer than two samples, or test images'),
+    'covariance': (lambda subject: subject.num_compared <= subject.num_features,
+                   'there are no more samples, train, test or metric_images '
+                   'than features, too few for a covariance; kid takes fewer'),
 }
+# Those that are known only when there are samples and a network.
+_LATE = ('pairs', 'covariance')
 
 
 def uses_encoder(names) -> bool:
@@ -107,7 +112,7 @@ def check(chosen: Mapping[str, bool], subject: Subject) -> None:
   """
   tstr.check(subject.config.evaluate)
   for name, is_named in chosen.items():
-    needs = [need for need in NEEDS[name] if need != 'pairs']
+    needs = [need for need in NEEDS[name] if need not in _LATE]
     if is_named and (reason := _missing(needs, subject)):
       raise LgcError(_line(name, reason, subject))
   if 'shadow' in chosen:

@@ -7,13 +7,14 @@ from typing import Callable, Optional
 import numpy as np
 import tf_keras as tfk
 
+from tfp_lgc import train
 from tfp_lgc.artifact import Artifact
 from tfp_lgc.config import Config, MetricsConfig
 from tfp_lgc.data import array_split, Images, Source, Split
 from tfp_lgc.metrics import features
 from tfp_lgc.progress import Progress
 
-__all__ = ['Compress', 'Draw', 'Subject', 'chosen', 'some']
+__all__ = ['Compress', 'Draw', 'Subject', 'chosen', 'num_steps', 'some']
 
 # seed -> images, and what each counts for in training or None.
 Draw = Callable[[int], tuple[Images, Optional[np.ndarray]]]
@@ -117,9 +118,25 @@ class Subject:
                self.settings.metric_images)
 
   @property
+  def num_features(self) -> int:
+    return self._network.output_shape[1]
+
+  @property
   def feature_network(self) -> str:
-    """The name of what makes features."""
-    return self.settings.feature_network or features.NAME
+    """The name of what makes features: a path, or e.g. `judge64/seed=0/
+    steps=2000`, for networks of other seeds or steps do not compare."""
+    return self.settings.feature_network or (
+        f'{features.NAME}/seed={self.seed}/'
+        f'steps={self.config.evaluate.judge_steps}')
+
+
+def num_steps(artifact: Artifact) -> int:
+  """In which an artifact with its encoder was trained, without those of
+  fine-tuning."""
+  assert artifact.encoder is not None
+  rounds, steps = train.schedule(artifact.encoder.config.train,
+                                 sum(artifact.class_counts))
+  return rounds * steps
 
 
 def some(images: Images, n: int, seed: int) -> Images:

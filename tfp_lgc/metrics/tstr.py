@@ -116,6 +116,8 @@ def _predicted_by_estimator(train: Split, test: Split, config: EvaluateConfig,
   """`predicted` of a judge of scikit-learn."""
   check(config)
   images, labels, *weights = _arrays(train)
+  if len(np.unique(labels)) == 1:  # There is nothing to tell apart.
+    return np.full(test.num_examples, labels[0])
   estimator = ESTIMATORS[config.judge](seed)
   estimator.fit(images, labels, *weights)
   return estimator.predict(_arrays(test)[0])
@@ -129,9 +131,9 @@ def _arrays(split: Split) -> list[np.ndarray]:
 
 
 def summarize(values: Sequence[float]) -> dict[str, Any]:
-  """Mean, sample standard deviation and Student's 95 % confidence interval
-  (None of a single value), and the values themselves as `runs`, rounded to 4
-  digits."""
+  """Mean, sample standard deviation (None of a single value) and Student's 95 %
+  confidence interval (None also of equal values, see `intervals.of_mean`), and
+  the values themselves as `runs`, rounded to 4 digits."""
   rounded = [round(float(value), 4) for value in values]
   stddev = statistics.stdev(rounded) if len(rounded) > 1 else None
   return {'mean': statistics.fmean(rounded), 'stddev': stddev,

@@ -5,15 +5,17 @@ Security 2019, section 4: an experiment on the method, with an artifact that is
 made for it.
 """
 
+import math
 from typing import Any, Callable
 
 import numpy as np
 
 from tfp_lgc.artifact import Artifact
 from tfp_lgc.data import Images
+from tfp_lgc.errors import ConfigError
 from tfp_lgc.metrics import intervals
 from tfp_lgc.metrics.privacy import reconstruction
-from tfp_lgc.metrics.subject import Subject
+from tfp_lgc.metrics.subject import num_steps, Subject
 
 __all__ = ['canaries', 'expected', 'exposure', 'measure', 'run']
 
@@ -28,12 +30,24 @@ NUM_SQUARES = 4
 def canaries(n: int, image_shape: tuple[int, int, int],
              rng: np.random.Generator) -> np.ndarray:
   """Random pictures, uint8 `[n, H, W, C]`, of 4 x 4 squares, all alike but for
-  chance."""
+  chance, no two the same.
+
+  Raises:
+    ConfigError: if there are not so many of that shape.
+  """
   height, width, channels = image_shape
-  squares = rng.integers(0, 2, [n, NUM_SQUARES, NUM_SQUARES, channels])
-  rows = np.arange(height) * NUM_SQUARES // height
-  columns = np.arange(width) * NUM_SQUARES // width
-  return (255 * squares[:, rows][:, :, columns]).astype(np.uint8)
+  shape = min(height, NUM_SQUARES), min(width, NUM_SQUARES), channels
+  if (known := 2**math.prod(shape)) < n:
+    raise ConfigError(
+        f'metric canary: needs {n:,} different pictures of squares, and of '
+        f'shape {image_shape} there are {known:,}; it is for larger images')
+  different: dict[bytes, np.ndarray] = {}
+  while len(different) < n:
+    squares = rng.integers(0, 2, shape, np.uint8)
+    different[squares.tobytes()] = squares
+  rows, columns = [np.arange(size) * num // size
+                   for size, num in zip((height, width), shape)]
+  return 255 * np.stack(list(different.values()))[:, rows][:, :, columns]
 
 
 def exposure(inserted: np.ndarray, references: np.ndarray) -> np.ndarray:
@@ -102,9 +116,22 @@ def run(compress: Callable[[Images], Artifact], train: Images, n: int,
 
 
 def measure(subject: Subject) -> dict[str, Any]:
-  """`run` with the settings of the artifact, but `shadow_steps`."""
-  compress, steps = subject.compress, subject.settings.shadow_steps
-  assert compress is not None
-  return {**run(lambda images: compress(images, subject.seed, steps),
-                subject.train, subject.settings.canaries, subject.seed),
-          'shadow_steps': steps}
+  """`run` with the settings of the artifact, but `shadow_steps`.
+
+  Returns:
+    What `run` returns; `shadow_steps`, those really made, whole epochs, and
+    `artifact_steps`, of the artifact in question: with fewer than those less is
+    remembered, and the exposure understated.
+  """
+  compress_as = subject.compress
+  assert subject.artifact is not None and compress_as is not None
+  made = []
+
+  def compress(images: Images) -> Artifact:
+    made.append(compress_as(images, subject.seed,
+                            subject.settings.shadow_steps))
+    return made[0]
+
+  result = run(compress, subject.train, subject.settings.canaries, subject.seed)
+  return {**result, 'shadow_steps': num_steps(made[0]),
+          'artifact_steps': num_steps(subject.artifact)}

@@ -4,6 +4,10 @@ C. Meehan, K. Chaudhuri, S. Dasgupta, A Non-Parametric Test to Detect
 Data-Copying in Generative Models, AISTATS 2020: are samples systematically
 nearer to train images than held-out images are, by a Mann-Whitney U test of the
 distances, overall and within the cells of a partition?
+
+Train and test images must be one random split (as of `--test_fraction`): if
+they are, say, of other writers, fresh samples are nearer to train images too,
+and the test takes them for copies.
 """
 
 from typing import Any, Optional
@@ -20,22 +24,33 @@ __all__ = ['by_cells', 'measure', 'z_score']
 # Cells of k-means; those that have fewer samples or held-out images than
 # `MIN_CELL` are left out (the paper's tau).
 NUM_CELLS, MIN_CELL = 10, 20
+# From this `held_out_z` on, in standard deviations, `note` warns.
+FAR = 3
+NOTE = ('held_out_z is far above 0: the samples are unlike the test images, or '
+        'train and test are no random split; in the second case a copying_z '
+        'below 0 is no sign of copying')
 
 
 def z_score(samples: np.ndarray, others: np.ndarray) -> float:
   """The U statistic of pairs in which the sample is farther away, in standard
-  deviations from where it is if both have one distribution.
+  deviations from where it is if both have one distribution. Equal distances
+  make them smaller; M. Hollander, D. A. Wolfe, Nonparametric Statistical
+  Methods, section 4.1.
 
   Args:
     samples: `[m]`, distances of samples to the closest train image.
     others: `[n]`, those of held-out images.
 
   Returns:
-    Below 0 if samples are nearer.
+    Below 0 if samples are nearer; 0 if all distances are equal.
   """
   m, n = len(samples), len(others)
   u = stats.mannwhitneyu(samples, others).statistic
-  return float((u - m * n / 2) / np.sqrt(m * n * (m + n + 1) / 12))
+  ties = np.unique(np.concatenate([samples, others]),
+                   return_counts=True)[1].astype(float)
+  variance = m * n / 12 * (
+      m + n + 1 - (ties**3 - ties).sum() / ((m + n) * (m + n - 1)))
+  return float((u - m * n / 2) / np.sqrt(variance)) if len(ties) > 1 else 0.0
 
 
 def _closest(points: np.ndarray, train: np.ndarray) -> np.ndarray:
@@ -78,7 +93,8 @@ def measure(subject: Subject) -> dict[str, Any]:
 
   Smooth images are near to every image, copied or not. So the test is also made
   with held-out images in the place of train images, equally many: what both
-  have is no copying.
+  have is no copying. Copies of train images beyond the `metric_images` that are
+  drawn cannot be seen.
 
   Returns:
     `z` of samples against test images, below 0 if they are nearer to train
@@ -86,7 +102,9 @@ def measure(subject: Subject) -> dict[str, Any]:
     as in the paper; `half_z`, of samples against one half of the test images by
     their distances to as many train images as the other half has, and
     `held_out_z`, by those to that half. `copying_z` = `half_z` - `held_out_z`;
-    far below 0 is copying. `num_images` of samples and of test images.
+    far below 0 is copying, if train and test are one random split. `num_images`
+    of samples and of test images. `note`, where `held_out_z` is far above 0,
+    says why that need not be.
   """
   seed, most = subject.seed, subject.settings.metric_images
   count = min(len(subject.samples), len(subject.test), most)
@@ -107,4 +125,5 @@ def measure(subject: Subject) -> dict[str, Any]:
       'cells_z': None if cells_z is None else round(cells_z, 3),
       'z_by_cell': [round(score, 3) for score in scores],
       'half_z': round(half_z, 3), 'held_out_z': round(held_out_z, 3),
-      'copying_z': round(half_z - held_out_z, 3), 'num_images': count}
+      'copying_z': round(half_z - held_out_z, 3), 'num_images': count,
+      **({'note': NOTE} if held_out_z > FAR else {})}

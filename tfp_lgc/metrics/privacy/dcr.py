@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import stats
 
+from tfp_lgc.data import Images
 from tfp_lgc.metrics import intervals, neighbors
 from tfp_lgc.metrics.subject import chosen, some, Subject
 
@@ -95,26 +96,31 @@ def nearer_share(to_train: neighbors.Neighbors, to_test: neighbors.Neighbors,
 
 
 def measure(subject: Subject) -> dict[str, Any]:
-  """By distances of pixels, see `neighbors.flattened`.
+  """By distances of pixels, see `neighbors.flattened`. Only `metric_images` of
+  the samples are looked at, and as many train images are references: copies
+  among the others are not seen.
 
   Returns:
-    `nearer_share` of samples, train and test images being equally many,
-    `num_references`; `train_quantiles` and `test_quantiles` of the distances to
-    the closest of them, by probability; `identical_share` of samples that are a
-    train image (of all of them), its interval, and
-    `test_identical_share`, of test images that are; `closest_pairs`, [sample,
-    train image, distance], by their positions among all samples of the first
-    run and in the train split; `num_images` of the samples.
+    `nearer_share` of samples, with equally many distinct train and test images,
+    `num_references`: an image that is there twice is the closest no more often,
+    so that duplicates would make train images seem far; `train_quantiles` and
+    `test_quantiles` of the distances to the closest of them, by probability;
+    `identical_share` of samples that are a train image (of all of them), its
+    interval, and `test_identical_share`, of test images that are;
+    `closest_pairs`, [sample, train image, distance], by their positions among
+    all samples of the first run and in the train split; `num_images` of the
+    samples.
   """
   most, seed = subject.settings.metric_images, subject.seed
   indices = chosen(len(subject.samples), most, seed)
   samples = subject.samples.images[indices]
   train, test = subject.train, subject.test
-  count = min(len(train), len(test), most)
+  references = [_distinct(images) for images in (train, test)]
+  count = min(*map(len, references), most)
   x = neighbors.flattened(samples)
   to_train, to_test = [
       neighbors.nearest(x, neighbors.flattened(some(
-          images, count, seed).images)) for images in (train, test)]
+          images, count, seed).images)) for images in references]
   same = identical(samples, train.images)
   pairs = closest(samples, train.images)
   return {
@@ -128,6 +134,15 @@ def measure(subject: Subject) -> dict[str, Any]:
       'closest_pairs': [[int(i), int(j), round(float(d), 5)]
                         for i, j, d in zip(indices[pairs.samples], *pairs[1:])],
       'num_images': len(samples)}
+
+
+def _distinct(images: Images) -> Images:
+  """The first of each that are the same, in their order."""
+  first = {image.tobytes(): i for i, image in reversed(
+      list(enumerate(images.images)))}
+  indices = np.sort(list(first.values()))
+  return Images(images.images[indices], images.labels[indices],
+                images.class_names)
 
 
 def _quantiles(distances: np.ndarray) -> dict[str, float]:

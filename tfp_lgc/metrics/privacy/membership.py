@@ -28,8 +28,10 @@ def measure(subject: Subject) -> dict[str, Any]:
   """Two attacks, each of train images against test images.
 
   `reconstruction` scores an image by how near the decoder comes to it: from its
-  latent where the encoder is at hand, else among as many samples as there are
-  train images; `by` says which. `density_ratio` is `density_ratio`.
+  latent where the encoder is at hand, else among all samples: as many as there
+  are train images, of a baseline as many as it sends; `by` says which.
+  `density_ratio` is `density_ratio`. Of train images beyond the `metric_images`
+  that are drawn nothing is known.
 
   Returns:
     By attack, what `attack.by_class` returns; without the encoder, in place of
@@ -81,12 +83,12 @@ def density_ratio(subject: Subject, members: Images, others: Images,
   """
   assert subject.artifact is not None and subject.artifact.encoder is not None
   config = subject.artifact.encoder.config
-  is_reference = _every_other(others.labels)
-  z_members, z_others = [latents.encode(subject, images)
-                         for images in (members, others)]
-  counts = np.bincount(others.labels[is_reference],
+  counts = np.bincount(others.labels[_every_other(others.labels)],
                        minlength=len(subject.class_names))
   known = counts >= MIN_REFERENCES
+  is_reference = _every_other(others.labels) & known[others.labels]
+  z_members, z_others = [latents.encode(subject, images)
+                         for images in (members, others)]
   ours = known[members.labels]
   theirs = known[others.labels] & ~is_reference
   if not (ours.any() and theirs.any()):
@@ -126,7 +128,8 @@ def reference(z: np.ndarray, labels: np.ndarray, num_classes: int,
   """
   counts = np.bincount(labels)
   enough = counts[counts > 0].min() >= POINTS_PER_DIMENSION * z.shape[1]
-  config = config_lib.replace(config, covariance='full' if enough else 'diag')
+  config = config_lib.replace(config, covariance='full' if enough else 'diag',
+                              selection='bic')
   mixture, _ = latent.gmm(z, labels, num_classes, config, lambda label: None)
   return mixture
 

@@ -15,7 +15,7 @@ from tfp_lgc.config import MetricsConfig
 from tfp_lgc.data import Images
 from tfp_lgc.errors import ConfigError
 from tfp_lgc.metrics.privacy import attack, reconstruction
-from tfp_lgc.metrics.subject import some, Subject
+from tfp_lgc.metrics.subject import num_steps, some, Subject
 
 __all__ = ['check', 'likelihood_ratio', 'measure']
 
@@ -66,7 +66,11 @@ def measure(subject: Subject) -> dict[str, Any]:
   complementary halves. This attacker knows more than one who has no images.
 
   Returns:
-    What `attack.by_class` returns, and `shadow_models`, `shadow_steps`.
+    What `attack.by_class` returns, and `shadow_models`; `shadow_steps`, those
+    really made, whole epochs, of the one that has the fewest, and
+    `artifact_steps`, of the artifact in question. Shadows that are trained for
+    fewer steps remember less than it does, so that the attack understates what
+    it gives away.
   """
   settings, seed = subject.settings, subject.seed
   check(settings)
@@ -76,7 +80,7 @@ def measure(subject: Subject) -> dict[str, Any]:
   pool = Images(np.concatenate([members.images, others.images]),
                 np.concatenate([members.labels, others.labels]),
                 subject.class_names)
-  rng, inside, shadows = np.random.default_rng(seed), [], []
+  rng, inside, shadows, steps = np.random.default_rng(seed), [], [], []
   for i in range(settings.shadow_models):
     if i % 2 == 0:
       half = np.isin(np.arange(len(pool)),
@@ -88,6 +92,7 @@ def measure(subject: Subject) -> dict[str, Any]:
         seed + FIRST_SEED + i, settings.shadow_steps)
     inside.append(half)
     shadows.append(_statistic(made, pool))
+    steps.append(num_steps(made))
     subject.progress.step(i + 1)
   scores = likelihood_ratio(_statistic(subject.artifact, pool),
                             np.stack(shadows), np.stack(inside))
@@ -95,7 +100,8 @@ def measure(subject: Subject) -> dict[str, Any]:
       scores[:len(members)], members.labels, scores[len(members):],
       others.labels, subject.class_names, seed),
       'shadow_models': settings.shadow_models,
-      'shadow_steps': settings.shadow_steps}
+      'shadow_steps': min(steps),
+      'artifact_steps': num_steps(subject.artifact)}
 
 
 def _statistic(artifact, images: Images) -> np.ndarray:
