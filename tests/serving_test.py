@@ -19,7 +19,6 @@ from concurrent import futures
 import browser as browser_lib
 import numpy as np
 import pytest
-import uvicorn
 from PIL import Image
 from prometheus_client import parser
 
@@ -42,8 +41,7 @@ class Running:
   def __init__(self, artifact, config):
     self._socket = serving.bind('127.0.0.1', 0)
     self.port = self._socket.getsockname()[1]
-    self._server = uvicorn.Server(uvicorn.Config(
-        serving.app(artifact, config), log_level='error'))
+    self._server = serving.server_of(serving.app(artifact, config), config)
     self._thread = threading.Thread(
         target=self._server.run, kwargs={'sockets': [self._socket]})
 
@@ -199,26 +197,41 @@ def test_an_error_of_the_server_is_json_too(server, monkeypatch, caplog):
 
 def test_who_waits_too_long_or_comes_too_late_is_told(artifact, monkeypatch):
   """One thread that is held up, one that waits, and a third."""
-  held, real = threading.Event(), sampling.sample
+  held, real, drawn = threading.Event(), sampling.sample, []
 
-  def slow(*args, **kwargs):
+  def slow(artifact, n, label, seed, **kwargs):
+    drawn.append(seed)
     held.wait(60)
-    return real(*args, **kwargs)
+    return real(artifact, n, label, seed, **kwargs)
   monkeypatch.setattr(sampling, 'sample', slow)
   config = config_lib.replace(CONFIG, num_workers=1, max_waiting=1, timeout=1.0)
   with Running(artifact, config) as server, (
       futures.ThreadPoolExecutor(3)) as pool:
-    answers = [pool.submit(server.get, '/sample?n=1') for _ in range(3)]
+    answers = [pool.submit(server.get, f'/sample?n=1&seed={seed}')
+               for seed in range(3)]
     # Others are answered meanwhile: nothing waits on the event loop.
     assert server.get('/healthz')[0] == 200
     got = sorted(_error(answer.result()) for answer in answers)
     assert [status for status, _ in got] == [503, 504, 504]
     assert 'try again' in got[0][1] and 'longer than 1 s' in got[1][1]
-    # What was given up keeps its place until it is done.
-    assert server.get('/sample?n=1')[0] == 503
+    # The one that is drawn keeps its place, the one that waited does not.
+    assert server.get('/sample?n=1&seed=3')[0] == 504
     held.set()
     end = time.monotonic() + 30
-    while server.get('/sample?n=1')[0] != 200:
+    while server.get('/sample?n=1&seed=4')[0] != 200:
+      assert time.monotonic() < end
+    assert len({*drawn} & {0, 1, 2}) == 1 and 3 not in drawn
+
+
+def test_connections_are_bounded(artifact, monkeypatch):
+  monkeypatch.setattr(serving, 'SPARE_CONNECTIONS', 1)
+  config = config_lib.replace(CONFIG, num_workers=1, max_waiting=1)
+  with Running(artifact, config) as server:
+    address = '127.0.0.1', server.port
+    with socket.create_connection(address), socket.create_connection(address):
+      assert server.get('/healthz')[::2] == (503, b'Service Unavailable')
+    end = time.monotonic() + 30
+    while server.get('/healthz')[0] != 200:
       assert time.monotonic() < end
 
 
@@ -313,8 +326,56 @@ def test_an_error_is_shown_and_read_out(browser, server, monkeypatch):
   browser.messages.clear()  # The browser notes the 400 of its own accord.
 
 
+def test_an_error_in_plain_text_is_shown_too(browser, server):
+  browser.open(f'http://127.0.0.1:{server.port}/')
+  _shown(browser, '24 samples')
+  browser.run('''window.fetch = async () => new Response(
+      'Service Unavailable', {status: 503})''')
+  browser.run("document.getElementById('draw').click()")
+  browser.wait("document.querySelector('[role=alert]').textContent"
+               " === 'Service Unavailable'")
+
+
 # The command.
 
+
+@pytest.fixture
+def signals():
+  """Puts back what heeded SIGTERM; and nothing hangs for ever."""
+  before = signal.getsignal(signal.SIGTERM)
+  timer = threading.Timer(60, os.kill, (os.getpid(), signal.SIGINT))
+  timer.start()
+  yield
+  timer.cancel()
+  signal.signal(signal.SIGTERM, before)
+
+
+def test_a_signal_before_the_first_request_is_heeded(artifact, signals):
+  urls = []
+
+  def say(url):
+    urls.append(url)
+    signal.raise_signal(signal.SIGTERM)
+  with serving.bind('127.0.0.1', 0) as listening:
+    serving.run(artifact, CONFIG, listening, say)
+  assert len(urls) == 1
+
+
+def test_threads_are_given_up_at_an_interrupt_as_well(
+    artifact, signals, monkeypatch):
+  closed = []
+  monkeypatch.setattr(serving._Workers, 'close',
+                      lambda self: closed.append(self))
+
+  def interrupt(url):
+    assert _get(urllib.parse.urlsplit(url).port, '/healthz')[0] == 200
+    os.kill(os.getpid(), signal.SIGINT)
+  with serving.bind('127.0.0.1', 0) as listening, (
+      futures.ThreadPoolExecutor(1)) as pool:
+    with pytest.raises(KeyboardInterrupt):
+      serving.run(artifact, CONFIG, listening,
+                  lambda url: pool.submit(interrupt, url))
+  assert len(closed) == 1
 
 def test_a_port_in_use_is_a_line(saved, capsys):
   with socket.create_server(('127.0.0.1', 0)) as other:

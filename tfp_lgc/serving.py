@@ -13,6 +13,7 @@ import io
 import logging
 import signal
 import socket
+import threading
 import time
 import urllib.parse
 from concurrent import futures
@@ -24,13 +25,15 @@ from tfp_lgc.config import ServeConfig
 from tfp_lgc.errors import ConfigError, LgcError
 from tfp_lgc.queries import Draw, draw_of
 
-__all__ = ['app', 'bind', 'missing', 'run']
+__all__ = ['app', 'bind', 'missing', 'run', 'server_of']
 
 _TYPES = {'png': 'image/png', 'npz': 'application/octet-stream'}
 # Images that the page shows at the most.
 PAGE_MAX_N = 400
 # Seconds that requests under way have to end once the server is told to.
 GRACE = 30
+# Connections beside those whose images are drawn or waited for.
+SPARE_CONNECTIONS = 256
 # Nothing that is not from here, and nothing but what the page does.
 _POLICY = ("default-src 'none'; img-src blob: data:; connect-src 'self'; "
            "style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
@@ -79,9 +82,8 @@ def _drawn(artifact: Artifact, draw: Draw) -> tuple[bytes, Mapping[str, str]]:
   """Content and headers of the answer."""
   images = sampling.sample(artifact, draw.n, draw.label, draw.seed,
                            temperature=draw.temperature)
-  write: Callable[[Any, Any], None] = writers.WRITERS[f'.{draw.format}']
   buffer = io.BytesIO()
-  write(images, buffer)
+  writers.WRITERS[draw.format](images, buffer)
   # A header holds ASCII alone, and a name may be anything.
   names = ','.join(urllib.parse.quote(images.class_names[label])
                    for label in images.labels)
@@ -97,28 +99,23 @@ class _Workers:
   def __init__(self, config: ServeConfig):
     self._pool = futures.ThreadPoolExecutor(config.num_workers, 'draw')
     self._config = config
-    self._pending = 0
+    self._places = threading.BoundedSemaphore(
+        config.num_workers + config.max_waiting)
 
   async def run(self, function: Callable, *args):
-    """`function(*args)`, or `_Refused`. What is given up runs to its end, and
-    keeps its place until then."""
-    if self._pending >= self._config.num_workers + self._config.max_waiting:
+    """`function(*args)`, or `_Refused`. What is given up is not begun; if it
+    was, it runs to its end and keeps its place until then."""
+    if not self._places.acquire(blocking=False):
       raise _Refused(503, 'too many requests wait; try again in a second')
-    self._pending += 1
-    future = asyncio.get_running_loop().run_in_executor(
-        self._pool, function, *args)
-    future.add_done_callback(self._done)
+    future = self._pool.submit(function, *args)
+    future.add_done_callback(lambda _: self._places.release())
     try:
-      return await asyncio.wait_for(asyncio.shield(future),
+      # At the timeout this cancels `future` as well, if a thread has not begun.
+      return await asyncio.wait_for(asyncio.wrap_future(future),
                                     self._config.timeout)
     except asyncio.TimeoutError:
       raise _Refused(504, f'took longer than {self._config.timeout:g} s; ask '
                      'for fewer images') from None
-
-  def _done(self, future: asyncio.Future) -> None:
-    self._pending -= 1
-    if not future.cancelled():
-      future.exception()  # Or asyncio complains that nobody looked at it.
 
   def close(self) -> None:
     self._pool.shutdown(wait=False, cancel_futures=True)
@@ -269,6 +266,20 @@ def _page(artifact: Artifact, classes: Sequence[str], config: ServeConfig,
       shape=artifact.image_shape, num_bytes=artifact.num_bytes)
 
 
+def server_of(application: Any, config: ServeConfig):
+  """The `uvicorn.Server` of what `app` made.
+
+  Beyond its bound of connections it answers 503 itself, in plain text.
+  """
+  import uvicorn
+  return uvicorn.Server(uvicorn.Config(
+      application, log_level='warning', access_log=False,
+      limit_concurrency=(
+          config.num_workers + config.max_waiting + SPARE_CONNECTIONS),
+      timeout_graceful_shutdown=GRACE, timeout_keep_alive=5,
+      server_header=False))
+
+
 def run(artifact: Artifact, config: ServeConfig, listening: socket.socket,
         say: Callable[[str], None]) -> None:
   """Serves until SIGTERM or SIGINT; requests under way are answered first.
@@ -279,19 +290,22 @@ def run(artifact: Artifact, config: ServeConfig, listening: socket.socket,
     listening: see `bind`.
     say: is told when the first request will not wait.
   """
-  import uvicorn
   for label in (None, next(name for name, count in zip(
       artifact.class_names, artifact.class_counts) if count)):
     sampling.sample(artifact, 1, label)  # Traced now, not by the first client.
   application: Any = app(artifact, config)
-  server = uvicorn.Server(uvicorn.Config(
-      application, log_level='warning', access_log=False,
-      timeout_graceful_shutdown=GRACE, timeout_keep_alive=5,
-      server_header=False))
-  # uvicorn raises the signal again when it is done: it has been heeded.
-  signal.signal(signal.SIGTERM, lambda *_: None)
+  server = server_of(application, config)
+
+  def stop(*_):
+    # Before uvicorn listens to signals itself. It raises them again when it is
+    # done, which changes nothing then.
+    server.should_exit = True
+
+  signal.signal(signal.SIGTERM, stop)
   host, port, *_ = listening.getsockname()
   host = f'[{host}]' if ':' in host else host
-  say(f'http://{host}:{port}/')
-  server.run(sockets=[listening])
-  application.state.close()
+  try:
+    say(f'http://{host}:{port}/')
+    server.run(sockets=[listening])
+  finally:  # After SIGINT, `server.run` raises KeyboardInterrupt.
+    application.state.close()
