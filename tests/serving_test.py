@@ -1,6 +1,7 @@
 """The HTTP server and its page, as clients and people meet them."""
 
 import base64
+import dataclasses
 import http.client
 import io
 import json
@@ -152,6 +153,9 @@ def test_health_and_metrics(server):
     ('seed=2147483648', 'seed = '), ('seed=x', 'seed = '),
     ('temperature=-1', 'temperature = .*from 0 to 100'),
     ('temperature=nan', 'temperature = '),
+    ('temperature=1_0', 'temperature = '), ('temperature=%201', 'temperature'),
+    ('temperature=%D9%A3', 'temperature = '), ('temperature=', 'temperature'),
+    ('temperature=1e400', 'temperature = '),
     ('temperature=inf', 'temperature = '), ('temperature=hot', 'temperature'),
     ('label=dog', "label = 'dog'.*ape, cat, emu"),
     ('format=gif', "format = 'gif'.*png or npz"),
@@ -168,7 +172,7 @@ def test_an_argument_that_is_wrong_is_named(query, words):
     ('/sample?n=51', {}, 400, "n = '51'"),
     ('/sample?label=%00%22', {}, 400, 'label = '),
     ('/samples', {}, 404, "'/samples'.*/sample, "),
-    ('/docs', {}, 404, "'/docs'"),
+    ('/docs', {}, 404, "'/docs'"), ('/sample/', {}, 404, "'/sample/'"),
     ('/sample', {'method': 'POST'}, 405, 'POST: must be GET'),
     ('/sample', {'body': b'x' * 101}, 413, 'body: got 101 .*at most 100'),
     ('/sample', {'body': iter([b'x' * 60] * 2), 'encode_chunked': True,
@@ -180,6 +184,42 @@ def test_what_cannot_be_answered_is_json_with_one_message(
   got, message = _error(server.get(path, **options))
   assert got == status
   assert re.search(words, message)
+
+
+def test_what_is_allowed_instead_is_in_the_header(server):
+  allowed = server.get('/sample', method='POST')[1]['Allow']
+  assert {*allowed.split(', ')} == {'GET', 'HEAD'}
+
+
+@pytest.mark.parametrize('text, value', [
+    ('0', 0), ('100', 100), ('.5', 0.5), ('5.', 5), ('1e-2', 0.01)])
+def test_numbers_are_read_as_people_write_them(text, value):
+  assert queries.draw_of([('temperature', text)], CLASSES,
+                         CONFIG).temperature == value
+
+
+def test_a_client_that_leaves_amid_its_body_is_no_error_of_the_server(
+    server, caplog):
+  name = 'lgc_requests_total', '/healthz', '400'
+  before = _metrics(server).get(name, 0)
+  with socket.create_connection(('127.0.0.1', server.port)) as client:
+    client.sendall(b'GET /healthz HTTP/1.1\r\nHost: a\r\n'
+                   b'Content-Length: 50\r\n\r\nx')
+    time.sleep(0.2)
+  end = time.monotonic() + 30
+  while _metrics(server).get(name, 0) != before + 1:
+    assert time.monotonic() < end
+  assert not caplog.text
+
+
+def test_a_class_whose_name_is_no_utf_8_does_no_harm(artifact):
+  odd = dataclasses.replace(artifact, class_names=('ape', 'cat', '\ud800'))
+  with Running(odd, CONFIG) as server:
+    status, headers, _ = server.get('/sample?n=9')
+    assert status == 200 and '%ED%A0%80' in headers['X-Labels'].split(',')
+    status, message = _error(server.get('/sample?label=dog'))
+    assert status == 400 and message.endswith('ape, cat, \ud800')
+    assert server.get('/')[0] == 200
 
 
 def test_a_body_that_is_small_does_no_harm(server):
@@ -394,6 +434,13 @@ def test_what_is_not_installed_is_a_line(saved, capsys, monkeypatch):
   assert serve.main(['lgc-serve', str(saved), '--port=0']) == 2
   [line] = capsys.readouterr().err.splitlines()
   assert 'uvicorn not installed' in line and 'tfp_lgc[serving]' in line
+
+
+@pytest.mark.parametrize('host', ['a\0b', '\ud800', '\xfc' * 80])
+def test_what_is_no_host_is_a_line(host, saved, capsys):
+  assert serve.main(['lgc-serve', str(saved), f'--host={host}']) == 2
+  [line] = capsys.readouterr().err.splitlines()
+  assert 'host = ' in line
 
 
 def test_an_address_of_another_machine_is_refused():

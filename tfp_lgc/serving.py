@@ -10,6 +10,7 @@ too many wait is told so at once (503); whoever waits too long, too (504).
 import asyncio
 import importlib.util
 import io
+import json
 import logging
 import signal
 import socket
@@ -71,7 +72,7 @@ def bind(host: str, port: int) -> socket.socket:
   family = socket.AF_INET6 if ':' in host else socket.AF_INET
   try:
     return socket.create_server((host, port), family=family)
-  except socket.gaierror as error:
+  except (TypeError, ValueError) as error:  # What no name can hold, as NUL.
     raise ConfigError(f'host = {host!r}: is no name of this machine') from error
   except OSError as error:
     raise ConfigError(f'port = {port}: {host} cannot be listened on '
@@ -85,7 +86,8 @@ def _drawn(artifact: Artifact, draw: Draw) -> tuple[bytes, Mapping[str, str]]:
   buffer = io.BytesIO()
   writers.WRITERS[draw.format](images, buffer)
   # A header holds ASCII alone, and a name may be anything.
-  names = ','.join(urllib.parse.quote(images.class_names[label])
+  names = ','.join(urllib.parse.quote(images.class_names[label],
+                                      errors='surrogatepass')
                    for label in images.labels)
   headers = {'X-Labels': names} if len(names) < 2**13 else {}
   if draw.format == 'npz':
@@ -177,7 +179,7 @@ class _Answers:
 
   async def index(self, request):
     from starlette import responses
-    return responses.HTMLResponse(self._page, headers={
+    return responses.HTMLResponse(self._page.encode(errors='replace'), headers={
         'Content-Security-Policy': _POLICY})
 
   async def watch(self, request, call_next):
@@ -201,16 +203,20 @@ class _Answers:
 
   async def http_error(self, request, exception):
     """What no path here takes."""
-    return _error(exception.status_code, {
+    response = _error(exception.status_code, {
         404: f'there is no {request.url.path[:80]!r}; try '
              f'{", ".join(self.paths)}',
         405: f'{request.method[:20]}: must be GET',
     }.get(exception.status_code, str(exception.detail)))
+    response.headers.update(exception.headers or {})
+    return response
 
 
 def _error(status: int, message: str):
   from starlette import responses
-  return responses.JSONResponse({'error': message}, status)
+  # In ASCII: half a surrogate pair in the name of a class is no UTF-8.
+  return responses.Response(json.dumps({'error': message}), status,
+                            media_type='application/json')
 
 
 def app(artifact: Artifact, config: ServeConfig):
@@ -224,7 +230,8 @@ def app(artifact: Artifact, config: ServeConfig):
   from starlette.exceptions import HTTPException
   answers = _Answers(artifact, config)
   # Its own pages of documentation would be read from elsewhere.
-  server = fastapi.FastAPI(title='lgc-serve', openapi_url=None)
+  server = fastapi.FastAPI(title='lgc-serve', openapi_url=None,
+                           redirect_slashes=False)
   for path, answer in answers.paths.items():
     server.add_route(path, answer, methods=['GET'])
   server.middleware('http')(answers.watch)
@@ -235,6 +242,8 @@ def app(artifact: Artifact, config: ServeConfig):
 
 async def _check_body(request, config: ServeConfig) -> None:
   """Reads a body, which no request here needs, as far as it may go."""
+  from starlette.requests import ClientDisconnect
+
   async def read():
     size = 0
     async for part in request.stream():
@@ -252,6 +261,8 @@ async def _check_body(request, config: ServeConfig) -> None:
     except asyncio.TimeoutError:
       raise _Refused(408, f'body: did not come within {config.timeout:g} s'
                      ) from None
+    except ClientDisconnect:
+      raise _Refused(400, 'body: ended before all of it came') from None
 
 
 def _page(artifact: Artifact, classes: Sequence[str], config: ServeConfig,
