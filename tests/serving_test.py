@@ -461,6 +461,9 @@ class Process:
         self.process.communicate())
     self.port = urllib.parse.urlsplit(self.url).port
 
+  def get(self, path):
+    return _get(self.port, path)
+
   def stop(self):
     """Exit status and what was printed after SIGTERM."""
     self.process.send_signal(signal.SIGTERM)
@@ -469,11 +472,14 @@ class Process:
 
 
 def test_a_server_that_is_told_to_stop_answers_who_waits(saved):
-  server = Process(saved, '--num_workers=1')
+  server = Process(saved, '--num_workers=1', '--max_n=4096')
   with futures.ThreadPoolExecutor(8) as pool:
-    answers = [pool.submit(_get, server.port, f'/sample?n=1024&seed={seed}')
+    answers = [pool.submit(_get, server.port, f'/sample?n=4096&seed={seed}')
                for seed in range(8)]
-    time.sleep(0.3)
+    end = time.monotonic() + 30
+    # One of them is this very question.
+    while _metrics(server)['lgc_requests_in_progress',] < 3:
+      assert time.monotonic() < end
     assert server.stop() == (0, '', '')
     assert [answer.result()[0] for answer in answers] == [200] * 8
   with pytest.raises(ConnectionRefusedError):

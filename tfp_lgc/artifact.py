@@ -297,7 +297,6 @@ class Artifact(Editable):
       if self.encoder:
         self.encoder.save(new / ENCODER_NAME, self.checksum)
 
-
   def export_litert(self, path: Path) -> None:
     """Writes decoder and mixtures as a LiteRT model, see litert.py.
 
@@ -305,9 +304,16 @@ class Artifact(Editable):
       path: the .tflite file; one that stands there is replaced.
 
     Raises:
-      LgcError: if LiteRT has no operations for the head.
+      LgcError: if LiteRT has no operations for the head, or for a directory.
+      OSError: if the disk is full or not to be written to.
     """
-    _write(pathlib.Path(path), litert.convert(self.sampler))
+    path = pathlib.Path(path)
+    if path.is_dir():
+      raise ConfigError(f'path = {str(path)!r}: is a directory, which is never '
+                        'replaced; name a file')
+    content = litert.convert(self.sampler)
+    with replacing(path.parent, [path.name]) as new:
+      _write(new / path.name, content)
 
 
 def check_output(directory: Path, overwrite: bool) -> None:
