@@ -11,10 +11,12 @@ _VERSION = re.search(r"^__version__ = '([^']+)'",
                      re.MULTILINE).group(1)
 # For lgc-serve, and for the warm-up requests of a SavedModel.
 _SERVING = [
-    'fastapi',
-    'prometheus_client',
+    # The first whose middleware may read the body of a request.
+    'fastapi>=0.110',
+    'prometheus_client>=0.19',
     'tensorflow-serving-api>=2.18,<2.22',
-    'uvicorn',
+    # The first that raises a signal again when it is done.
+    'uvicorn>=0.29',
 ]
 
 setuptools.setup(

@@ -237,6 +237,11 @@ def test_other_factors_are_refused(factors, words, whole):
     whole.reweighted(factors)
 
 
+def test_a_factor_that_no_float_holds_is_refused(whole):
+  with pytest.raises(LgcError, match='2.53 images or more'):
+    whole.reweighted({'ape': 10**400})
+
+
 # Two become one.
 
 
@@ -391,5 +396,5 @@ def test_a_mixture_of_all_classes_is_not_updated(artifact, new):
 
 def test_latents_out_of_reach_are_refused(artifact):
   tensor = codec.quantize(np.ones([2, 2]), 8)
-  with pytest.raises(LgcError, match='too far'):
-    editing._like([tensor], np.full([1, 2], 1e6), 8)
+  with pytest.raises(LgcError, match='^b: .*too far'):
+    editing._like([tensor], np.full([1, 2], 1e6), 8, 'b')

@@ -6,7 +6,7 @@ from ai_edge_litert import interpreter as interpreter_lib
 
 import tfp_lgc
 from tfp_lgc import heads, litert
-from tfp_lgc.errors import LgcError
+from tfp_lgc.errors import ConfigError, LgcError
 
 SEED = np.array([0, 5], np.int32)
 # Rounding may tip a pixel over to the next level, and that is all that it may.
@@ -70,6 +70,12 @@ def test_latents_are_decoded(model, artifact):
 def test_the_same_artifact_makes_the_same_bytes(artifact, content, tmp_path):
   artifact.export_litert(tmp_path / 'x.tflite')
   assert (tmp_path / 'x.tflite').read_bytes() == content
+  assert [path.name for path in tmp_path.iterdir()] == ['x.tflite']
+
+
+def test_a_directory_is_not_replaced(artifact, tmp_path):
+  with pytest.raises(ConfigError, match='is a directory'):
+    artifact.export_litert(tmp_path)
 
 
 @pytest.mark.slow

@@ -55,6 +55,17 @@ def test_a_step_says_how_far_and_how_long_still(clock):
     assert re.search(r'train 8/40 loss 93\.1 .*\b40 s', said[-1])
 
 
+def test_what_an_earlier_run_did_is_not_how_fast_this_one_is(clock):
+  said = []
+  log = progress.Progress(said.append)
+  with log.stage('write', total=40):
+    log.skip(20)
+    clock.seconds += 10
+    log.step(25)
+    # 10 s for 5, so 30 s for the other 15.
+    assert re.search(r'write 25/40 .*\b30 s', said[-1])
+
+
 def test_the_last_step_leaves_nothing(clock):
   said = []
   log = progress.Progress(said.append, interval=0)

@@ -1,6 +1,7 @@
 """The HTTP server and its page, as clients and people meet them."""
 
 import base64
+import dataclasses
 import http.client
 import io
 import json
@@ -19,7 +20,6 @@ from concurrent import futures
 import browser as browser_lib
 import numpy as np
 import pytest
-import uvicorn
 from PIL import Image
 from prometheus_client import parser
 
@@ -42,8 +42,7 @@ class Running:
   def __init__(self, artifact, config):
     self._socket = serving.bind('127.0.0.1', 0)
     self.port = self._socket.getsockname()[1]
-    self._server = uvicorn.Server(uvicorn.Config(
-        serving.app(artifact, config), log_level='error'))
+    self._server = serving.server_of(serving.app(artifact, config), config)
     self._thread = threading.Thread(
         target=self._server.run, kwargs={'sockets': [self._socket]})
 
@@ -154,6 +153,9 @@ def test_health_and_metrics(server):
     ('seed=2147483648', 'seed = '), ('seed=x', 'seed = '),
     ('temperature=-1', 'temperature = .*from 0 to 100'),
     ('temperature=nan', 'temperature = '),
+    ('temperature=1_0', 'temperature = '), ('temperature=%201', 'temperature'),
+    ('temperature=%D9%A3', 'temperature = '), ('temperature=', 'temperature'),
+    ('temperature=1e400', 'temperature = '),
     ('temperature=inf', 'temperature = '), ('temperature=hot', 'temperature'),
     ('label=dog', "label = 'dog'.*ape, cat, emu"),
     ('format=gif', "format = 'gif'.*png or npz"),
@@ -170,7 +172,7 @@ def test_an_argument_that_is_wrong_is_named(query, words):
     ('/sample?n=51', {}, 400, "n = '51'"),
     ('/sample?label=%00%22', {}, 400, 'label = '),
     ('/samples', {}, 404, "'/samples'.*/sample, "),
-    ('/docs', {}, 404, "'/docs'"),
+    ('/docs', {}, 404, "'/docs'"), ('/sample/', {}, 404, "'/sample/'"),
     ('/sample', {'method': 'POST'}, 405, 'POST: must be GET'),
     ('/sample', {'body': b'x' * 101}, 413, 'body: got 101 .*at most 100'),
     ('/sample', {'body': iter([b'x' * 60] * 2), 'encode_chunked': True,
@@ -182,6 +184,42 @@ def test_what_cannot_be_answered_is_json_with_one_message(
   got, message = _error(server.get(path, **options))
   assert got == status
   assert re.search(words, message)
+
+
+def test_what_is_allowed_instead_is_in_the_header(server):
+  allowed = server.get('/sample', method='POST')[1]['Allow']
+  assert {*allowed.split(', ')} == {'GET', 'HEAD'}
+
+
+@pytest.mark.parametrize('text, value', [
+    ('0', 0), ('100', 100), ('.5', 0.5), ('5.', 5), ('1e-2', 0.01)])
+def test_numbers_are_read_as_people_write_them(text, value):
+  assert queries.draw_of([('temperature', text)], CLASSES,
+                         CONFIG).temperature == value
+
+
+def test_a_client_that_leaves_amid_its_body_is_no_error_of_the_server(
+    server, caplog):
+  name = 'lgc_requests_total', '/healthz', '400'
+  before = _metrics(server).get(name, 0)
+  with socket.create_connection(('127.0.0.1', server.port)) as client:
+    client.sendall(b'GET /healthz HTTP/1.1\r\nHost: a\r\n'
+                   b'Content-Length: 50\r\n\r\nx')
+    time.sleep(0.2)
+  end = time.monotonic() + 30
+  while _metrics(server).get(name, 0) != before + 1:
+    assert time.monotonic() < end
+  assert not caplog.text
+
+
+def test_a_class_whose_name_is_no_utf_8_does_no_harm(artifact):
+  odd = dataclasses.replace(artifact, class_names=('ape', 'cat', '\ud800'))
+  with Running(odd, CONFIG) as server:
+    status, headers, _ = server.get('/sample?n=9')
+    assert status == 200 and '%ED%A0%80' in headers['X-Labels'].split(',')
+    status, message = _error(server.get('/sample?label=dog'))
+    assert status == 400 and message.endswith('ape, cat, \ud800')
+    assert server.get('/')[0] == 200
 
 
 def test_a_body_that_is_small_does_no_harm(server):
@@ -199,26 +237,41 @@ def test_an_error_of_the_server_is_json_too(server, monkeypatch, caplog):
 
 def test_who_waits_too_long_or_comes_too_late_is_told(artifact, monkeypatch):
   """One thread that is held up, one that waits, and a third."""
-  held, real = threading.Event(), sampling.sample
+  held, real, drawn = threading.Event(), sampling.sample, []
 
-  def slow(*args, **kwargs):
+  def slow(artifact, n, label, seed, **kwargs):
+    drawn.append(seed)
     held.wait(60)
-    return real(*args, **kwargs)
+    return real(artifact, n, label, seed, **kwargs)
   monkeypatch.setattr(sampling, 'sample', slow)
   config = config_lib.replace(CONFIG, num_workers=1, max_waiting=1, timeout=1.0)
   with Running(artifact, config) as server, (
       futures.ThreadPoolExecutor(3)) as pool:
-    answers = [pool.submit(server.get, '/sample?n=1') for _ in range(3)]
+    answers = [pool.submit(server.get, f'/sample?n=1&seed={seed}')
+               for seed in range(3)]
     # Others are answered meanwhile: nothing waits on the event loop.
     assert server.get('/healthz')[0] == 200
     got = sorted(_error(answer.result()) for answer in answers)
     assert [status for status, _ in got] == [503, 504, 504]
     assert 'try again' in got[0][1] and 'longer than 1 s' in got[1][1]
-    # What was given up keeps its place until it is done.
-    assert server.get('/sample?n=1')[0] == 503
+    # The one that is drawn keeps its place, the one that waited does not.
+    assert server.get('/sample?n=1&seed=3')[0] == 504
     held.set()
     end = time.monotonic() + 30
-    while server.get('/sample?n=1')[0] != 200:
+    while server.get('/sample?n=1&seed=4')[0] != 200:
+      assert time.monotonic() < end
+    assert len({*drawn} & {0, 1, 2}) == 1 and 3 not in drawn
+
+
+def test_connections_are_bounded(artifact, monkeypatch):
+  monkeypatch.setattr(serving, 'SPARE_CONNECTIONS', 1)
+  config = config_lib.replace(CONFIG, num_workers=1, max_waiting=1)
+  with Running(artifact, config) as server:
+    address = '127.0.0.1', server.port
+    with socket.create_connection(address), socket.create_connection(address):
+      assert server.get('/healthz')[::2] == (503, b'Service Unavailable')
+    end = time.monotonic() + 30
+    while server.get('/healthz')[0] != 200:
       assert time.monotonic() < end
 
 
@@ -313,8 +366,56 @@ def test_an_error_is_shown_and_read_out(browser, server, monkeypatch):
   browser.messages.clear()  # The browser notes the 400 of its own accord.
 
 
+def test_an_error_in_plain_text_is_shown_too(browser, server):
+  browser.open(f'http://127.0.0.1:{server.port}/')
+  _shown(browser, '24 samples')
+  browser.run('''window.fetch = async () => new Response(
+      'Service Unavailable', {status: 503})''')
+  browser.run("document.getElementById('draw').click()")
+  browser.wait("document.querySelector('[role=alert]').textContent"
+               " === 'Service Unavailable'")
+
+
 # The command.
 
+
+@pytest.fixture
+def signals():
+  """Puts back what heeded SIGTERM; and nothing hangs for ever."""
+  before = signal.getsignal(signal.SIGTERM)
+  timer = threading.Timer(60, os.kill, (os.getpid(), signal.SIGINT))
+  timer.start()
+  yield
+  timer.cancel()
+  signal.signal(signal.SIGTERM, before)
+
+
+def test_a_signal_before_the_first_request_is_heeded(artifact, signals):
+  urls = []
+
+  def say(url):
+    urls.append(url)
+    signal.raise_signal(signal.SIGTERM)
+  with serving.bind('127.0.0.1', 0) as listening:
+    serving.run(artifact, CONFIG, listening, say)
+  assert len(urls) == 1
+
+
+def test_threads_are_given_up_at_an_interrupt_as_well(
+    artifact, signals, monkeypatch):
+  closed = []
+  monkeypatch.setattr(serving._Workers, 'close',
+                      lambda self: closed.append(self))
+
+  def interrupt(url):
+    assert _get(urllib.parse.urlsplit(url).port, '/healthz')[0] == 200
+    os.kill(os.getpid(), signal.SIGINT)
+  with serving.bind('127.0.0.1', 0) as listening, (
+      futures.ThreadPoolExecutor(1)) as pool:
+    with pytest.raises(KeyboardInterrupt):
+      serving.run(artifact, CONFIG, listening,
+                  lambda url: pool.submit(interrupt, url))
+  assert len(closed) == 1
 
 def test_a_port_in_use_is_a_line(saved, capsys):
   with socket.create_server(('127.0.0.1', 0)) as other:
@@ -335,6 +436,13 @@ def test_what_is_not_installed_is_a_line(saved, capsys, monkeypatch):
   assert 'uvicorn not installed' in line and 'tfp_lgc[serving]' in line
 
 
+@pytest.mark.parametrize('host', ['a\0b', '\ud800', '\xfc' * 80])
+def test_what_is_no_host_is_a_line(host, saved, capsys):
+  assert serve.main(['lgc-serve', str(saved), f'--host={host}']) == 2
+  [line] = capsys.readouterr().err.splitlines()
+  assert 'host = ' in line
+
+
 def test_an_address_of_another_machine_is_refused():
   with pytest.raises(ConfigError, match='192.0.2.1 cannot be listened on'):
     serving.bind('192.0.2.1', 0)
@@ -353,6 +461,9 @@ class Process:
         self.process.communicate())
     self.port = urllib.parse.urlsplit(self.url).port
 
+  def get(self, path):
+    return _get(self.port, path)
+
   def stop(self):
     """Exit status and what was printed after SIGTERM."""
     self.process.send_signal(signal.SIGTERM)
@@ -361,11 +472,14 @@ class Process:
 
 
 def test_a_server_that_is_told_to_stop_answers_who_waits(saved):
-  server = Process(saved, '--num_workers=1')
+  server = Process(saved, '--num_workers=1', '--max_n=4096')
   with futures.ThreadPoolExecutor(8) as pool:
-    answers = [pool.submit(_get, server.port, f'/sample?n=1024&seed={seed}')
+    answers = [pool.submit(_get, server.port, f'/sample?n=4096&seed={seed}')
                for seed in range(8)]
-    time.sleep(0.3)
+    end = time.monotonic() + 30
+    # One of them is this very question.
+    while _metrics(server)['lgc_requests_in_progress',] < 3:
+      assert time.monotonic() < end
     assert server.stop() == (0, '', '')
     assert [answer.result()[0] for answer in answers] == [200] * 8
   with pytest.raises(ConnectionRefusedError):

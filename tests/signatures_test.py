@@ -11,7 +11,7 @@ import tensorflow as tf
 from scipy import special
 
 import tfp_lgc
-from tfp_lgc import warmup
+from tfp_lgc import sampling, warmup
 
 MAX_BATCH = 40
 NAMES = {'serving_default', 'sample', 'sample_class', 'sample_stochastic',
@@ -91,12 +91,13 @@ def test_a_decoder_that_is_told_the_class_is_told_it(tmp_path):
   first, second = _call(decode, latent=latent, label=[0, 1])['image']
   assert (first != second).any()
   for label, words in (([0, 2], 'label must be positions.*from 0 to 1.*2'),
-                       ([0], 'label must have as many rows as latent')):
+                       ([0], 'label must have as many rows as latent'),
+                       ([0] * 2000, 'label must have from 0 to 1024 rows')):
     with pytest.raises(tf.errors.InvalidArgumentError, match=words):
       _call(decode, latent=latent, label=label)
 
 
-@pytest.mark.parametrize('temperature', [-1.0, 0.0, 0.25, 1.0, 100.0])
+@pytest.mark.parametrize('temperature', [-1.0, 0.0, 0.25, 0.9, 1.0, 100.0])
 def test_images_are_those_of_sample_at_any_temperature(
     temperature, signatures, version):
   drawn = _drawn(signatures, temperature)
@@ -105,6 +106,12 @@ def test_images_are_those_of_sample_at_any_temperature(
       temperature=None if temperature == -1 else temperature)
   np.testing.assert_array_equal(drawn['image'], expected.images)
   np.testing.assert_array_equal(drawn['label'], expected.labels)
+
+
+def test_a_temperature_is_the_same_number_as_in_python(signatures, version):
+  drawn = _drawn(signatures, 0.9)
+  blocks = sampling.drawing(version, seed=5, temperature=0.9).blocks(0, 1)
+  np.testing.assert_array_equal(drawn['latent'], blocks['latent'][:30])
 
 
 def test_covariances_are_multiplied_by_the_temperature(signatures):

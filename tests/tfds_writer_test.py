@@ -155,6 +155,35 @@ def test_a_run_that_ended_just_before_the_last_step_is_finished(
   assert builder.info.splits['train'].num_examples == 700
 
 
+def test_a_run_that_was_killed_just_after_the_last_step_has_ended(
+    tmp_path, monkeypatch):
+  def killed(path):
+    raise KeyboardInterrupt
+  with monkeypatch.context() as patch:
+    patch.setattr(tfds_writer.shutil, 'rmtree', killed)
+    with pytest.raises(KeyboardInterrupt):
+      write(tmp_path / 'x')
+  before, portions = content(tmp_path / 'x'), Portions()
+  assert tfds_writer.is_in_place(str(tmp_path / 'x'))
+  with pytest.raises(ConfigError, match='another seed'):
+    write(tmp_path / 'x', settings={'seed': 2})
+  write(tmp_path / 'x', portions)
+  assert not portions.asked and content(tmp_path / 'x') == before
+  assert [path.name for path in tmp_path.iterdir()] == ['x']
+  assert not tfds_writer.is_in_place(str(tmp_path / 'x'))
+
+
+def test_two_runs_do_not_write_the_same_files(tmp_path):
+  def portions(first, stop):
+    if not first:
+      with pytest.raises(ConfigError, match='another run writes it'):
+        write(tmp_path / 'x')
+    yield from Portions()(first, stop)
+  write(tmp_path / 'x', portions)
+  write(tmp_path / 'alone')
+  assert content(tmp_path / 'x') == content(tmp_path / 'alone')
+
+
 @pytest.mark.parametrize('other', [
     {'settings': {'seed': 2}}, {'splits': {'train': 701}}], ids=str)
 def test_what_another_run_left_is_not_mixed_with_this_one(other, tmp_path):
@@ -179,7 +208,8 @@ def test_what_stands_in_the_way_is_left_alone(tmp_path):
   assert list(content(tmp_path / 'x.unfinished')) == ['mine']
 
 
-@pytest.mark.parametrize('name', ['', ' cat', 'cat ', 'a\nb'])
+@pytest.mark.parametrize('name', ['', ' cat', 'cat ', 'a\nb', 'a\rb',
+                                  'a\ud800'])
 def test_a_class_that_tfds_would_rename_is_refused(name, tmp_path):
   with pytest.raises(ConfigError, match='cannot have a class named'):
     write(tmp_path / 'x', names=('ape', name, 'emu'))
@@ -231,7 +261,7 @@ def test_splits_have_names_and_numbers(text, splits):
 @pytest.mark.parametrize('text', [
     '', 'a b', 'all', '1st', 'train-1', 'тест', 'train,test', 'train:5',
     'train:5,train:5', 'train:10,test:0', 'train:-1,test:11', 'train:5,test:5,',
-    'train:x', 'train:', 'train:²'])
+    'train:x', 'train:', 'train:²', 'train:' + '9' * 5000])
 def test_other_splits_are_refused(text):
   with pytest.raises(ConfigError, match='splits = '):
     tfds_writer.parse_splits(text, 10)

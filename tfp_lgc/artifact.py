@@ -312,9 +312,16 @@ class Artifact(Editable):
       path: the .tflite file; one that stands there is replaced.
 
     Raises:
-      LgcError: if LiteRT has no operations for the head.
+      LgcError: if LiteRT has no operations for the head, or for a directory.
+      OSError: if the disk is full or not to be written to.
     """
-    _write(pathlib.Path(path), litert.convert(self.sampler))
+    path = pathlib.Path(path)
+    if path.is_dir():
+      raise ConfigError(f'path = {str(path)!r}: is a directory, which is never '
+                        'replaced; name a file')
+    content = litert.convert(self.sampler)
+    with replacing(path.parent, [path.name]) as new:
+      _write(new / path.name, content)
 
   def write_metrics(self, directory: Path, metrics: Iterable[dict[str, Any]],
                     source: str = card.UNKNOWN, license: str = card.UNKNOWN,

@@ -105,12 +105,13 @@ class Editable(Header):
     for name, factor in factors.items():
       label = _position(self, name)
       if (isinstance(factor, bool) or not isinstance(factor, numbers.Real)
-          or not 0 < float(factor) < math.inf):
+          or not 0 < factor < math.inf):
         raise LgcError(f'factors: {factor!r} for class {str(name)!r}; must be '
                        'a positive number (without_class takes a class out)')
-      # A class that is there stays there.
+      # A class that is there stays there. No float holds some whole numbers,
+      # and from 2^53 on all are refused.
       counts[label] = counts[label] and max(
-          1, math.floor(counts[label] * float(factor) + 0.5))
+          1, math.floor(counts[label] * float(min(factor, 2**53)) + 0.5))
     if max(counts) >= 2**53:
       raise LgcError('factors: a class would count for 2^53 images or more; '
                      'divide all factors by the largest')
@@ -226,7 +227,8 @@ def _fitted(artifact: Editable, encoder: Encoder, images, labels,
   rows = packing.mixture_numbers(mixture, config.mixture.covariance_rank)
   tensors = {name: _like([its.tensors[name] for its in classes
                           if name in its.tensors], value,
-                         packing.bits_of(name, config.codec.mixture_bits))
+                         packing.bits_of(name, config.codec.mixture_bits),
+                         'images')
              for name, value in rows.items()}
   return [_Class(*parts, None) for parts in zip(
       names, np.bincount(positions).tolist(), mixture.num_components,
@@ -250,16 +252,17 @@ def _telling(tensors: list[Quantized]) -> Optional[Quantized]:
   return next((tensor for tensor in tensors if tensor.values.any()), None)
 
 
-def _like(tensors: list[Quantized], x: np.ndarray, bits: int) -> Quantized:
+def _like(tensors: list[Quantized], x: np.ndarray, bits: int,
+          argument: str) -> Quantized:
   """Numbers as integers of the step that others of their kind have; of one of
   their own, with so many bits, if these are all zero, as log-weights of single
-  components are."""
+  components are. `argument` is where they come from, for the error."""
   tensor = _telling(tensors)
   if tensor is None:
     return quantize(x, bits)
   again = quantize_by_step(x, float(tensor.steps[0]))
   if not np.array_equal(again.steps, tensor.steps):
-    raise LgcError('images: their latents are too far from those that the '
+    raise LgcError(f'{argument}: its latents are too far from those that the '
                    'artifact was made of to be told in its steps; compress '
                    'the data anew')
   return again
@@ -382,7 +385,7 @@ def _concatenated(parts: list[Quantized]) -> Quantized:
       if len(first.steps) > 1 or len(part.steps) > 1:
         raise ArtifactError('b: is of format version 1 or 2, and its numbers '
                             'have other steps than those of a')
-      part = _like([first], dequantize(part), first.bits)
+      part = _like([first], dequantize(part), first.bits, 'b')
     again.append(part)
   return Quantized(np.concatenate([part.values for part in again]),
                    first.steps, max(part.bits for part in again))

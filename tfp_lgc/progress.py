@@ -30,11 +30,12 @@ class Progress:
     self._say = say or (lambda line: None)
     self._interval = interval
     self._name, self._total, self._start, self._said = '', 0, 0.0, 0.0
+    self._skipped = 0
 
   @contextlib.contextmanager
   def stage(self, name: str, total: int = 0):
     """Times what is inside; `total` is its number of steps, if known."""
-    self._name, self._total = name, total
+    self._name, self._total, self._skipped = name, total, 0
     start = self._start = self._said = time.perf_counter()
     self._say(f'{name} ...')
     yield
@@ -52,9 +53,14 @@ class Progress:
     if not self._total:
       self._say(f'{self._name} {done} {text}')
       return
-    left = (now - self._start) * (self._total / max(done, 1) - 1)
+    left = ((now - self._start) * (self._total - done)
+            / max(done - self._skipped, 1))
     self._say(f'{self._name} {done}/{self._total} {text} '
               f'({max(left, 0.0):.0f} s left)')
+
+  def skip(self, count: int) -> None:
+    """So many of the next steps are done already and took no time."""
+    self._skipped += count
 
   def note(self, text: str) -> None:
     """Says something."""

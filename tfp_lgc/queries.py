@@ -2,13 +2,13 @@
 
 import dataclasses
 import difflib
-import math
+import re
 from typing import Optional, Sequence
 
 from tfp_lgc.config import MixtureConfig, ServeConfig, settings
 from tfp_lgc.errors import LgcError
 
-__all__ = ['Draw', 'FORMATS', 'draw_of']
+__all__ = ['Draw', 'FORMATS', 'MAX_TEMPERATURE', 'draw_of']
 
 FORMATS = 'png', 'npz'
 MAX_TEMPERATURE = settings(MixtureConfig())['temperature'][1].metadata['high']
@@ -84,11 +84,10 @@ def _whole(name: str, text: str, low: int, high: int) -> int:
 def _temperature(text: Optional[str]) -> Optional[float]:
   if text is None:
     return None
-  try:
-    value = float(text)
-  except ValueError:
-    value = math.nan
-  if not 0 <= value <= MAX_TEMPERATURE:  # Holds of nan, too.
-    raise LgcError(f'temperature = {text[:40]!r}: must be a number from 0 to '
-                   f'{MAX_TEMPERATURE:g}')
-  return value
+  # Python reads more: 1_0, digits of other scripts, blanks, nan.
+  if (re.fullmatch(r'(\d+\.?\d*|\.\d+)(e[+-]?\d+)?', text,
+                   re.ASCII | re.IGNORECASE)
+      and float(text) <= MAX_TEMPERATURE):
+    return float(text)
+  raise LgcError(f'temperature = {text[:40]!r}: must be a number from 0 to '
+                 f'{MAX_TEMPERATURE:g}')

@@ -99,6 +99,8 @@ def drawing(artifact: AnyArtifact, n: Optional[int] = None, labels=None,
   else:
     temperature = config_lib.replace(config_lib.MixtureConfig(),
                                      temperature=temperature).temperature
+    # As the SavedModel is told it, or 0.9 would be another number there.
+    temperature = float(np.float32(temperature))
   cycle = None
   if labels is not None:
     cycle = _positions(artifact, labels, n)

@@ -10,9 +10,11 @@ too many wait is told so at once (503); whoever waits too long, too (504).
 import asyncio
 import importlib.util
 import io
+import json
 import logging
 import signal
 import socket
+import threading
 import time
 import urllib.parse
 from concurrent import futures
@@ -24,13 +26,15 @@ from tfp_lgc.config import ServeConfig
 from tfp_lgc.errors import ConfigError, LgcError
 from tfp_lgc.queries import Draw, draw_of
 
-__all__ = ['app', 'bind', 'missing', 'run']
+__all__ = ['app', 'bind', 'missing', 'run', 'server_of']
 
 _TYPES = {'png': 'image/png', 'npz': 'application/octet-stream'}
 # Images that the page shows at the most.
 PAGE_MAX_N = 400
 # Seconds that requests under way have to end once the server is told to.
 GRACE = 30
+# Connections beside those whose images are drawn or waited for.
+SPARE_CONNECTIONS = 256
 # Nothing that is not from here, and nothing but what the page does.
 _POLICY = ("default-src 'none'; img-src blob: data:; connect-src 'self'; "
            "style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
@@ -68,7 +72,7 @@ def bind(host: str, port: int) -> socket.socket:
   family = socket.AF_INET6 if ':' in host else socket.AF_INET
   try:
     return socket.create_server((host, port), family=family)
-  except socket.gaierror as error:
+  except (TypeError, ValueError) as error:  # What no name can hold, as NUL.
     raise ConfigError(f'host = {host!r}: is no name of this machine') from error
   except OSError as error:
     raise ConfigError(f'port = {port}: {host} cannot be listened on '
@@ -79,11 +83,11 @@ def _drawn(artifact: Artifact, draw: Draw) -> tuple[bytes, Mapping[str, str]]:
   """Content and headers of the answer."""
   images = sampling.sample(artifact, draw.n, draw.label, draw.seed,
                            temperature=draw.temperature)
-  write: Callable[[Any, Any], None] = writers.WRITERS[f'.{draw.format}']
   buffer = io.BytesIO()
-  write(images, buffer)
+  writers.WRITERS[draw.format](images, buffer)
   # A header holds ASCII alone, and a name may be anything.
-  names = ','.join(urllib.parse.quote(images.class_names[label])
+  names = ','.join(urllib.parse.quote(images.class_names[label],
+                                      errors='surrogatepass')
                    for label in images.labels)
   headers = {'X-Labels': names} if len(names) < 2**13 else {}
   if draw.format == 'npz':
@@ -97,28 +101,23 @@ class _Workers:
   def __init__(self, config: ServeConfig):
     self._pool = futures.ThreadPoolExecutor(config.num_workers, 'draw')
     self._config = config
-    self._pending = 0
+    self._places = threading.BoundedSemaphore(
+        config.num_workers + config.max_waiting)
 
   async def run(self, function: Callable, *args):
-    """`function(*args)`, or `_Refused`. What is given up runs to its end, and
-    keeps its place until then."""
-    if self._pending >= self._config.num_workers + self._config.max_waiting:
+    """`function(*args)`, or `_Refused`. What is given up is not begun; if it
+    was, it runs to its end and keeps its place until then."""
+    if not self._places.acquire(blocking=False):
       raise _Refused(503, 'too many requests wait; try again in a second')
-    self._pending += 1
-    future = asyncio.get_running_loop().run_in_executor(
-        self._pool, function, *args)
-    future.add_done_callback(self._done)
+    future = self._pool.submit(function, *args)
+    future.add_done_callback(lambda _: self._places.release())
     try:
-      return await asyncio.wait_for(asyncio.shield(future),
+      # At the timeout this cancels `future` as well, if a thread has not begun.
+      return await asyncio.wait_for(asyncio.wrap_future(future),
                                     self._config.timeout)
     except asyncio.TimeoutError:
       raise _Refused(504, f'took longer than {self._config.timeout:g} s; ask '
                      'for fewer images') from None
-
-  def _done(self, future: asyncio.Future) -> None:
-    self._pending -= 1
-    if not future.cancelled():
-      future.exception()  # Or asyncio complains that nobody looked at it.
 
   def close(self) -> None:
     self._pool.shutdown(wait=False, cancel_futures=True)
@@ -180,7 +179,7 @@ class _Answers:
 
   async def index(self, request):
     from starlette import responses
-    return responses.HTMLResponse(self._page, headers={
+    return responses.HTMLResponse(self._page.encode(errors='replace'), headers={
         'Content-Security-Policy': _POLICY})
 
   async def watch(self, request, call_next):
@@ -204,16 +203,20 @@ class _Answers:
 
   async def http_error(self, request, exception):
     """What no path here takes."""
-    return _error(exception.status_code, {
+    response = _error(exception.status_code, {
         404: f'there is no {request.url.path[:80]!r}; try '
              f'{", ".join(self.paths)}',
         405: f'{request.method[:20]}: must be GET',
     }.get(exception.status_code, str(exception.detail)))
+    response.headers.update(exception.headers or {})
+    return response
 
 
 def _error(status: int, message: str):
   from starlette import responses
-  return responses.JSONResponse({'error': message}, status)
+  # In ASCII: half a surrogate pair in the name of a class is no UTF-8.
+  return responses.Response(json.dumps({'error': message}), status,
+                            media_type='application/json')
 
 
 def app(artifact: Artifact, config: ServeConfig):
@@ -227,7 +230,8 @@ def app(artifact: Artifact, config: ServeConfig):
   from starlette.exceptions import HTTPException
   answers = _Answers(artifact, config)
   # Its own pages of documentation would be read from elsewhere.
-  server = fastapi.FastAPI(title='lgc-serve', openapi_url=None)
+  server = fastapi.FastAPI(title='lgc-serve', openapi_url=None,
+                           redirect_slashes=False)
   for path, answer in answers.paths.items():
     server.add_route(path, answer, methods=['GET'])
   server.middleware('http')(answers.watch)
@@ -238,6 +242,8 @@ def app(artifact: Artifact, config: ServeConfig):
 
 async def _check_body(request, config: ServeConfig) -> None:
   """Reads a body, which no request here needs, as far as it may go."""
+  from starlette.requests import ClientDisconnect
+
   async def read():
     size = 0
     async for part in request.stream():
@@ -255,6 +261,8 @@ async def _check_body(request, config: ServeConfig) -> None:
     except asyncio.TimeoutError:
       raise _Refused(408, f'body: did not come within {config.timeout:g} s'
                      ) from None
+    except ClientDisconnect:
+      raise _Refused(400, 'body: ended before all of it came') from None
 
 
 def _page(artifact: Artifact, classes: Sequence[str], config: ServeConfig,
@@ -269,6 +277,20 @@ def _page(artifact: Artifact, classes: Sequence[str], config: ServeConfig,
       shape=artifact.image_shape, num_bytes=artifact.num_bytes)
 
 
+def server_of(application: Any, config: ServeConfig):
+  """The `uvicorn.Server` of what `app` made.
+
+  Beyond its bound of connections it answers 503 itself, in plain text.
+  """
+  import uvicorn
+  return uvicorn.Server(uvicorn.Config(
+      application, log_level='warning', access_log=False,
+      limit_concurrency=(
+          config.num_workers + config.max_waiting + SPARE_CONNECTIONS),
+      timeout_graceful_shutdown=GRACE, timeout_keep_alive=5,
+      server_header=False))
+
+
 def run(artifact: Artifact, config: ServeConfig, listening: socket.socket,
         say: Callable[[str], None]) -> None:
   """Serves until SIGTERM or SIGINT; requests under way are answered first.
@@ -279,19 +301,22 @@ def run(artifact: Artifact, config: ServeConfig, listening: socket.socket,
     listening: see `bind`.
     say: is told when the first request will not wait.
   """
-  import uvicorn
   for label in (None, next(name for name, count in zip(
       artifact.class_names, artifact.class_counts) if count)):
     sampling.sample(artifact, 1, label)  # Traced now, not by the first client.
   application: Any = app(artifact, config)
-  server = uvicorn.Server(uvicorn.Config(
-      application, log_level='warning', access_log=False,
-      timeout_graceful_shutdown=GRACE, timeout_keep_alive=5,
-      server_header=False))
-  # uvicorn raises the signal again when it is done: it has been heeded.
-  signal.signal(signal.SIGTERM, lambda *_: None)
+  server = server_of(application, config)
+
+  def stop(*_):
+    # Before uvicorn listens to signals itself. It raises them again when it is
+    # done, which changes nothing then.
+    server.should_exit = True
+
+  signal.signal(signal.SIGTERM, stop)
   host, port, *_ = listening.getsockname()
   host = f'[{host}]' if ':' in host else host
-  say(f'http://{host}:{port}/')
-  server.run(sockets=[listening])
-  application.state.close()
+  try:
+    say(f'http://{host}:{port}/')
+    server.run(sockets=[listening])
+  finally:  # After SIGINT, `server.run` raises KeyboardInterrupt.
+    application.state.close()

@@ -11,7 +11,7 @@ from typing import Any, Callable
 import numpy as np
 import tensorflow as tf
 
-from tfp_lgc.config import MixtureConfig, settings
+from tfp_lgc.queries import MAX_TEMPERATURE
 from tfp_lgc.sampler import AS_MADE, Sampler
 
 __all__ = ['examples', 'save', 'signatures']
@@ -20,8 +20,6 @@ _N = tf.TensorSpec([], tf.int32, 'n')
 _SEED = tf.TensorSpec([2], tf.int32, 'seed')
 _LABEL = tf.TensorSpec([None], tf.int32, 'label')
 _TEMPERATURE = tf.TensorSpec([], tf.float32, 'temperature')
-
-MAX_TEMPERATURE = settings(MixtureConfig())['temperature'][1].metadata['high']
 
 
 def save(sampler: Sampler, path: str, max_batch: int) -> None:
@@ -101,7 +99,8 @@ def _decode(sampler: Sampler, max_batch: int) -> Callable:
   def decode_class(latent, label):
     latent = _rows('latent', latent, max_batch)
     label = _checked(
-        label, tf.equal(tf.shape(label)[0], tf.shape(latent)[0]),
+        _rows('label', label, max_batch),
+        tf.equal(tf.shape(label)[0], tf.shape(latent)[0]),
         'label must have as many rows as latent, got')
     return sampler.decode(latent, _label(known, label))
   return decode_class

@@ -7,7 +7,9 @@ where its name stands it is whole; and so is the data set: it is made in
 `OUTPUT.unfinished` and takes its place when all shards are there.
 """
 
+import contextlib
 import dataclasses
+import fcntl
 import json
 import os
 import pathlib
@@ -19,11 +21,14 @@ import numpy as np
 from tfp_lgc.errors import ConfigError
 from tfp_lgc.progress import Progress
 
-__all__ = ['DATASET_NAME', 'parse_splits', 'shard_size', 'write_tfds']
+__all__ = ['DATASET_NAME', 'is_in_place', 'parse_splits', 'shard_size',
+           'write_tfds']
 
 # In the names of all files; TFDS takes letters, digits and underscores.
 DATASET_NAME = 'lgc_samples'
 UNFINISHED = '.unfinished'
+# In it: what the images follow from.
+NOTE = 'settings.json'
 # A shard has as many images as one call draws, or a few times that, ...
 SHARD_NUM_IMAGES = 2**14
 # ... but no more bytes of pixels than this.
@@ -59,9 +64,11 @@ def parse_splits(text: str, n: int) -> dict[str, int]:
                         'use letters, digits and _, and not "all"')
     if name in splits:
       raise ConfigError(f'splits = {text!r}: has {name} twice')
-    if colon and not (number.isascii() and number.isdigit() and int(number)):
-      raise ConfigError(f'splits = {text!r}: {name} has {number!r} images; '
-                        'must be a whole number from 1')
+    # Python does not read numbers of thousands of digits.
+    if colon and not (number.isascii() and number.isdigit()
+                      and len(number) < 20 and int(number)):
+      raise ConfigError(f'splits = {text[:80]!r}: {name} has {number[:40]!r} '
+                        'images; must be a whole number from 1')
     splits[name] = int(number) if colon else n
   if sum(splits.values()) != n:
     raise ConfigError(f'splits = {text!r}: must add up to n = {n}; write '
@@ -113,22 +120,48 @@ def write_tfds(portions: Callable[[int, int], Portions],
     progress: hears of the images.
 
   Raises:
-    ConfigError: if what a killed run left is of other settings, or TFDS cannot
-      keep the name of a class.
+    ConfigError: if what a killed run left is of other settings, another run is
+      at the same output, or TFDS cannot keep the name of a class.
     OSError: if the disk is full or not to be written to.
   """
-  import tensorflow_datasets as tfds  # It takes a second to import.
   _check_names(class_names)
   directory = pathlib.Path(output).resolve()
   working = directory.with_name(directory.name + UNFINISHED)
-  data = working / 'data'
-  _take_up(working, output, json.dumps({**settings, 'splits': splits}, indent=1,
-                                       sort_keys=True))
-  data.mkdir(exist_ok=True)
-  features = tfds.features.FeaturesDict({
+  size = shard_size(image_shape)
+  _take_up(working, output, json.dumps(
+      {**settings, 'splits': splits, 'shard_size': size}, indent=1,
+      sort_keys=True))
+  with _alone(working, output):
+    if not is_in_place(output):
+      (working / 'data').mkdir(exist_ok=True)
+      _write(working / 'data', portions, splits, size, _features(
+          image_shape, class_names), progress)
+      os.replace(working / 'data', directory)
+    shutil.rmtree(working)
+
+
+def is_in_place(output: str) -> bool:
+  """Whether a run was killed just after its data set took its place: the same
+  command has nothing left to do but to tidy up."""
+  directory = pathlib.Path(output).resolve()
+  working = directory.with_name(directory.name + UNFINISHED)
+  return ((working / NOTE).exists() and not (working / 'data').exists()
+          and directory.is_dir() and any(directory.iterdir()))
+
+
+def _features(image_shape: tuple[int, int, int], class_names: tuple[str, ...]):
+  import tensorflow_datasets as tfds
+  return tfds.features.FeaturesDict({
       'image': tfds.features.Image(shape=image_shape, dtype=np.uint8,
                                    encoding_format='png'),
       'label': tfds.features.ClassLabel(names=list(class_names))})
+
+
+def _write(data: pathlib.Path, portions: Callable[[int, int], Portions],
+           splits: dict[str, int], size: int, features, progress: Progress,
+           ) -> None:
+  """Writes shards of `size` images, and the metadata."""
+  import tensorflow_datasets as tfds
   infos = []
   with progress.stage('write', sum(splits.values())):
     start = 0
@@ -136,7 +169,7 @@ def write_tfds(portions: Callable[[int, int], Portions],
       template = tfds.core.ShardedFileTemplate(
           data, dataset_name=DATASET_NAME, split=name,
           filetype_suffix='tfrecord')
-      shards = _shards(template, start, count, shard_size(image_shape))
+      shards = _shards(template, start, count, size)
       for shard in shards:
         _write_shard(shard, portions, features, progress)
       infos.append(tfds.core.SplitInfo(
@@ -147,21 +180,21 @@ def write_tfds(portions: Callable[[int, int], Portions],
         data_dir=data, features=features, split_infos=infos, check_data=False,
         supervised_keys=('image', 'label'),
         description='Images drawn from a compressed data set by tfp_lgc.')
-    os.replace(data, directory)
-    shutil.rmtree(working)
 
 
 def _check_names(class_names: tuple[str, ...]) -> None:
   """TFDS keeps them as lines of a file, without spaces at either end."""
   for name in class_names:
-    if '\n' in name or name != name.strip() or not name:
+    # Either of \r and \n ends a line; half a surrogate pair is no UTF-8.
+    if (not name or name != name.strip() or {*'\r\n'} & {*name}
+        or name.encode(errors='ignore').decode() != name):
       raise ConfigError(f'output_format = tfds: a data set of TFDS cannot have '
                         f'a class named {name!r}; choose npz or folder')
 
 
 def _take_up(working: pathlib.Path, output: str, settings: str) -> None:
   """Makes the directory of an unfinished run, or finds that of this one."""
-  note = working / 'settings.json'
+  note = working / NOTE
   if note.exists():
     before, now = json.loads(note.read_text()), json.loads(settings)
     other = sorted(key for key in {*before, *now}
@@ -180,6 +213,18 @@ def _take_up(working: pathlib.Path, output: str, settings: str) -> None:
     os.replace(aside, note)
 
 
+@contextlib.contextmanager
+def _alone(working: pathlib.Path, output: str) -> Iterator[None]:
+  """Keeps out other runs, until this one ends in whatever way."""
+  with open(working / NOTE, 'rb') as note:
+    try:
+      fcntl.flock(note, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+      raise ConfigError(f'output = {output!r}: another run writes it; wait for '
+                        'its end, or name another output') from error
+    yield
+
+
 def _shards(template, start: int, count: int, size: int) -> list[_Shard]:
   """The shards of `count` images from position `start` on."""
   firsts = range(start, start + count, size)
@@ -194,6 +239,7 @@ def _write_shard(shard: _Shard, portions: Callable[[int, int], Portions],
   """Writes one file, if it does not stand."""
   import tensorflow as tf
   if shard.path.exists():
+    progress.skip(shard.stop - shard.first)
     return
   # TFDS does not take it for one of its files.
   aside = shard.path.with_name('shard')

@@ -1,11 +1,12 @@
 """Writing labelled images to disk: .npz, a contact sheet, a folder of PNGs."""
 
+import contextlib
 import hashlib
 import math
 import pathlib
 import re
 import urllib.parse
-from typing import TYPE_CHECKING
+from typing import Any, BinaryIO, Callable, TYPE_CHECKING, Union
 
 import numpy as np
 
@@ -21,7 +22,7 @@ __all__ = ['WRITERS', 'check_output', 'form_of', 'write']
 MAX_NAME_LENGTH = 200
 
 
-def _npz(images: 'Images', path: pathlib.Path) -> None:
+def _npz(images: 'Images', target: Union[pathlib.Path, BinaryIO]) -> None:
   """Arrays x_train and y_train, so that the file is a data set in turn.
 
   y_train holds whole numbers if all class names are such, else names.
@@ -30,7 +31,9 @@ def _npz(images: 'Images', path: pathlib.Path) -> None:
   # Names that are whole numbers of 64 bits, written as Python writes them.
   numbers = all(re.fullmatch('0|-?[1-9][0-9]{0,17}', name) for name in names)
   values = np.array([int(name) for name in names] if numbers else names)
-  with open(path, 'wb') as file:  # By a path, NumPy adds an ending.
+  # By a path, NumPy adds an ending.
+  with (open(target, 'wb') if isinstance(target, pathlib.Path)
+        else contextlib.nullcontext(target)) as file:
     np.savez_compressed(file, x_train=images.images,
                         y_train=values[images.labels])
 
@@ -40,7 +43,8 @@ def _pixels(image: np.ndarray) -> np.ndarray:
   return image[..., 0] if image.shape[-1] == 1 else image
 
 
-def _contact_sheet(images: 'Images', path: pathlib.Path) -> None:
+def _contact_sheet(images: 'Images',
+                   target: Union[pathlib.Path, BinaryIO]) -> None:
   """All images in one, row by row, as square as may be."""
   from PIL import Image  # pylint: disable=g-import-not-at-top
   n, height, width, channels = images.images.shape
@@ -51,7 +55,7 @@ def _contact_sheet(images: 'Images', path: pathlib.Path) -> None:
   sheet = sheet.reshape([rows, columns, height, width, channels])
   sheet = sheet.transpose([0, 2, 1, 3, 4])  # [rows, H, columns, W, C]
   Image.fromarray(_pixels(sheet.reshape(
-      [rows * height, columns * width, channels]))).save(path, 'PNG')
+      [rows * height, columns * width, channels]))).save(target, 'PNG')
 
 
 def _folder_name(class_name: str) -> str:
@@ -75,7 +79,9 @@ def _folder(images: 'Images', path: pathlib.Path) -> None:
     Image.fromarray(_pixels(image)).save(folders[label] / f'{i:0{digits}}.png')
 
 
-WRITERS = {'npz': _npz, 'png': _contact_sheet, 'folder': _folder}
+# Each takes images and a path; npz and png also a file that is open.
+WRITERS: dict[str, Callable[['Images', Any], None]] = {
+    'npz': _npz, 'png': _contact_sheet, 'folder': _folder}
 # What is written is told by the ending of the output, if nothing tells it.
 _ENDINGS = {'.npz': 'npz', '.png': 'png', '': 'folder'}
 # Forms that are a directory; a data set of TFDS is written by tfds_writer.py.

@@ -52,8 +52,9 @@ def _sample(argv: Sequence[str]) -> None:
   if options.n < 1:
     raise ConfigError(f'n = {options.n}: must be at least 1')
   from tfp_lgc import tfds_writer, writers
-  writers.check_output(options.output, options.overwrite, options.output_format)
   form = writers.form_of(options.output, options.output_format)
+  if form != 'tfds' or not tfds_writer.is_in_place(options.output):
+    writers.check_output(options.output, options.overwrite, form)
   splits = tfds_writer.parse_splits(options.splits, options.n)
   if form != 'tfds' and options.splits != 'train':
     raise ConfigError(f'splits = {options.splits!r}: only a TFDS data set has '
