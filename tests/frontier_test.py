@@ -64,7 +64,9 @@ def test_rows_are_budgets_by_method_and_their_means(methods, capsys, tmp_path,
   assert more[-1]['accuracies']['mlp/none'] == rows[-1]['accuracies'][
       'mlp/none']
 
-  assert benchmark.main(['benchmark', *FLAGS, *files, '--table']) == 0
+  assert benchmark.main(['benchmark', *FLAGS, *files, '--table',
+                         f'--figures={tmp_path}/figures']) == 0
+  assert (tmp_path / 'figures/frontier_digits.png').exists()
   table = capsys.readouterr().out
   assert 'digits, judge mlp/none; all real images' in table
   assert f'{100 * rows[-1]["accuracies"]["mlp/none"]:.2f}' in table

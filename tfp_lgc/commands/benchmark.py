@@ -47,7 +47,8 @@ class Run:
       'frontier; those of an earlier run are replaced. Empty: none.')
   table: bool = setting(
       False, 'Print the table of the rows of papers, heads, augment or '
-      'frontier that stand in --output, and measure nothing.')
+      'frontier that stand in --output, draw the --figures of frontier, and '
+      'measure nothing.')
   seed: int = setting(0, 'Of the first run.', low=0, high=2**30)
 
 
@@ -77,6 +78,8 @@ def _benchmark(argv: Sequence[str]) -> None:
                         f'from {", ".join(has)}')
   if options.table and suite.table:
     print(suite.table(done))
+    if options.figures and suite.figures:
+      plots.save(suite.figures(list(done.values())), options.figures)
     return
   for row in suite.run(config, progress.Progress(say), done, selection):
     line = json.dumps(row)
