@@ -133,6 +133,7 @@ def test_heads_are_measured_row_by_row(capsys, tmp_path, monkeypatch):
   assert _rows(capsys, *flags) == got  # Nothing is measured again.
 
 
+@pytest.mark.slow
 def test_heads_over_seeds_and_what_cannot_be_measured(capsys, tmp_path,
                                                       monkeypatch):
   flags = ['--suite=heads', '--judge_steps=5', '--max_head_params=600',
@@ -285,6 +286,7 @@ def test_the_terms_of_an_ablation(monkeypatch):
   assert shuffled['purity'] == pytest.approx(0.5, abs=0.02)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('model', ['vae', 'ae'])
 def test_latents_of_draws_and_of_means(capsys, tmp_path, model):
   flags = ['--suite=latents', f'--model={model}', '--covariance=diag',
@@ -323,7 +325,7 @@ def test_latents_of_draws_and_of_means(capsys, tmp_path, model):
 def test_figures_of_a_suite_that_has_none(capsys, tmp_path):
   assert benchmark.main(['benchmark', '--suite=em',
                          f'--figures={tmp_path}/figures']) == 2
-  assert 'choose from gmm_dae_loss, latents' in capsys.readouterr().err
+  assert 'choose from frontier, gmm_dae_loss, latents' in capsys.readouterr().err
   assert not (tmp_path / 'figures').exists()
 
 

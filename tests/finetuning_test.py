@@ -57,6 +57,7 @@ def _error(artifact, fitted):
   return np.square(decoded.numpy()[..., 0].astype(float) - images).mean()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('settings', [
     {'model': 'vae', 'trunk': 'conv', 'latent_size': 3},
     {'model': 'cvae', 'trunk': 'dense', 'latent_size': 8},

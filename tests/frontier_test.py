@@ -81,8 +81,11 @@ def test_where_nothing_fits_there_is_no_accuracy(capsys):
   rows = _rows(capsys, '--rows=lgc,lossless,random_subset', '--budgets=50B',
                '--judges=mlp/none', '--runs=1')
   without = {row['name'] for row in rows if not row.get('accuracies')}
-  assert without == {f'frontier/digits/{method}/50'
-                     for method in ('lgc', 'lossless', 'random_subset')}
+  assert without == {f'frontier/digits/{method}/50{seed}'
+                     for method in ('lgc', 'lossless', 'random_subset')
+                     for seed in ('', '/0')}
+  # And it is not tried again.
+  assert {row['num_bytes'] for row in rows if row['name'] in without} == {0}
 
 
 @pytest.mark.parametrize('flag, message', [

@@ -133,6 +133,7 @@ def test_a_picture_that_there_no_longer_is_goes_away(artifact, tmp_path):
   assert not (tmp_path / 'page/components.png').exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('num_classes', [1, 20])
 def test_one_class_and_many_of_a_few_images(num_classes, tmp_path):
   """Of a decoder that is told the class, which has to be the same."""

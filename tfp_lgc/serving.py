@@ -67,12 +67,15 @@ def bind(host: str, port: int) -> socket.socket:
     port: 0 for any that is free.
 
   Raises:
-    ConfigError: if the port is in use or may not be used.
+    ConfigError: if there is no such host, or the port is in use or may not be
+      used.
   """
   family = socket.AF_INET6 if ':' in host else socket.AF_INET
   try:
+    socket.getaddrinfo(host, port, family)
     return socket.create_server((host, port), family=family)
-  except (TypeError, ValueError) as error:  # What no name can hold, as NUL.
+  # The last two: what no name can hold, as NUL.
+  except (socket.gaierror, TypeError, ValueError) as error:
     raise ConfigError(f'host = {host!r}: is no name of this machine') from error
   except OSError as error:
     raise ConfigError(f'port = {port}: {host} cannot be listened on '
