@@ -325,7 +325,8 @@ def test_latents_of_draws_and_of_means(capsys, tmp_path, model):
 def test_figures_of_a_suite_that_has_none(capsys, tmp_path):
   assert benchmark.main(['benchmark', '--suite=em',
                          f'--figures={tmp_path}/figures']) == 2
-  assert 'choose from frontier, gmm_dae_loss, latents' in capsys.readouterr().err
+  assert ('choose from frontier, gmm_dae_loss, latents'
+          in capsys.readouterr().err)
   assert not (tmp_path / 'figures').exists()
 
 
