@@ -304,3 +304,21 @@ def test_the_nearest_training_images_are_those_of_scikit_learn():
   np.testing.assert_allclose(distances, expected[:, 0] / np.sqrt(12),
                              atol=1e-6)
   assert distances[-1] == 0
+
+
+def test_what_evaluate_really_found_can_be_shown(run, tmp_path):
+  """Where there are few images, as here, much of it is null."""
+  shutil.copytree(run, tmp_path / 'run')
+  artifact = tfp_lgc.load(tmp_path / 'run')
+  result = tfp_lgc.evaluate(
+      tmp_path / 'run', data.from_arrays(_data(), _data()),
+      metrics='accuracy,confusion,privacy', judge_steps=5)
+  (tmp_path / 'run/evaluation.json').write_text(json.dumps(
+      {'num_bytes': artifact.num_bytes, **result}))
+  output = tmp_path / 'report.html'
+  tfp_lgc.report_runs([tmp_path / 'run'], output, dataset=_data())
+  shown = _Page(output.read_text()).text
+  assert 'found at 0.1 % of false positives too few images' in shown
+  low, high = result['privacy']['dcr']['chance_interval']
+  assert f'{low:.4g} to {high:.4g}' in shown
+  assert f'{result["tstr_accuracy"]["mean"]:.2%}' in shown

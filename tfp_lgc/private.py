@@ -1,11 +1,12 @@
 """The panel of a page about what single training images an artifact betrays."""
 
-from typing import Any, Mapping
+from typing import Any, Mapping, Optional
 
 import numpy as np
 
 from tfp_lgc import card, pictures, sampling
 from tfp_lgc.data import Split
+from tfp_lgc.metrics import neighbors
 from tfp_lgc.reporting import Picture
 from tfp_lgc.view import Block, Missing, Table, View
 
@@ -63,11 +64,15 @@ def _rows(found: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
     if name not in inner:
       rows.append((title, 'not measured', '', nothing))
       continue
+    # What the share of closest records has by chance is no single number.
+    by_chance = (inner.get('chance_interval') if name == 'nearer_to_train'
+                 else None)
     rows.append((title, f'{inner[name]:.4g}',
-                 _ends(inner.get(f'{name}_interval')), nothing))
+                 _ends(inner.get(f'{name}_interval')),
+                 _ends(by_chance) or nothing))
     if name == 'auc':
       rows += [(f'{title[:-5]}: found at {share} of false positives',
-                f'{inner[key]:.4g}', _ends(inner.get(f'{key}_interval')),
+                _number(inner[key]), _ends(inner.get(f'{key}_interval')),
                 share) for share, key in _RATES if key in inner]
   if 'components' in found:
     its = found['components']
@@ -80,6 +85,10 @@ def _rows(found: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
                  f'{its["mean"]:.2f}', _ends(its.get('interval')),
                  f'{found["canary"]["expected"]:.2f}'))
   return rows
+
+
+def _number(value: Optional[float]) -> str:
+  return 'too few images' if value is None else f'{value:.4g}'
 
 
 def _ends(interval) -> str:
@@ -113,17 +122,13 @@ def nearest(samples: np.ndarray, split: Split,
   Returns:
     Images like the samples, and root mean squared differences `[N]`.
   """
-  x = samples.reshape(len(samples), -1).astype(np.float32) / 255
+  x = neighbors.flattened(samples)
   best = np.full(len(samples), np.inf, np.float32)
   found = np.zeros_like(samples)
   for batch, _ in split.batches(1000).as_numpy_iterator():
-    y = batch.reshape(len(batch), -1).astype(np.float32) / 255
-    squares = (np.square(x).sum(axis=1)[:, np.newaxis]
-               + np.square(y).sum(axis=1) - 2 * x @ y.T)
-    closest = squares.argmin(axis=1)
-    nearer = squares[np.arange(len(x)), closest] < best
-    best[nearer] = squares[np.arange(len(x)), closest][nearer]
-    found[nearer] = batch[closest[nearer]]
-  # Squares of numbers that are nearly equal lose digits: take them anew.
-  differences = x - found.reshape(len(x), -1).astype(np.float32) / 255
-  return found, np.sqrt(np.square(differences).mean(axis=1))
+    distances, indices = [part[:, 0] for part in neighbors.nearest(
+        x, neighbors.flattened(batch))]
+    nearer = distances < best
+    best[nearer] = distances[nearer]
+    found[nearer] = batch[indices[nearer]]
+  return found, best

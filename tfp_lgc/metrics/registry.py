@@ -5,6 +5,7 @@ A metric is a function of a `Subject`; what it returns can be written as JSON.
 
 from typing import Any, Callable, Mapping
 
+from tfp_lgc.card import NOTE
 from tfp_lgc.config import PRIVACY
 from tfp_lgc.errors import LgcError
 from tfp_lgc.metrics import (
@@ -28,7 +29,7 @@ from tfp_lgc.metrics.privacy import (
 )
 from tfp_lgc.metrics.subject import Subject
 
-__all__ = ['METRICS', 'NEEDS', 'NOTE', 'check', 'measure', 'uses_encoder']
+__all__ = ['METRICS', 'NEEDS', 'check', 'measure', 'uses_encoder']
 
 METRICS: dict[str, Callable[[Subject], dict[str, Any]]] = {
     'accuracy': accuracy.measure,
@@ -46,8 +47,7 @@ METRICS: dict[str, Callable[[Subject], dict[str, Any]]] = {
     'canary': canary.measure,
 }
 
-# Of the metrics of privacy, whatever they find.
-NOTE = 'measured, not guaranteed'
+# Those of privacy.
 _PRIVATE = {*PRIVACY, 'shadow', 'canary'}
 
 # What a metric cannot do without; keys of `_MISSING`.
