@@ -47,7 +47,11 @@ class Candidate(NamedTuple):
 
 def num_bits(components: Components, structure: str, config: Config) -> float:
   """Bits that the components of one class take, by the entropy of their
-  integers; the header's share is left out."""
+  integers.
+
+  Too few for mixtures of few numbers: a file codes those of all classes
+  together, and frequencies have to be learned. The header's share is left out.
+  """
   tensors = pack_mixture(stack([components], [structure]),
                          config.codec.mixture_bits,
                          config.mixture.covariance_rank)

@@ -33,7 +33,7 @@ class Run:
   suite: str = setting(
       'em', 'What is measured: augment, whether component means of a mixture '
       'head help a judge; em, our EM against that of scikit-learn; frontier, '
-      'accuracy against bytes, ours and every baseline; '
+      'accuracy against bytes, ours beside baselines; '
       'gmm_dae_loss, what the loss of gmm_dae sees, and each of its terms '
       'alone; heads, reconstructions by likelihood; latents, what BIC chooses '
       'for draws and means, and how Gaussian the components are; papers, '
