@@ -9,6 +9,7 @@ from scipy import integrate, stats
 
 from tfp_lgc import benchmarks, models, sources, train
 from tfp_lgc import config as config_lib
+from tfp_lgc import options as options_lib
 from tfp_lgc.baselines import BASELINES
 from tfp_lgc.benchmarks import (
   ablation,
@@ -32,7 +33,7 @@ def _rows(capsys, *flags):
 
 
 def test_choices_are_the_table():
-  assert set(config_lib.SUITES) == set(benchmarks.SUITES)
+  assert set(options_lib.SUITES) == set(benchmarks.SUITES)
 
 
 @pytest.mark.slow

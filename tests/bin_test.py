@@ -24,7 +24,7 @@ from tensorboard.backend.event_processing import event_accumulator
 import tfp_lgc
 from tfp_lgc import compression, evaluation, search, sources
 from tfp_lgc import config as config_lib
-from tfp_lgc.artifact import load
+from tfp_lgc import options as options_lib
 from tfp_lgc.commands import (
   benchmark,
   compress,
@@ -36,6 +36,7 @@ from tfp_lgc.commands import (
 )
 from tfp_lgc.errors import DataError
 from tfp_lgc.metrics import tstr
+from tfp_lgc.opening import load
 
 BIN = pathlib.Path(__file__).parent.parent / 'bin'
 COMMANDS = {'benchmark': benchmark, 'compress': compress,
@@ -679,16 +680,16 @@ FLAGS = {
     'compress': {*config_lib.settings(config_lib.Config()), 'preset', 'output',
                  'overwrite', 'evaluate', 'tensorboard', 'budget', 'license',
                  'report',
-                 *config_lib.settings(config_lib.ExportConfig())},
+                 *config_lib.settings(options_lib.ExportConfig())},
     'evaluate': {'artifact', 'baseline', 'budget', 'metrics', 'runs', 'seed',
                  *DATA_FLAGS, *JUDGE_FLAGS,
-                 *config_lib.settings(config_lib.MetricsConfig())},
+                 *config_lib.settings(options_lib.MetricsConfig())},
     'report': {'runs', 'artifact', 'output', 'frontier', 'lossless',
                'overwrite', 'seed', *DATA_FLAGS},
     'sample': {'artifact', 'n', 'label', 'stochastic', 'balanced',
                'temperature', 'seed', 'output', 'output_format', 'splits',
                'overwrite'},
-    'serve': set(config_lib.settings(config_lib.ServeConfig())),
+    'serve': set(config_lib.settings(options_lib.ServeConfig())),
 }
 
 

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from tfp_lgc import config as config_lib
+from tfp_lgc import options
 from tfp_lgc.commands import compress, evaluate, sample
 from tfp_lgc.config import check, Config, replace, settings
 from tfp_lgc.errors import ConfigError
 
-GROUPS = [value for module in (config_lib, compress, evaluate, sample)
+GROUPS = [value for module in (config_lib, options, compress, evaluate, sample)
           for value in vars(module).values()
           if dataclasses.is_dataclass(value) and value is not Config
           and value.__module__ == module.__name__]

@@ -10,9 +10,9 @@ import tensorflow as tf
 
 import tfp_lgc
 from tfp_lgc import autoencoder, data, pipeline
-from tfp_lgc.artifact import load_with_encoder
 from tfp_lgc.config import Config, replace
 from tfp_lgc.errors import ArtifactError
+from tfp_lgc.opening import load_with_encoder
 from tfp_lgc.progress import Progress
 
 TINY = dict(epochs=1, batch_size=16, latent_size=3, hidden_size=4,

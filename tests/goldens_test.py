@@ -13,7 +13,7 @@ import pytest
 
 import tfp_lgc
 from tfp_lgc import container
-from tfp_lgc.artifact import num_bytes_on_disk
+from tfp_lgc.opening import num_bytes_on_disk
 
 GOLDENS = sorted((pathlib.Path(__file__).parent / 'goldens').glob('v*/*.lgc'))
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import tfp_lgc
-from tfp_lgc import config as config_lib
 from tfp_lgc import data
+from tfp_lgc import options as options_lib
 from tfp_lgc.config import Config, replace
 from tfp_lgc.errors import ConfigError, LgcError
 from tfp_lgc.metrics import registry, tstr
@@ -47,7 +47,7 @@ def subject(made):
   """Further artifacts are the same one: they are trained in the slow test."""
   source, artifact = made
   config = replace(Config(), judge_steps=5)
-  settings = config_lib.MetricsConfig(canaries=3)
+  settings = options_lib.MetricsConfig(canaries=3)
   return Subject(
       source, lambda seed: (tfp_lgc.sample(artifact, 100, seed=seed), None),
       lambda: artifact.num_bytes, config, settings, artifact=artifact,
@@ -55,10 +55,10 @@ def subject(made):
 
 
 def test_the_tables_have_the_same_names():
-  assert config_lib.METRICS == tuple(registry.METRICS)
+  assert options_lib.METRICS == tuple(registry.METRICS)
   assert set(registry.NEEDS) == set(registry.METRICS)
-  for group in config_lib.METRIC_GROUPS.values():
-    assert set(group) < set(config_lib.METRICS)
+  for group in options_lib.METRIC_GROUPS.values():
+    assert set(group) < set(options_lib.METRICS)
 
 
 def _numbers(value):
@@ -107,10 +107,10 @@ def answers(monkeypatch):
 
 def test_what_was_chosen_stands_where_it_is_said_to(subject, answers):
   subject = dataclasses.replace(subject, runs=2)
-  chosen = config_lib.chosen_metrics('privacy,rate,accuracy')
+  chosen = options_lib.chosen_metrics('privacy,rate,accuracy')
   result = registry.measure(chosen, subject)
   assert set(result) == {'tstr_accuracy', 'real_accuracy', 'rate', 'privacy'}
-  assert list(result['privacy']) == ['note', *config_lib.PRIVACY]
+  assert list(result['privacy']) == ['note', *options_lib.PRIVACY]
   assert result['privacy']['note'] == 'measured, not guaranteed'
   assert result['rate']['bits_per_image'] == pytest.approx(
       8 * subject.artifact.num_bytes / 100, abs=1e-3)
@@ -167,7 +167,7 @@ def test_of_a_baseline_nothing_may_be_left_to_measure():
       np.uint8)
   source = data.from_arrays((images, np.arange(20) % 2))
   result = tfp_lgc.evaluate_baseline('xz', '4kB', source, metrics='privacy')
-  assert set(result['left_out']) == set(config_lib.PRIVACY)
+  assert set(result['left_out']) == set(options_lib.PRIVACY)
   assert 0 < result['num_bytes'] <= 4000
 
 
@@ -201,14 +201,14 @@ def test_a_covariance_needs_more_images_than_features(subject):
     (('fid', 3), '3 is unknown')])
 def test_names_that_there_are_not(metrics, match):
   with pytest.raises(ConfigError, match=f'metrics = .*{match}'):
-    config_lib.chosen_metrics(metrics)
+    options_lib.chosen_metrics(metrics)
 
 
 def test_groups_and_names_come_in_one_order():
-  assert config_lib.chosen_metrics('privacy,fid,dcr') == {
+  assert options_lib.chosen_metrics('privacy,fid,dcr') == {
       'fid': True, 'dcr': True, 'membership': False, 'copying': False,
       'components': False}
-  chosen = config_lib.chosen_metrics(('all', 'shadow'))
+  chosen = options_lib.chosen_metrics(('all', 'shadow'))
   assert 'canary' not in chosen and chosen['shadow'] and not chosen['fid']
 
 

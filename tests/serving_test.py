@@ -27,8 +27,8 @@ import tfp_lgc
 from tfp_lgc import config as config_lib
 from tfp_lgc import queries, sampling, serving
 from tfp_lgc.commands import serve
-from tfp_lgc.config import ServeConfig
 from tfp_lgc.errors import ConfigError, LgcError
+from tfp_lgc.options import ServeConfig
 
 BIN = pathlib.Path(__file__).parent.parent / 'bin'
 CLASSES = ['ape', 'cat', 'emu']

@@ -24,8 +24,8 @@ _HOME = {
     'compress': 'compression',
     'evaluate': 'evaluation',
     'evaluate_baseline': 'evaluation',
-    'load': 'artifact',
-    'load_with_encoder': 'artifact',
+    'load': 'opening',
+    'load_with_encoder': 'opening',
     'merge': 'editing',
     'report': 'reporting',
     'report_runs': 'page',
@@ -51,13 +51,14 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-  from tfp_lgc.artifact import Artifact, load, load_with_encoder
+  from tfp_lgc.artifact import Artifact
   from tfp_lgc.augmentation import augment
   from tfp_lgc.compression import compress
   from tfp_lgc.config import Config
   from tfp_lgc.data import Images
   from tfp_lgc.editing import merge
   from tfp_lgc.evaluation import evaluate, evaluate_baseline
+  from tfp_lgc.opening import load, load_with_encoder
   from tfp_lgc.page import report_runs
   from tfp_lgc.reporting import report
   from tfp_lgc.sampling import as_dataset, sample

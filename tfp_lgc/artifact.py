@@ -35,14 +35,15 @@ from tfp_lgc import (
 from tfp_lgc import config as config_lib
 from tfp_lgc.autoencoder import Autoencoder
 from tfp_lgc.codec import dequantize, quantize, Quantized
-from tfp_lgc.config import CodecConfig, Config, ExportConfig
+from tfp_lgc.config import CodecConfig, Config
 from tfp_lgc.editing import Editable
-from tfp_lgc.encoder import Encoder, ENCODER_NAME, load_encoder
-from tfp_lgc.errors import ArtifactError, ConfigError, LgcError
+from tfp_lgc.encoder import Encoder, ENCODER_NAME
+from tfp_lgc.errors import ArtifactError, ConfigError
 from tfp_lgc.folding import decoder_weights
 from tfp_lgc.head import Head
 from tfp_lgc.header import for_drawing, Header, LABELS
 from tfp_lgc.mixture import Mixture
+from tfp_lgc.options import ExportConfig
 from tfp_lgc.packing import (
   pack_mixture,
   unpack_mixture,
@@ -53,7 +54,7 @@ from tfp_lgc.sampler import Sampler
 from tfp_lgc.staging import check_directory, replacing
 from tfp_lgc.texture import Texture
 
-__all__ = ['Artifact', 'check_output', 'load', 'load_with_encoder']
+__all__ = ['Artifact', 'check_output', 'saved_model_num_bytes']
 
 tfd = tfp.distributions
 
@@ -364,85 +365,9 @@ def _lines(rows: Iterable[dict[str, Any]]) -> bytes:
   return ''.join(json.dumps(row) + '\n' for row in rows).encode()
 
 
-def num_bytes_on_disk(path: Path) -> int:
-  """Size of the artifact.lgc that `load` would read, of whatever version."""
-  return _found(path).stat().st_size
-
-
 def saved_model_num_bytes(directory: Path) -> int:
   """Size of an artifact's SavedModel as .tar.gz."""
   buffer = io.BytesIO()
   with tarfile.open(fileobj=buffer, mode='w:gz') as tar:
     tar.add(pathlib.Path(directory) / SAVED_MODEL_NAME, SAVED_MODEL_NAME)
   return len(buffer.getvalue())
-
-
-def _found(path: Path) -> pathlib.Path:
-  """The compact file that `path` is or holds."""
-  found = _find(pathlib.Path(path))
-  if found is None:
-    raise ArtifactError(f'artifact = {str(path)!r}: there is no {LGC_NAME} and '
-                        'no SavedModel of one')
-  return found
-
-
-def _find(path: pathlib.Path) -> Optional[pathlib.Path]:
-  if not path.is_dir():
-    return path if path.exists() else None
-  versions = sorted((int(child.name), child) for child in path.iterdir()
-                    if child.name.isdecimal())
-  folders = [path, path / 'assets.extra']
-  folders += [child / 'assets.extra' for _, child in versions[::-1]]
-  return next((folder / LGC_NAME for folder in folders
-               if (folder / LGC_NAME).is_file()), None)
-
-
-def load(path: Path) -> Artifact:
-  """Opens an artifact; nothing in it is executed.
-
-  A SavedModel carries the compact file among its extra assets, and that is
-  what is read: its graph, which is a program, is left alone.
-
-  ```python
-  artifact = tfp_lgc.load('out')
-  ```
-
-  Args:
-    path: artifact.lgc, a SavedModel (`saved_model` or `saved_model/1`), or the
-      directory that holds both.
-
-  Raises:
-    ArtifactError: if there is none, or it is damaged or of a newer format.
-  """
-  found = _found(path)
-  try:
-    return Artifact.from_bytes(found.read_bytes(), str(found))
-  except OSError as error:
-    raise LgcError(f'artifact = {str(found)!r}: cannot be read: '
-                   f'{error.strerror}') from error
-
-
-def load_with_encoder(model_dir: Union[Artifact, Path]) -> Artifact:
-  """Opens an artifact and the encoder beside it.
-
-  ```python
-  artifact = tfp_lgc.load_with_encoder('out')
-  later = artifact.updated(images, labels)
-  ```
-
-  Args:
-    model_dir: where `bin/compress` or `Artifact.save` wrote to; or an
-      `Artifact`, which is returned if it has its encoder.
-
-  Raises:
-    ArtifactError: if there is no encoder, or that of another artifact.
-  """
-  if isinstance(model_dir, Artifact):
-    if model_dir.encoder is None:
-      raise ArtifactError('model_dir: got an Artifact without its encoder; '
-                          'name the directory that bin/compress wrote to')
-    return model_dir
-  artifact = load(model_dir)
-  encoder = load_encoder(model_dir, container.checksum(
-      _found(model_dir).read_bytes()))
-  return dataclasses.replace(artifact, encoder=encoder)

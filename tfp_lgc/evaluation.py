@@ -8,18 +8,19 @@ from typing import Any, Optional, Sequence, Union
 
 import numpy as np
 
-from tfp_lgc import artifact as artifact_lib
 from tfp_lgc import budget as budget_lib
 from tfp_lgc import config as config_lib
-from tfp_lgc import data, pipeline
+from tfp_lgc import data, opening, pipeline
+from tfp_lgc import options as options_lib
 from tfp_lgc.artifact import Artifact
 from tfp_lgc.baselines import BASELINES, Compressed
-from tfp_lgc.config import Config, EvaluateConfig, MetricsConfig
+from tfp_lgc.config import Config, EvaluateConfig
 from tfp_lgc.data import Images, Source, Split
 from tfp_lgc.encoder import ENCODER_NAME
 from tfp_lgc.errors import ConfigError, LgcError
 from tfp_lgc.metrics import registry, tstr
 from tfp_lgc.metrics.subject import Compress, Subject
+from tfp_lgc.options import MetricsConfig
 from tfp_lgc.progress import Progress
 from tfp_lgc.sampling import AnyArtifact, opened, sample, whole
 
@@ -53,7 +54,7 @@ def evaluate(artifact: AnyArtifact, dataset, config: Optional[Config] = None,
     test: `(images, labels)` to test on, where `dataset` is such a pair.
     runs: judges of each kind, each with a seed of its own; the samples of each
       run are drawn anew, as many as there are real images.
-    metrics: names of `config.METRICS`, or of groups: `all`, `privacy`.
+    metrics: names of `options.METRICS`, or of groups: `all`, `privacy`.
     progress: hears how far the job is.
     **overrides: settings by name, e.g. `data_dir`, `judge_steps`, `seed`, and
       those of `MetricsConfig`.
@@ -67,10 +68,10 @@ def evaluate(artifact: AnyArtifact, dataset, config: Optional[Config] = None,
     LgcError: if the two do not fit, there is no test split, or one class, or
       something else that a metric needs is missing.
   """
-  chosen = config_lib.chosen_metrics(metrics)
+  chosen = options_lib.chosen_metrics(metrics)
   num_bytes = None
   if not isinstance(artifact, Artifact):
-    num_bytes = artifact_lib.num_bytes_on_disk(artifact)
+    num_bytes = opening.num_bytes_on_disk(artifact)
   made = _opened(artifact, registry.uses_encoder(chosen))
   config, settings = _configs(config, overrides)
   source = pipeline.open_source(dataset, config, test)
@@ -117,7 +118,7 @@ def evaluate_baseline(baseline: str, budget: Union[int, str], dataset,
   if baseline not in BASELINES:
     raise ConfigError(f'baseline = {baseline!r} is unknown; choose from '
                       f'{", ".join(BASELINES)}')
-  chosen = config_lib.chosen_metrics(metrics)
+  chosen = options_lib.chosen_metrics(metrics)
   config, settings = _configs(config, overrides)
   source = pipeline.open_source(dataset, config, test)
   images = functools.cache(
@@ -170,7 +171,7 @@ def _opened(artifact: AnyArtifact, with_encoder: bool) -> Artifact:
   if isinstance(artifact, Artifact) or not with_encoder or not (
       pathlib.Path(artifact) / ENCODER_NAME).is_dir():
     return opened(artifact)
-  return artifact_lib.load_with_encoder(artifact)
+  return opening.load_with_encoder(artifact)
 
 
 def _configs(config: Optional[Config], overrides: dict[str, Any],

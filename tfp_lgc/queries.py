@@ -5,8 +5,9 @@ import difflib
 import re
 from typing import Optional, Sequence
 
-from tfp_lgc.config import MixtureConfig, ServeConfig, settings
+from tfp_lgc.config import MixtureConfig, settings
 from tfp_lgc.errors import LgcError
+from tfp_lgc.options import ServeConfig
 
 __all__ = ['Draw', 'FORMATS', 'MAX_TEMPERATURE', 'draw_of']
 

@@ -13,12 +13,13 @@ from sklearn import manifold
 
 from tfp_lgc import config as config_lib
 from tfp_lgc import pictures, pipeline, sampling
-from tfp_lgc.artifact import Artifact, load_with_encoder
+from tfp_lgc.artifact import Artifact
 from tfp_lgc.augmentation import component_images
 from tfp_lgc.config import Config
 from tfp_lgc.data import array_split, Images, Source, Split
 from tfp_lgc.errors import ConfigError
 from tfp_lgc.evaluation import check_source
+from tfp_lgc.opening import load_with_encoder
 from tfp_lgc.progress import Progress
 from tfp_lgc.staging import check_directory, replacing
 

@@ -6,6 +6,7 @@ import pathlib
 from typing import Any, NamedTuple, Union
 
 from tfp_lgc import artifact as artifact_lib
+from tfp_lgc import opening
 from tfp_lgc.artifact import Artifact
 from tfp_lgc.encoder import ENCODER_NAME
 from tfp_lgc.errors import LgcError
@@ -52,10 +53,10 @@ def open_run(directory: Union[str, os.PathLike]) -> Run:
   if not folder.is_dir():
     raise LgcError(f'runs: {str(directory)!r} is no directory; name those that '
                    'bin/compress wrote to')
-  artifact = (artifact_lib.load_with_encoder(folder)
+  artifact = (opening.load_with_encoder(folder)
               if (folder / ENCODER_NAME).is_dir()
-              else artifact_lib.load(folder))
-  num_bytes = artifact_lib.num_bytes_on_disk(folder)
+              else opening.load(folder))
+  num_bytes = opening.num_bytes_on_disk(folder)
   saved = 0
   if (folder / artifact_lib.SAVED_MODEL_NAME).is_dir():
     saved = artifact_lib.saved_model_num_bytes(folder)

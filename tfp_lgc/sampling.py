@@ -8,9 +8,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_lgc import config as config_lib
-from tfp_lgc.artifact import Artifact, load
+from tfp_lgc.artifact import Artifact
 from tfp_lgc.data import Images
 from tfp_lgc.errors import LgcError
+from tfp_lgc.opening import load
 from tfp_lgc.sampler import AS_MADE, BLOCK_SIZE, Sampler
 
 __all__ = ['AnyArtifact', 'Drawing', 'as_dataset', 'drawing', 'opened',

@@ -22,8 +22,8 @@ from typing import Any, Callable, Mapping, Optional, Sequence
 
 from tfp_lgc import sampling, writers
 from tfp_lgc.artifact import Artifact
-from tfp_lgc.config import ServeConfig
 from tfp_lgc.errors import ConfigError, LgcError
+from tfp_lgc.options import ServeConfig
 from tfp_lgc.queries import Draw, draw_of
 
 __all__ = ['app', 'bind', 'missing', 'run', 'server_of']

@@ -13,9 +13,10 @@ import numpy as np
 
 from tfp_lgc import augmentation, evaluation, pipeline
 from tfp_lgc import config as config_lib
-from tfp_lgc.config import BenchmarkConfig, Config
+from tfp_lgc.config import Config
 from tfp_lgc.data import array_split, Images, Source
 from tfp_lgc.errors import ConfigError, LgcError
+from tfp_lgc.options import BenchmarkConfig
 from tfp_lgc.progress import Progress
 
 __all__ = ['SIZES', 'run', 'table']

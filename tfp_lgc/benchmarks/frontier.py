@@ -17,14 +17,14 @@ from typing import Any, Iterator, Mapping, Optional, Sequence
 import numpy as np
 from scipy import spatial
 
-from tfp_lgc import artifact as artifact_lib
 from tfp_lgc import budget as budget_lib
 from tfp_lgc import config as config_lib
-from tfp_lgc import data, evaluation, pipeline, plots, search
+from tfp_lgc import data, evaluation, opening, pipeline, plots, search
 from tfp_lgc.baselines import BASELINES
-from tfp_lgc.config import BenchmarkConfig, Config
+from tfp_lgc.config import Config
 from tfp_lgc.data import Images, Source, Split
 from tfp_lgc.errors import BudgetError, ConfigError, LgcError
+from tfp_lgc.options import BenchmarkConfig
 from tfp_lgc.progress import Progress
 from tfp_lgc.sampling import sample
 
@@ -146,7 +146,7 @@ def _ours(num_bytes: int, source: Source, config: Config, artifacts: str,
   path = os.path.join(artifacts, f'{_short(source)}-{num_bytes}-{config.seed}-'
                       f'{zlib.crc32(json.dumps(settings).encode()):08x}.lgc')
   if artifacts and os.path.exists(path):
-    artifact = artifact_lib.load(path)
+    artifact = opening.load(path)
   else:
     try:
       artifact = search.compress_within(source, num_bytes, config, progress)

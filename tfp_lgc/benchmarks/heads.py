@@ -18,10 +18,11 @@ import tf_keras as tfk
 from tfp_lgc import config as config_lib
 from tfp_lgc import heads, pipeline, train
 from tfp_lgc.autoencoder import Autoencoder, to_unit
-from tfp_lgc.config import BenchmarkConfig, Config
+from tfp_lgc.config import Config
 from tfp_lgc.data import Source, Split
 from tfp_lgc.errors import ConfigError, DataError
 from tfp_lgc.metrics import frechet, tstr
+from tfp_lgc.options import BenchmarkConfig
 from tfp_lgc.progress import Progress
 
 __all__ = ['ROWS', 'run', 'table']

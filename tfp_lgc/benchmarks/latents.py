@@ -14,8 +14,9 @@ from scipy import stats
 from tfp_lgc import config as config_lib
 from tfp_lgc import latent, mixture, pipeline, plots, train
 from tfp_lgc.autoencoder import Encoded
-from tfp_lgc.config import BenchmarkConfig, Config
+from tfp_lgc.config import Config
 from tfp_lgc.metrics import clustering, gaussianity
+from tfp_lgc.options import BenchmarkConfig
 from tfp_lgc.progress import Progress
 
 __all__ = ['figures', 'run']

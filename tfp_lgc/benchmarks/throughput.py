@@ -5,7 +5,8 @@ import time
 from typing import Any, Iterator, Mapping
 
 from tfp_lgc import compression, sampling
-from tfp_lgc.config import BenchmarkConfig, Config
+from tfp_lgc.config import Config
+from tfp_lgc.options import BenchmarkConfig
 from tfp_lgc.progress import Progress
 
 __all__ = ['run']

@@ -8,7 +8,6 @@ from typing import Optional, Sequence
 from tfp_lgc import flags
 from tfp_lgc.commands.run import run, say, start_tensorflow
 from tfp_lgc.config import (
-  BenchmarkConfig,
   CodecConfig,
   Config,
   DataConfig,
@@ -17,10 +16,10 @@ from tfp_lgc.config import (
   ModelConfig,
   Preset,
   setting,
-  SUITES,
   TrainConfig,
 )
 from tfp_lgc.errors import ConfigError
+from tfp_lgc.options import BenchmarkConfig, SUITES
 
 USAGE = """\
 Measures a suite and prints a line of JSON for each row as soon as it is there.

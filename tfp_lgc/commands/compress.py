@@ -14,13 +14,13 @@ from tfp_lgc.config import (
   Config,
   DataConfig,
   EvaluateConfig,
-  ExportConfig,
   MixtureConfig,
   ModelConfig,
   Preset,
   setting,
   TrainConfig,
 )
+from tfp_lgc.options import ExportConfig
 
 USAGE = """\
 Compresses a labelled image data set into a small artifact: a decoder and a

@@ -9,16 +9,18 @@ from tfp_lgc import budget, flags
 from tfp_lgc.commands.run import print_table, run, say, start_tensorflow
 from tfp_lgc.config import (
   BASELINES,
-  chosen_metrics,
   Config,
   DataConfig,
   EvaluateConfig,
-  METRIC_GROUPS,
-  METRICS,
-  MetricsConfig,
   setting,
 )
 from tfp_lgc.errors import ConfigError
+from tfp_lgc.options import (
+  chosen_metrics,
+  METRIC_GROUPS,
+  METRICS,
+  MetricsConfig,
+)
 
 USAGE = """\
 Trains a judge only on samples of an artifact and one on the real train split,
@@ -64,8 +66,7 @@ def _evaluate(argv: Sequence[str]) -> None:
   num_bytes = _budget(options)
   chosen_metrics(options.metrics)  # Refused before TensorFlow is waited for.
   start_tensorflow()
-  from tfp_lgc import artifact as artifact_lib
-  from tfp_lgc import evaluation, progress
+  from tfp_lgc import evaluation, opening, progress
   log = progress.Progress(say)
   config_all = Config(data=data_config, evaluate=config, seed=options.seed)
   how = {'runs': options.runs, 'progress': log, 'metrics': options.metrics,
@@ -75,7 +76,7 @@ def _evaluate(argv: Sequence[str]) -> None:
         options.baseline, num_bytes, data_config.dataset, config_all, **how)
     what = {'baseline': options.baseline, 'budget': num_bytes}
   else:
-    size = artifact_lib.num_bytes_on_disk(options.artifact)
+    size = opening.num_bytes_on_disk(options.artifact)
     result = {'num_bytes': size, **evaluation.evaluate(
         options.artifact, data_config.dataset, config_all, **how)}
     what = {'artifact': options.artifact}

@@ -5,8 +5,8 @@ from typing import Optional, Sequence
 
 from tfp_lgc import flags
 from tfp_lgc.commands.run import run, start_tensorflow
-from tfp_lgc.config import ServeConfig
 from tfp_lgc.errors import ConfigError
+from tfp_lgc.options import ServeConfig
 
 USAGE = """\
 Serves labelled images over HTTP: /sample, a page to look at them at /, and
@@ -20,10 +20,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 def _serve(argv: Sequence[str]) -> None:
   [config] = flags.parse(USAGE, [ServeConfig], argv, positional='artifact')
   start_tensorflow()
-  from tfp_lgc import artifact as artifact_lib
-  from tfp_lgc import serving
+  from tfp_lgc import opening, serving
   if reason := serving.missing():
     raise ConfigError(reason)
   with serving.bind(config.host, config.port) as listening:
-    serving.run(artifact_lib.load(config.artifact), config, listening,
+    serving.run(opening.load(config.artifact), config, listening,
                 functools.partial(print, flush=True))

@@ -6,7 +6,6 @@ A metric is a function of a `Subject`; what it returns can be written as JSON.
 from typing import Any, Callable, Mapping
 
 from tfp_lgc.card import NOTE
-from tfp_lgc.config import PRIVACY
 from tfp_lgc.errors import LgcError
 from tfp_lgc.metrics import (
   accuracy,
@@ -28,6 +27,7 @@ from tfp_lgc.metrics.privacy import (
   shadow,
 )
 from tfp_lgc.metrics.subject import Subject
+from tfp_lgc.options import PRIVACY
 
 __all__ = ['METRICS', 'NEEDS', 'check', 'measure', 'uses_encoder']
 
@@ -104,7 +104,7 @@ def check(chosen: Mapping[str, bool], subject: Subject) -> None:
   anything is.
 
   Args:
-    chosen: see `config.chosen_metrics`.
+    chosen: see `options.chosen_metrics`.
     subject: what is to be measured; nothing is drawn.
 
   Raises:

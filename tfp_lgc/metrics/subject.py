@@ -9,9 +9,10 @@ import tf_keras as tfk
 
 from tfp_lgc import train
 from tfp_lgc.artifact import Artifact
-from tfp_lgc.config import Config, MetricsConfig
+from tfp_lgc.config import Config
 from tfp_lgc.data import array_split, Images, Source, Split
 from tfp_lgc.metrics import features
+from tfp_lgc.options import MetricsConfig
 from tfp_lgc.progress import Progress
 
 __all__ = ['Compress', 'Draw', 'Subject', 'chosen', 'num_steps', 'some']

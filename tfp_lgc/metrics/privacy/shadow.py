@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from tfp_lgc.config import MetricsConfig
 from tfp_lgc.data import Images
 from tfp_lgc.errors import ConfigError
 from tfp_lgc.metrics.privacy import attack, reconstruction
 from tfp_lgc.metrics.subject import num_steps, some, Subject
+from tfp_lgc.options import MetricsConfig
 
 __all__ = ['check', 'likelihood_ratio', 'measure']
 

@@ -1,0 +1,144 @@
+"""Settings of commands that say nothing about the artifact itself.
+
+Described as those of `config`, for flags and keywords alike. Standard library
+only.
+"""
+
+import dataclasses
+import difflib
+from typing import Sequence, Union
+
+from tfp_lgc.config import setting
+from tfp_lgc.errors import ConfigError
+
+__all__ = [
+    'BenchmarkConfig',
+    'ExportConfig',
+    'MetricsConfig',
+    'ServeConfig',
+    'chosen_metrics',
+]
+
+SUITES = ('augment', 'em', 'frontier', 'gmm_dae_loss', 'heads', 'latents',
+          'papers', 'throughput')
+# Named alone, or by the groups; those that train further artifacts are in none.
+PRIVACY = ('dcr', 'membership', 'copying', 'components')
+METRICS = ('accuracy', 'confusion', 'fid', 'kid', 'prdc', 'latents', 'rate',
+           *PRIVACY, 'shadow', 'canary')
+METRIC_GROUPS = {'all': tuple(name for name in METRICS
+                              if name not in ('shadow', 'canary')),
+                 'privacy': PRIVACY}
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportConfig:
+  """What is made for serving."""
+  export: str = setting(
+      'none', 'What is written beside artifact.lgc and the SavedModel: '
+      'nothing, or artifact.tflite, the same sampler as a LiteRT model.',
+      choices=('none', 'litert'))
+  max_serving_batch: int = setting(
+      1024, 'Images, labels or latents of one request to the SavedModel at the '
+      'most.', low=1, high=2**20)
+
+
+@dataclasses.dataclass(frozen=True)
+class ServeConfig:
+  """The server."""
+  artifact: str = setting(
+      'lgc_artifact', 'artifact.lgc, a SavedModel, or the directory of both; '
+      'its flag may be left out.')
+  host: str = setting(
+      '127.0.0.1', 'Address to listen on; 0.0.0.0 for all of the network.')
+  port: int = setting(
+      8000, 'Port to listen on; 0 for any that is free.', low=0, high=65535)
+  seed: int = setting(
+      0, 'Seed of requests that name none.', low=0, high=2**31 - 1)
+  max_n: int = setting(
+      1024, 'Images of one request at the most.', low=1, high=2**20)
+  max_body: int = setting(
+      4096, 'Bytes of the body of a request at the most; none needs one.',
+      low=0, high=2**30)
+  timeout: float = setting(
+      30.0, 'Seconds after which a request is given up.', low=0.001,
+      high=86400.0)
+  num_workers: int = setting(
+      2, 'Requests that are drawn at the same time.', low=1, high=1024)
+  max_waiting: int = setting(
+      128, 'Requests that may wait for them; others are told to come back.',
+      low=0, high=2**20)
+
+
+@dataclasses.dataclass(frozen=True)
+class MetricsConfig:
+  """What else is measured of samples."""
+  feature_network: str = setting(
+      '', 'Keras 2 model (.keras or a SavedModel) in whose features fid, kid '
+      'and prdc compare images. It is a program and is run: name only files '
+      'of people you trust. Empty: the default judge, trained on the data set.')
+  metric_images: int = setting(
+      10_000, 'Images of each kind, samples, train and test, that a metric '
+      'looks at, at the most.', low=2, high=10_000_000)
+  shadow_models: int = setting(
+      4, 'Artifacts that the metric shadow trains, on halves of all images; '
+      'an even number.', low=4, high=1000)
+  shadow_steps: int = setting(
+      1000, 'Steps in which each of them is trained, and the artifact of the '
+      'metric canary.', low=1, high=10_000_000)
+  canaries: int = setting(
+      8, 'Random pictures that the metric canary adds to the train images, '
+      'and as many that it adds ten times each.', low=1, high=10_000)
+
+
+@dataclasses.dataclass(frozen=True)
+class BenchmarkConfig:
+  """What of a suite is measured."""
+  rows: str = setting(
+      '', 'Rows of the suite papers, heads, augment or frontier (methods), '
+      'separated by commas; of heads also what their names begin with, as '
+      'vpa_mlp/normal_unit. Empty: all.')
+  runs: int = setting(
+      3, 'Seeds of each row of the suites papers, heads, augment and frontier.',
+      low=1, high=1000)
+  budgets: str = setting(
+      '', 'Sizes of the suite frontier, separated by commas, as 4kB,32kB. '
+      'Empty: all.')
+  judges: str = setting(
+      '', 'Judges of the suite frontier, with the augmentation of what they '
+      'see, separated by commas, as cnn/shift,mlp/none. Empty: all.')
+  artifacts: str = setting(
+      '', 'Folder where the suite frontier keeps artifacts, and finds those of '
+      'an earlier run. Empty: none.')
+
+
+def chosen_metrics(metrics: Union[str, Sequence[str]]) -> dict[str, bool]:
+  """The metrics of names and groups, in the order they are measured in.
+
+  ```python
+  chosen_metrics('fid,privacy')   # {'fid': True, 'dcr': False, ...}
+  ```
+
+  Args:
+    metrics: names of `METRICS` and `METRIC_GROUPS`, one by one or separated by
+      commas.
+
+  Returns:
+    Name -> whether it was named itself, not only by a group.
+
+  Raises:
+    ConfigError: for a name that there is not, or for none.
+  """
+  given = metrics.split(',') if isinstance(metrics, str) else list(metrics)
+  known = (*METRICS, *METRIC_GROUPS)
+  for name in given:
+    if name not in known:
+      near = difflib.get_close_matches(str(name), known, n=1)
+      hint = f' (did you mean {near[0]}?)' if near else ''
+      raise ConfigError(f'metrics = {metrics!r}: {name!r} is unknown; choose '
+                        f'from {", ".join(known)}{hint}')
+  if not given:
+    raise ConfigError(f'metrics = {metrics!r}: names none; choose from '
+                      f'{", ".join(known)}')
+  grouped = {name for group in given for name in METRIC_GROUPS.get(group, ())}
+  return {name: name in given for name in METRICS
+          if name in given or name in grouped}
