@@ -7,7 +7,7 @@ import setuptools
 
 _HERE = pathlib.Path(__file__).parent
 _VERSION = re.search(r"^__version__ = '([^']+)'",
-                     (_HERE / 'tfp_lgc/__init__.py').read_text(),
+                     (_HERE / 'tfp_lgc/version.py').read_text(),
                      re.MULTILINE).group(1)
 # For lgc-serve, and for the warm-up requests of a SavedModel.
 _SERVING = [
@@ -51,6 +51,7 @@ setuptools.setup(
         'tensorflow-datasets',
         'tensorflow-probability[tf]>=0.25,<0.26',
         'tf_keras>=2.18,<2.22',
+        'tqdm',
     ],
     extras_require={
         'serving': _SERVING,

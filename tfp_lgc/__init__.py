@@ -11,7 +11,7 @@ images = tfp_lgc.sample('out', n=100)   # .images, .labels, .class_names
 import importlib
 from typing import TYPE_CHECKING
 
-__version__ = '0.1.0'
+from tfp_lgc.version import __version__
 
 # Where each public name lives. They are imported at first use: TensorFlow
 # takes seconds to import and `--help` must not wait for it.

@@ -50,6 +50,7 @@ from tfp_lgc.packing import (
   unpack_texture,
   vector_bits,
 )
+from tfp_lgc.runfile import RUN_NAME
 from tfp_lgc.sampler import Sampler
 from tfp_lgc.staging import check_directory, replacing
 from tfp_lgc.texture import Texture
@@ -65,8 +66,8 @@ METRICS_NAME = 'metrics.jsonl'
 # What is written later by others, about the artifact that stands there.
 EVALUATION_NAME, PAGE_NAME = 'evaluation.json', 'report.html'
 # What goes with an artifact that is replaced.
-_OWNED = (LGC_NAME, METRICS_NAME, SAVED_MODEL_NAME, ENCODER_NAME, LITERT_NAME,
-          *card.CARD_NAMES, EVALUATION_NAME, PAGE_NAME)
+_OWNED = (LGC_NAME, METRICS_NAME, RUN_NAME, SAVED_MODEL_NAME, ENCODER_NAME,
+          LITERT_NAME, *card.CARD_NAMES, EVALUATION_NAME, PAGE_NAME)
 # What names of tensors begin with.
 _PARTS = ('decoder/', 'head/', 'mixture/', 'texture/')
 
@@ -264,7 +265,7 @@ class Artifact(Editable):
   def save(self, directory: Path, metrics: Iterable[dict[str, Any]] = (),
            overwrite: bool = False, say: Callable[[str], Any] = warnings.warn,
            source: str = card.UNKNOWN, license: str = card.UNKNOWN,
-           **export) -> None:
+           run: str = '', **export) -> None:
     """Writes artifact.lgc, saved_model/1/, metrics.jsonl, the dataset card,
     encoder/ if it is at hand and artifact.tflite if it is asked for.
 
@@ -279,6 +280,7 @@ class Artifact(Editable):
       say: is told in a line what could not be written.
       source: what the card calls the data set.
       license: what the card says of the license of its images.
+      run: content of run.json, see runfile.py; empty for none.
       **export: settings of `ExportConfig` by name.
 
     Raises:
@@ -303,6 +305,8 @@ class Artifact(Editable):
       if settings.export == 'litert':
         self.export_litert(new / LITERT_NAME)
       self._write_about(new, list(metrics), source, license)
+      if run:
+        _write(new / RUN_NAME, run.encode())
       if self.encoder:
         self.encoder.save(new / ENCODER_NAME, self.checksum)
 

@@ -1,10 +1,32 @@
 """What a long job says while it runs, and how long each stage took."""
 
 import contextlib
+import dataclasses
 import time
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, Protocol
 
 __all__ = ['Progress']
+
+
+class Shown(Protocol):
+  """What shows a stage in place of lines about its steps, see terminal.py."""
+
+  def step(self, done: int, text: str, left: Optional[float]) -> None:
+    """So many steps are done; `left` is in seconds, None if unknown."""
+
+  def close(self) -> None:
+    """The stage has ended."""
+
+
+@dataclasses.dataclass
+class _Stage:
+  """The one that runs."""
+  name: str = ''
+  total: int = 0
+  start: float = 0.0
+  said: float = 0.0
+  skipped: int = 0
+  shown: Optional[Shown] = None
 
 
 class Progress:
@@ -23,22 +45,31 @@ class Progress:
   """
 
   def __init__(self, say: Optional[Callable[[str], None]] = None,
-               interval: float = 5.0):
-    """Says nothing without `say`; steps at most every `interval` seconds."""
+               interval: float = 5.0,
+               bar: Optional[Callable[[str, int], Shown]] = None):
+    """Says nothing without `say`; steps at most every `interval` seconds, and
+    none with `bar`, which shows a stage of a name and number of steps (0 if
+    unknown)."""
     self.seconds: dict[str, float] = {}
     self.records: list[dict[str, Any]] = []
     self._say = say or (lambda line: None)
-    self._interval = interval
-    self._name, self._total, self._start, self._said = '', 0, 0.0, 0.0
-    self._skipped = 0
+    self._interval, self._bar = interval, bar
+    self._stage = _Stage()
 
   @contextlib.contextmanager
   def stage(self, name: str, total: int = 0):
     """Times what is inside; `total` is its number of steps, if known."""
-    self._name, self._total, self._skipped = name, total, 0
-    start = self._start = self._said = time.perf_counter()
+    start = time.perf_counter()
+    outer, self._stage = self._stage, _Stage(name, total, start, start)
     self._say(f'{name} ...')
-    yield
+    if self._bar:
+      self._stage.shown = self._bar(name, total)
+    try:
+      yield
+    finally:
+      if self._stage.shown:
+        self._stage.shown.close()
+      self._stage = outer
     taken = time.perf_counter() - start
     # A stage may come again.
     self.seconds[name] = round(self.seconds.get(name, 0.0) + taken, 2)
@@ -46,21 +77,26 @@ class Progress:
 
   def step(self, done: int, text: str = '') -> None:
     """Says how far the stage is and how long it still takes."""
-    now = time.perf_counter()
-    if now - self._said < self._interval:
+    stage, now = self._stage, time.perf_counter()
+    left = None
+    if stage.total:
+      left = max(0.0, (now - stage.start) * (stage.total - done)
+                 / max(done - stage.skipped, 1))
+    if stage.shown:
+      stage.shown.step(done, text, left)
       return
-    self._said = now
-    if not self._total:
-      self._say(f'{self._name} {done} {text}')
+    if now - stage.said < self._interval:
       return
-    left = ((now - self._start) * (self._total - done)
-            / max(done - self._skipped, 1))
-    self._say(f'{self._name} {done}/{self._total} {text} '
-              f'({max(left, 0.0):.0f} s left)')
+    stage.said = now
+    if left is None:
+      self._say(f'{stage.name} {done} {text}')
+    else:
+      self._say(f'{stage.name} {done}/{stage.total} {text} '
+                f'({left:.0f} s left)')
 
   def skip(self, count: int) -> None:
     """So many of the next steps are done already and took no time."""
-    self._skipped += count
+    self._stage.skipped += count
 
   def note(self, text: str) -> None:
     """Says something."""

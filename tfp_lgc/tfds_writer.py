@@ -20,6 +20,7 @@ import numpy as np
 
 from tfp_lgc.errors import ConfigError
 from tfp_lgc.progress import Progress
+from tfp_lgc.version import __version__
 
 __all__ = ['DATASET_NAME', 'is_in_place', 'parse_splits', 'shard_size',
            'write_tfds']
@@ -129,7 +130,7 @@ def write_tfds(portions: Callable[[int, int], Portions],
   working = directory.with_name(directory.name + UNFINISHED)
   size = shard_size(image_shape)
   _take_up(working, output, json.dumps(
-      {**settings, 'splits': splits, 'shard_size': size}, indent=1,
+      {**settings, 'tfp_lgc': __version__, 'splits': splits, 'shard_size': size}, indent=1,
       sort_keys=True))
   with _alone(working, output):
     if not is_in_place(output):

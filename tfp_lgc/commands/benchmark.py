@@ -6,7 +6,7 @@ import os
 from typing import Optional, Sequence
 
 from tfp_lgc import flags
-from tfp_lgc.commands.run import run, say, start_tensorflow
+from tfp_lgc.commands.run import new_progress, run, start_tensorflow
 from tfp_lgc.config import (
   CodecConfig,
   Config,
@@ -67,7 +67,7 @@ def _benchmark(argv: Sequence[str]) -> None:
   for place in (options.output, options.figures):
     _check_place(place)
   start_tensorflow()
-  from tfp_lgc import benchmarks, plots, progress
+  from tfp_lgc import benchmarks, plots
   suite, rows = benchmarks.SUITES[options.suite], []
   for what in ('figures', 'table'):
     if getattr(options, what) and getattr(suite, what) is None:
@@ -80,7 +80,7 @@ def _benchmark(argv: Sequence[str]) -> None:
     if options.figures and suite.figures:
       plots.save(suite.figures(list(done.values())), options.figures)
     return
-  for row in suite.run(config, progress.Progress(say), done, selection):
+  for row in suite.run(config, new_progress(), done, selection):
     line = json.dumps(row)
     print(line, flush=True)
     # Means may be of more runs than they were.

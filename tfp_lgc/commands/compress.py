@@ -7,8 +7,14 @@ import platform
 import time
 from typing import Any, Mapping, Optional, Sequence
 
-from tfp_lgc import budget, flags
-from tfp_lgc.commands.run import print_table, run, say, start_tensorflow
+from tfp_lgc import budget, flags, runfile
+from tfp_lgc.commands.run import (
+  new_progress,
+  print_table,
+  run,
+  say,
+  start_tensorflow,
+)
 from tfp_lgc.config import (
   CodecConfig,
   Config,
@@ -21,6 +27,7 @@ from tfp_lgc.config import (
   TrainConfig,
 )
 from tfp_lgc.options import ExportConfig
+from tfp_lgc.version import __version__
 
 USAGE = """\
 Compresses a labelled image data set into a small artifact: a decoder and a
@@ -54,14 +61,18 @@ class Run:
       0, 'Same seed, same machine, same bytes.', low=0, high=2**31 - 1)
 
 
+GROUPS = [Preset, DataConfig, ModelConfig, TrainConfig, MixtureConfig,
+          CodecConfig, EvaluateConfig, ExportConfig, Run]
+FILE = flags.FromFile(flags.names(GROUPS))
+
+
 def main(argv: Optional[Sequence[str]] = None) -> int:
   return run(_compress, argv)
 
 
 def _compress(argv: Sequence[str]) -> None:
-  groups = [Preset, DataConfig, ModelConfig, TrainConfig, MixtureConfig,
-            CodecConfig, EvaluateConfig, ExportConfig, Run]
-  _, *sections, export, options = flags.parse(USAGE, groups, argv)
+  groups = flags.parse(USAGE, GROUPS, argv, file=FILE)
+  _, *sections, export, options = groups
   if options.budget:
     budget.parse(options.budget)
   config = dataclasses.replace(Config(*sections), seed=options.seed)
@@ -72,7 +83,6 @@ def _compress(argv: Sequence[str]) -> None:
     compression,
     evaluation,
     pipeline,
-    progress,
     sampling,
     sources,
   )
@@ -80,18 +90,21 @@ def _compress(argv: Sequence[str]) -> None:
   artifact_lib.check_output(options.output, options.overwrite)
   tstr.check(config.evaluate)
   source = sources.load(config.data)
-  log = progress.Progress(say)
+  given, versions = flags.given(GROUPS, argv, FILE), _versions()
+  _say_other_versions(argv, versions)
+  log = new_progress()
   log.record(event='config', **dataclasses.asdict(config),
-             arguments=list(argv[1:]), versions=_versions())
+             arguments=list(argv[1:]), versions=versions)
   about = {'source': card.public_name(config.data.dataset),
            'license': options.license}
   tensorboard = _tensorboard(options, source)
   with pipeline.raw_sizes(source) as sizes:
     artifact = compression.compress(
         source, config, budget=options.budget, progress=log,
-        callbacks=tensorboard, fixed=flags.given(groups, argv))
+        callbacks=tensorboard, fixed=given)
     with log.stage('save'):
       artifact.save(options.output, log.records, options.overwrite, say,
+                    run=runfile.dumps(_settings(groups), given, versions),
                     **about, **dataclasses.asdict(export))
     for callback in tensorboard:
       callback.samples(sampling.sample(artifact, 16).images)
@@ -111,6 +124,22 @@ def _compress(argv: Sequence[str]) -> None:
     _report(options, source, log)
   print_table(_table(summary, options.output))
   print(json.dumps(summary))
+
+
+def _settings(groups: Sequence[Any]) -> dict[str, Any]:
+  return {name: value for group in groups
+          for name, value in dataclasses.asdict(group).items()}
+
+
+def _say_other_versions(argv: Sequence[str], versions: Mapping[str, str],
+                        ) -> None:
+  """Why the bytes may be others than those of the run of --config."""
+  if path := flags.path(GROUPS, argv, FILE):
+    before = runfile.read(path, {}, FILE.taken).versions
+    for name, version in {'tfp_lgc': __version__, **versions}.items():
+      if before.get(name, version) != version:
+        say(f'{path} was made with {name} {before[name]}, this is {version}: '
+            'bytes may differ')
 
 
 def _versions() -> dict[str, str]:

@@ -6,7 +6,13 @@ import json
 from typing import Any, Mapping, Optional, Sequence
 
 from tfp_lgc import budget, flags
-from tfp_lgc.commands.run import print_table, run, say, start_tensorflow
+from tfp_lgc.commands import compress
+from tfp_lgc.commands.run import (
+  new_progress,
+  print_table,
+  run,
+  start_tensorflow,
+)
 from tfp_lgc.config import (
   BASELINES,
   Config,
@@ -56,18 +62,26 @@ class Runs:
   seed: int = setting(0, 'Of the first run.', low=0, high=2**30)
 
 
+# Of a run of bin/compress: its images and its judge. A budget, say, would be
+# that of a baseline here.
+FILE = flags.FromFile(
+    frozenset({*flags.names([DataConfig, EvaluateConfig]), 'seed'}),
+    flags.names(compress.GROUPS))
+
+
 def main(argv: Optional[Sequence[str]] = None) -> int:
   return run(_evaluate, argv)
 
 
 def _evaluate(argv: Sequence[str]) -> None:
   options, data_config, config, settings = flags.parse(
-      USAGE, [Runs, DataConfig, EvaluateConfig, MetricsConfig], argv)
+      USAGE, [Runs, DataConfig, EvaluateConfig, MetricsConfig], argv,
+      file=FILE)
   num_bytes = _budget(options)
   chosen_metrics(options.metrics)  # Refused before TensorFlow is waited for.
   start_tensorflow()
-  from tfp_lgc import evaluation, opening, progress
-  log = progress.Progress(say)
+  from tfp_lgc import evaluation, opening
+  log = new_progress()
   config_all = Config(data=data_config, evaluate=config, seed=options.seed)
   how = {'runs': options.runs, 'progress': log, 'metrics': options.metrics,
          **dataclasses.asdict(settings)}

@@ -5,7 +5,7 @@ import dataclasses
 from typing import Optional, Sequence
 
 from tfp_lgc import flags
-from tfp_lgc.commands.run import run, say, start_tensorflow
+from tfp_lgc.commands.run import new_progress, run, start_tensorflow
 from tfp_lgc.config import Config, DataConfig, setting
 from tfp_lgc.errors import ConfigError
 
@@ -58,10 +58,10 @@ def _report(argv: Sequence[str]) -> None:
       raise ConfigError(f'{name} = {getattr(options, name)!r}: is for a page '
                         'about runs; name them by --runs')
   start_tensorflow()
-  from tfp_lgc import progress, reporting
+  from tfp_lgc import reporting
   reporting.report(
       options.artifact, data.dataset, options.output,
-      Config(data=data, seed=options.seed), progress=progress.Progress(say),
+      Config(data=data, seed=options.seed), progress=new_progress(),
       overwrite=options.overwrite)
   print(f'{options.output}/{reporting.PAGE_NAME}')
 
@@ -76,10 +76,10 @@ def _page(options: Report, data: DataConfig, given: frozenset[str]) -> None:
                       'names; the runs name theirs and how they were split')
   output = options.output if 'output' in given else f'{options.output}.html'
   start_tensorflow()
-  from tfp_lgc import page, progress
+  from tfp_lgc import page
   page.report_runs(
       [name for name in options.runs.split(',') if name], output,
       dataset=data.dataset if about_data else None, config=Config(data=data),
       frontier=options.frontier, lossless=options.lossless, seed=options.seed,
-      progress=progress.Progress(say), overwrite=options.overwrite)
+      progress=new_progress(), overwrite=options.overwrite)
   print(output)

@@ -1,13 +1,18 @@
-"""What all commands share: how they end, and how they start TensorFlow."""
+"""What all commands share: how they end, what they say while they work, and how
+they start TensorFlow."""
 
 import os
 import sys
 import tempfile
 from typing import Callable, Optional, Sequence
 
-from tfp_lgc import errors, flags
+from tfp_lgc import errors, flags, logs, terminal
+from tfp_lgc.progress import Progress
 
-__all__ = ['print_table', 'run', 'say', 'start_tensorflow']
+__all__ = ['new_progress', 'print_table', 'run', 'say', 'start_tensorflow']
+
+# Seconds between two lines about the steps of a stage, where nobody looks on.
+LINE_INTERVAL = 60.0
 
 
 def run(body: Callable[[Sequence[str]], None],
@@ -20,6 +25,7 @@ def run(body: Callable[[Sequence[str]], None],
   """
   argv = list(sys.argv if argv is None else argv)
   name = argv[0] = os.path.basename(argv[0])
+  logs.start()
   try:
     try:
       body(argv)
@@ -34,18 +40,22 @@ def run(body: Callable[[Sequence[str]], None],
     print(f'{name}: interrupted', file=sys.stderr)
     return 130
   except OSError as error:
-    what = ': '.join(str(part) for part in (error.filename, error.strerror)
-                     if part) or str(error)
-    print(f'{name}: error: {what}', file=sys.stderr)
+    _print_error(name, ': '.join(
+        str(part) for part in (error.filename, error.strerror) if part)
+        or str(error))
   except (errors.LgcError, FloatingPointError) as error:
-    line = ' '.join(str(error).split())
-    print(f'{name}: error: {line}', file=sys.stderr)
+    _print_error(name, ' '.join(str(error).split()))
   except Exception as error:
     if not _is_tensorflow_error(error):
       raise
     # What data and disks cause within a graph; the first line says it.
-    print(f'{name}: error: {str(error).splitlines()[0]}', file=sys.stderr)
+    _print_error(name, str(error).splitlines()[0])
   return 2
+
+
+def _print_error(name: str, line: str) -> None:
+  """No log: whatever --verbosity, this is why the command ends."""
+  print(f'{name}: {terminal.painted("error:")} {line}', file=sys.stderr)
 
 
 def _is_tensorflow_error(error: Exception) -> bool:
@@ -57,7 +67,15 @@ def _is_tensorflow_error(error: Exception) -> bool:
 
 def say(line: str) -> None:
   """Progress goes to stderr: stdout is for results."""
-  print(line, file=sys.stderr, flush=True)
+  terminal.write_line(logs.say, line)
+
+
+def new_progress() -> Progress:
+  """On a terminal stages that take long have bars; elsewhere a line a minute,
+  so that logs stay short."""
+  if terminal.is_terminal() and logs.is_said():
+    return Progress(say, bar=terminal.Bar)
+  return Progress(say, LINE_INTERVAL)
 
 
 def start_tensorflow() -> None:

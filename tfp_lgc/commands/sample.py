@@ -4,7 +4,7 @@ import dataclasses
 from typing import Optional, Sequence
 
 from tfp_lgc import flags
-from tfp_lgc.commands.run import run, say, start_tensorflow
+from tfp_lgc.commands.run import new_progress, run, start_tensorflow
 from tfp_lgc.config import setting
 from tfp_lgc.errors import ConfigError
 
@@ -68,11 +68,10 @@ def _sample(argv: Sequence[str]) -> None:
       stochastic=options.stochastic)
   artifact = sampling.opened(options.artifact)
   if form == 'tfds':
-    from tfp_lgc.progress import Progress
     drawing = sampling.drawing(artifact, options.n, **how)
     tfds_writer.write_tfds(
         drawing.portions, splits, artifact.image_shape, artifact.class_names,
-        options.output, {'artifact': artifact.checksum, **how}, Progress(say))
+        options.output, {'artifact': artifact.checksum, **how}, new_progress())
   else:
     images = sampling.sample(artifact, options.n, **how)
     writers.write(images, options.output, options.output_format)
