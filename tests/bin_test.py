@@ -174,7 +174,7 @@ def test_only_what_is_documented_is_written(compressed):
   assert [path.name for path in directory.iterdir()] == ['lgc_artifact']
   assert {path.name for path in (directory / 'lgc_artifact').iterdir()} == {
       'artifact.lgc', 'saved_model', 'metrics.jsonl', 'encoder', 'README.md',
-      'metadata.json'}
+      'metadata.json', 'run.json'}
 
 
 def test_metrics_are_lines_of_json_that_end_with_the_summary(
@@ -218,6 +218,7 @@ def test_a_single_class_is_compressed_and_not_judged(place, capsys):
   """And it replaces what stood there, and nothing else that did."""
   (place / 'out/saved_model').mkdir(parents=True)
   (place / 'out/artifact.lgc').write_bytes(b'old')
+  (place / 'out/run.json').write_bytes(b'old')
   (place / 'out/mine.txt').write_bytes(b'kept')
   assert _main('compress', '--dataset=one.npz', '--output=out', '--overwrite',
                '--tensorboard', '--report', '--license=CC0-1.0', *TINY) == 0
@@ -231,9 +232,11 @@ def test_a_single_class_is_compressed_and_not_judged(place, capsys):
   assert 'only one class' in line
   assert {path.name for path in (place / 'out').iterdir()} == {
       'artifact.lgc', 'saved_model', 'metrics.jsonl', 'encoder', 'tensorboard',
-      'mine.txt', 'README.md', 'metadata.json', 'report.html'}
+      'mine.txt', 'README.md', 'metadata.json', 'report.html', 'run.json'}
   assert '| source | one.npz |\n| license | CC0-1.0 |' in (
       place / 'out/README.md').read_text()
+  run_file = _json((place / 'out/run.json').read_text())
+  assert run_file['settings']['license'] == 'CC0-1.0'
   text = (place / 'out/report.html').read_text()
   assert 'lgc-compress --dataset=one.npz' in text
   assert got['num_bytes'] == (place / 'out/artifact.lgc').stat().st_size > 100
@@ -256,6 +259,96 @@ def test_a_budget_is_kept_and_leaves_alone_what_flags_say(place, capsys,
   assert got['num_bytes'] == (place / 'out/artifact.lgc').stat().st_size <= 1500
   assert tfp_lgc.load(place / 'out').model.trunk == 'dense'
   assert [line for line in err.splitlines() if 'covariance diag' in line]
+
+
+# run.json.
+
+
+def test_a_run_says_all_its_settings(artifact):
+  content = _json((artifact / 'run.json').read_text())
+  assert set(content['settings']) == FLAGS['compress'] - EVERY - {
+      'config', 'output', 'overwrite'}
+  assert content['settings']['latent_size'] == 2
+  assert set(content['given']) == {'model', *(
+      flag[2:].split('=')[0] for flag in TINY)}
+  assert content['versions']['tfp_lgc'] == tfp_lgc.__version__
+  assert content['versions']['tensorflow'] == tf.__version__
+  # No place of this machine.
+  assert '/' not in (artifact / 'run.json').read_text()
+
+
+@pytest.fixture
+def asked(artifact, monkeypatch):
+  """What was to be compressed, which takes its time."""
+  seen = []
+
+  def compressed(source, config, *, budget, fixed, **kwargs):
+    seen.append((config, budget, fixed))
+    return load(artifact)
+
+  monkeypatch.setattr(compression, 'compress', compressed)
+  monkeypatch.setattr(tfp_lgc.Artifact, 'save', _save_run)
+  monkeypatch.setattr(compress, '_summary', lambda *args: {
+      'raw_num_bytes': 1, 'gzip_num_bytes': 1, 'num_bytes': 1, 'seconds': {},
+      'reduction_percent': 0, 'saved_model_num_bytes': 1,
+      'num_components': {'0': 1}})
+  return seen
+
+
+def _save_run(self, directory, *args, run, **kwargs):
+  """That of an artifact, but only the one file."""
+  os.makedirs(directory)
+  (pathlib.Path(directory) / 'run.json').write_text(run)
+
+
+def test_a_run_is_asked_for_once_more_by_its_file(place, asked, capsys):
+  flags = ['--dataset=two.npz', '--budget=1.5kB', '--trunk=dense',
+           '--preset=lgc', '--seed=3', '--license=CC0-1.0', '--noevaluate',
+           '--max_serving_batch=7', *TINY]
+  assert _main('compress', *flags, '--output=a') == 0
+  assert _main('compress', '--config=a/run.json', '--output=b') == 0
+  assert _main('compress', '--config=b/run.json', '--output=c',
+               '--seed=4', '--budget=', '--verbosity=-1') == 0
+  first, again, other = asked
+  assert again == first
+  assert (first[1], other[1]) == ('1.5kB', '')
+  assert other[0] == config_lib.replace(first[0], seed=4)
+  assert other[2] == first[2] > {'trunk', 'budget', 'seed', 'batch_size'}
+  before, after, last = ((place / name / 'run.json').read_text()
+                         for name in 'abc')
+  assert before == after != last
+  assert 'bytes may differ' not in capsys.readouterr().err
+
+
+def test_a_run_by_other_packages_may_have_other_bytes(place, asked, capsys):
+  (place / 'old.json').write_text(json.dumps({
+      'settings': {'dataset': 'two.npz', 'evaluate': False},
+      'versions': {'tfp_lgc': '0.0.1', 'numpy': np.__version__}}))
+  assert _main('compress', '--config=old.json', '--output=a') == 0
+  [line] = [line for line in capsys.readouterr().err.splitlines()
+            if 'bytes may differ' in line]
+  assert line.startswith('old.json was made with tfp_lgc 0.0.1, ')
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('flags', [
+    [], ['--budget=1.5kB', '--trunk=dense', '--finetune_steps=10',
+         '--covariance=diag', '--texture=none', '--mixture_bits=6']],
+    ids=['plain', 'budget'])
+def test_the_same_bytes_come_out_of_its_file(flags, place, capsys,
+                                             monkeypatch):
+  monkeypatch.setattr(search, 'JUDGE_STEPS', 5)
+  assert _main('compress', '--dataset=digits', '--noevaluate', *TINY, *flags,
+               '--output=a') == 0
+  assert _main('compress', '--config=a/run.json', '--output=b') == 0
+  assert _main('compress', '--config=a/run.json', '--output=c',
+               '--seed=1') == 0
+  capsys.readouterr()
+  first, again, other = ((place / name / 'artifact.lgc').read_bytes()
+                         for name in 'abc')
+  assert again == first != other
+  assert (place / 'b/run.json').read_bytes() == (
+      place / 'a/run.json').read_bytes()
 
 
 @pytest.mark.parametrize('budget, message', [
@@ -485,6 +578,16 @@ def test_evaluate_judges_a_baseline_in_place_of_an_artifact(
       [10, 5, 7], [10, 5, 7], [10, 5, 8], [10, 5, 8]]
 
 
+def test_evaluate_takes_images_and_judge_from_the_run(artifact, place, judged):
+  (place / 'run.json').write_text(json.dumps({'settings': {
+      'dataset': 'digits', 'test_fraction': 0.5, 'judge_steps': 5, 'seed': 7,
+      'budget': '1kB', 'latent_size': 3}}))
+  assert _main('evaluate', f'--artifact={artifact}', '--config=run.json',
+               '--runs=1', '--judge_steps=6') == 0
+  assert [rest for _, _, *rest in judged] == [[10, 6, 7]] * 2
+  assert 850 < judged[0][1].num_examples < 950
+
+
 # What users get wrong.
 
 
@@ -521,6 +624,11 @@ def inputs(compressed, tmp_path_factory):
   for name, file_content in {
       'corrupt.npz': (directory / 'good.npz').read_bytes()[:900],
       'file': b'something else',
+      'wrong.txt': b'--epochs=1\n--latent_siz=3\n',
+      'unknown.json': b'{"settings": {"latent_siz": 3}}',
+      'range.json': b'{"settings": {"epochs": -1, "latent_size": 4}}',
+      'newer.json': b'{"format_version": 2, "more": []}',
+      'budget.json': b'{"settings": {"budget": "32kiB"}}',
       'art/artifact.lgc': content,
       'truncated.lgc': content[:-1],
       'short.lgc': content[:9],
@@ -547,6 +655,21 @@ WRONG = [
     ('compress', ['--seed=-1'], 'seed'),
     ('compress', ['--evaluate=perhaps'], 'evaluate'),
     ('compress', ['--flagfile=missing.txt'], 'missing.txt'),
+    ('compress', ['--flagfile=wrong.txt'], 'Did you mean: latent_size'),
+    ('compress', ['--config=missing.json'], "'missing.json': No such file"),
+    ('compress', ['--config=empty'], "'empty': Is a directory"),
+    ('compress', ['--config=file'], "'file': is not JSON"),
+    ('compress', ['--config=unknown.json'],
+     "'unknown.json': .*'latent_siz'; did you mean latent_size"),
+    ('compress', ['--config=range.json', '--latent_size=3'],
+     "'range.json': epochs = -1: must be from 0"),
+    ('compress', ['--config=newer.json'], "'newer.json': format_version = 2"),
+    ('compress', ['--config=budget.json'], "budget = '32kiB'.*32kB"),
+    ('evaluate', ['--artifact=art', '--config=unknown.json'],
+     "'unknown.json': .*'latent_siz'; did you mean latent_size"),
+    ('evaluate', ['--artifact=art', '--config=missing.json'], 'missing.json'),
+    ('sample', ['--artifact=art', '--config=range.json'], 'config'),
+    ('compress', ['--verbosity=9'], 'verbosity = 9'),
     ('compress', ['digits'], "'digits'"),
     ('compress', ['--epochs', '1', 'digits'], "'digits'"),
     ('compress', ['--dataset=./missing'], './missing'),
@@ -673,6 +796,9 @@ def test_a_process_ends_with_status_2_and_that_line(command, tmp_path):
 DATA_FLAGS = {field.name
               for field in dataclasses.fields(config_lib.DataConfig)}
 JUDGE_FLAGS = {'judge', 'judge_steps', 'judge_batch_size', 'judge_augmentation'}
+# Those of every command, and of those that read run.json.
+EVERY = {'verbosity', 'flagfile', 'version', 'help'}
+WITH_FILE = {'compress', 'evaluate'}
 FLAGS = {
     'benchmark': {*config_lib.settings(config_lib.Config()), 'preset', 'suite',
                   'output', 'figures', 'table', 'rows', 'runs', 'budgets',
@@ -691,6 +817,8 @@ FLAGS = {
                'overwrite'},
     'serve': set(config_lib.settings(options_lib.ServeConfig())),
 }
+FLAGS = {command: {*flags, *EVERY, *(['config'] if command in WITH_FILE else [])}
+         for command, flags in FLAGS.items()}
 
 
 def test_every_command_is_tested():
@@ -712,6 +840,12 @@ def test_help_shows_the_flags_of_the_command_without_waiting(command, tmp_path):
   assert 'tfp_lgc.flags' in imported
   assert not imported & {'numpy', 'tensorflow', 'tf_keras'}
   assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize('command', COMMANDS)
+def test_the_version_is_an_answer_too(command, capsys):
+  assert _main(command, '--version') == 0
+  assert capsys.readouterr() == ('tfp_lgc 0.1.0\n', '')
 
 
 @pytest.mark.parametrize('command', COMMANDS)

@@ -13,6 +13,8 @@ __all__ = ['Bar', 'has_colors', 'is_terminal', 'painted', 'write_line']
 
 # Seconds before a stage gets a bar, and between two looks at it.
 DELAY, INTERVAL = 5.0, 0.5
+# Of a terminal that does not say.
+NUM_COLUMNS, NUM_ROWS = 80, 24
 _RED, _RESET = '\x1b[31m', '\x1b[0m'
 
 
@@ -82,18 +84,20 @@ class Bar:
     # A thread, because a step may take minutes, and some stages have none.
     if self._closed.wait(DELAY):
       return
+    # Some terminals do not know their size.
+    is_sized = os.get_terminal_size(sys.stderr.fileno()).columns > 0
     line = self._tqdm(
         total=self._total or None, desc=self._name, leave=False,
-        file=sys.stderr, dynamic_ncols=True, bar_format=self._format(),
-        colour='green' if has_colors() else None)
+        initial=self._done, postfix=self._said(), file=sys.stderr,
+        dynamic_ncols=is_sized, ncols=None if is_sized else NUM_COLUMNS,
+        nrows=None if is_sized else NUM_ROWS,
+        bar_format=self._format(), colour='green' if has_colors() else None)
     line.start_t -= DELAY
     with line:
-      while True:
+      while not self._closed.wait(INTERVAL):
         line.n = self._done
         line.set_postfix_str(self._said(), refresh=False)
         line.refresh()
-        if self._closed.wait(INTERVAL):
-          return
 
   def _format(self) -> str:
     if self._total:
