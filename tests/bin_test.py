@@ -817,8 +817,8 @@ FLAGS = {
                'overwrite'},
     'serve': set(config_lib.settings(options_lib.ServeConfig())),
 }
-FLAGS = {command: {*flags, *EVERY, *(['config'] if command in WITH_FILE else [])}
-         for command, flags in FLAGS.items()}
+for command, flags in FLAGS.items():
+  flags |= EVERY | ({'config'} if command in WITH_FILE else set())
 
 
 def test_every_command_is_tested():

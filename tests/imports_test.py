@@ -218,12 +218,12 @@ def test_keras_2_is_imported_by_its_own_name():
 
 @pytest.mark.parametrize('modules, heavy', [
     # `--help` does not wait; nor does a flag that is wrong.
-    (['', '.__main__', '.budget', '.config', '.errors', '.flags', '.logs', '.progress',
-      '.runfile', '.terminal', '.version', '.commands', '.commands.benchmark',
-      '.commands.compress', '.commands.evaluate',
+    (['', '.__main__', '.budget', '.config', '.errors', '.flags', '.logs',
+      '.progress', '.runfile', '.terminal', '.version', '.commands',
+      '.commands.benchmark', '.commands.compress', '.commands.evaluate',
       '.commands.report', '.commands.run', '.commands.sample',
       '.commands.serve'],
-     {'numpy', 'tensorflow', 'tf_keras', 'sklearn'}),
+     {'numpy', 'tensorflow', 'tf_keras', 'tqdm', 'sklearn'}),
     # A format that others read needs no TensorFlow.
     (['.codec', '.container', '.writers'], {'tensorflow', 'tf_keras'}),
 ])

@@ -144,7 +144,7 @@ def given(groups: Sequence[type], argv: Sequence[str],
 def path(groups: Sequence[type], argv: Sequence[str], file: FromFile) -> str:
   """Of the file that `--config` names, or empty; see `parse`."""
   values, _ = _values(groups, argv, file)
-  return values['config'].value
+  return str(values['config'].value)
 
 
 def _fields(groups: Sequence[type]) -> dict[str, dataclasses.Field]:
@@ -176,7 +176,7 @@ def _read(groups: Sequence[type], values: flags.FlagValues, rest: list[str],
   content = runfile.RunFile({}, frozenset(), {})
   if file and values['config'].present:
     content = runfile.read(
-        values['config'].value,
+        str(values['config'].value),
         {name: field for name, field in fields.items() if name in file.taken},
         file.known)
   return _Line(said, rest, content)
@@ -186,7 +186,8 @@ def _chosen(fields: dict[str, dataclasses.Field], file: dict[str, Any],
             line: dict[str, Any]) -> dict[str, Any]:
   """All settings: flags win over their preset, that over the file, that over
   the file's preset, and that over defaults."""
-  chosen = {name: field.default for name, field in fields.items()}
+  chosen: dict[str, Any] = {
+      name: field.default for name, field in fields.items()}
   models = line.get('model', file.get('model')), line.get('model')
   for said, model in zip((file, line), models):
     if said.get('preset', 'none') != 'none':

@@ -7,6 +7,7 @@ import logging
 
 from absl import flags
 from absl import logging as absl_logging
+from absl.logging import converter
 
 __all__ = ['is_said', 'say', 'set_verbosity', 'start']
 
@@ -21,7 +22,7 @@ def start() -> None:
     # absl would warn of a log before its global flags are parsed, and commands
     # have flags of their own.
     flags.FLAGS.mark_as_parsed()
-  flags.FLAGS.logtostderr = True
+  flags.FLAGS['logtostderr'].value = True
   absl_logging.use_absl_handler()
   absl_logging.get_absl_handler().setFormatter(
       logging.Formatter('%(message)s'))
@@ -31,7 +32,7 @@ def start() -> None:
 def set_verbosity(verbosity: int) -> None:
   """Chooses what is said: 0 by absl's numbers is progress, -1 and less only
   warnings, 1 also what libraries log by absl."""
-  _LOGGER.setLevel(absl_logging.converter.absl_to_standard(verbosity))
+  _LOGGER.setLevel(converter.absl_to_standard(verbosity))
   absl_logging.set_verbosity(
       verbosity if verbosity > absl_logging.INFO else absl_logging.WARNING)
 

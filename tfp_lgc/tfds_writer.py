@@ -130,8 +130,8 @@ def write_tfds(portions: Callable[[int, int], Portions],
   working = directory.with_name(directory.name + UNFINISHED)
   size = shard_size(image_shape)
   _take_up(working, output, json.dumps(
-      {**settings, 'tfp_lgc': __version__, 'splits': splits, 'shard_size': size}, indent=1,
-      sort_keys=True))
+      {**settings, 'tfp_lgc': __version__, 'splits': splits,
+       'shard_size': size}, indent=1, sort_keys=True))
   with _alone(working, output):
     if not is_in_place(output):
       (working / 'data').mkdir(exist_ok=True)
