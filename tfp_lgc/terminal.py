@@ -63,7 +63,6 @@ class Bar:
     import tqdm
     self._tqdm = tqdm.tqdm
     self._name, self._total = name, total
-    self._start = time.perf_counter()
     self._done, self._text = 0, ''
     self._end: Optional[float] = None
     self._closed = threading.Event()
