@@ -200,6 +200,17 @@ def test_what_another_run_left_is_not_mixed_with_this_one(other, tmp_path):
   assert content(tmp_path / 'x.unfinished' / 'data') == before
 
 
+def test_what_another_version_left_is_not_mixed_with_this_one(
+    tmp_path, monkeypatch):
+  def failing(first, stop):
+    raise OSError('disk full')
+  with pytest.raises(OSError, match='disk full'):
+    write(tmp_path / 'x', failing)
+  monkeypatch.setattr(tfds_writer, '__version__', '9.9')
+  with pytest.raises(ConfigError, match='another tfp_lgc; remove it'):
+    write(tmp_path / 'x')
+
+
 def test_what_stands_in_the_way_is_left_alone(tmp_path):
   (tmp_path / 'x.unfinished').mkdir()
   (tmp_path / 'x.unfinished' / 'mine').write_bytes(b'')

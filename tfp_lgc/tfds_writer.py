@@ -117,7 +117,8 @@ def write_tfds(portions: Callable[[int, int], Portions],
     class_names: what the labels mean.
     output: a directory that does not exist or is empty; beside it,
       `OUTPUT.unfinished` is worked in.
-    settings: what JSON can hold and the images follow from.
+    settings: what JSON can hold and the images follow from, besides the
+      version of this package.
     progress: hears of the images.
 
   Raises:
