@@ -54,8 +54,10 @@ def test_encode_all_keeps_order_and_draws_from_the_posterior(images):
                              atol=1e-6)
   standardized = (encoded.draw - posterior.mean()) / posterior.stddev()
   assert 0.7 < np.std(standardized) < 1.3
-  again = model.encode_all(split, batch_size=16)
+  heard = []
+  again = model.encode_all(split, batch_size=16, on_step=heard.append)
   np.testing.assert_array_equal(encoded.draw, again.draw)
+  assert heard == [16, 32, 40]
 
 
 def test_every_penalty_is_a_metric():

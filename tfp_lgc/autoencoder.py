@@ -200,15 +200,19 @@ class Autoencoder(tfk.Model):
       mean.update_state(terms[name])
     return {name: mean.result() for name, mean in self._means.items()}
 
-  def encode_all(self, split: Split, batch_size: int = 1000) -> Encoded:
-    """Latents of all images, in the order of the split."""
+  def encode_all(self, split: Split, batch_size: int = 1000,
+                 on_step: Callable[[int], None] = lambda done: None) -> Encoded:
+    """Latents of all images, in the order of the split; `on_step` is told how
+    many are done."""
     @tf.function(reduce_retracing=True)
     def encoded(images, labels, i):
       posterior = self.encode(to_unit(images), labels)
       return posterior.sample(seed=tf.random.fold_in(
           [self._seed, ENCODE_SALT], i)), posterior.mean()
 
-    parts = []
+    parts, done = [], 0
     for i, (images, labels) in enumerate(split.batches(batch_size)):
       parts.append((*encoded(images, labels, tf.constant(i)), labels))
+      done += len(labels)
+      on_step(done)
     return Encoded(*[tf.concat(part, 0).numpy() for part in zip(*parts)])

@@ -102,8 +102,8 @@ def train_encode(source: Source, config: Config, progress: Progress,
   with progress.stage('train', rounds * steps):
     model = train.fit(config, source.train, num_classes,
                       [_TrainProgress(progress, steps), *callbacks])
-  with progress.stage('encode'):
-    encoded = model.encode_all(source.train)
+  with progress.stage('encode', source.train.num_examples):
+    encoded = model.encode_all(source.train, on_step=progress.step)
     latents, kept = latent.usable(encoded, config)
     progress.record(event='latents', latent_size=len(kept),
                     live=int(kept.sum()))
