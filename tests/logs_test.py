@@ -41,11 +41,13 @@ def test_verbosity_is_that_of_absl(verbosity, ours, theirs, capsys):
   logs.set_verbosity(verbosity)
   assert logs.is_said() == ours
   logs.say('ours')
+  logs.warn('warning')
   absl_logging.info('theirs')
   logging.getLogger('some.library').info('theirs')
   err = capsys.readouterr().err.split()
   assert ('ours' in err) == ours
   assert err.count('theirs') == 2 * theirs
+  assert ('warning' in err) == (verbosity >= -1)
 
 
 def test_warnings_of_libraries_are_shown(capsys):

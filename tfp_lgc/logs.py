@@ -9,7 +9,7 @@ from absl import flags
 from absl import logging as absl_logging
 from absl.logging import converter
 
-__all__ = ['is_said', 'say', 'set_verbosity', 'start']
+__all__ = ['is_said', 'say', 'set_verbosity', 'start', 'warn']
 
 # Of its own: the loggers `absl` and root are those of all libraries, and what
 # TFDS says of every step is not asked for.
@@ -45,3 +45,8 @@ def is_said() -> bool:
 def say(line: str) -> None:
   """A line about how far the work is."""
   _LOGGER.info('%s', line)
+
+
+def warn(line: str) -> None:
+  """A line about what is left out, or not as one would expect."""
+  _LOGGER.warning('%s', line)

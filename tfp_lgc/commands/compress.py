@@ -12,8 +12,8 @@ from tfp_lgc.commands.run import (
   new_progress,
   print_table,
   run,
-  say,
   start_tensorflow,
+  warn,
 )
 from tfp_lgc.config import (
   CodecConfig,
@@ -103,14 +103,14 @@ def _compress(argv: Sequence[str]) -> None:
         source, config, budget=options.budget, progress=log,
         callbacks=tensorboard, fixed=given)
     with log.stage('save'):
-      artifact.save(options.output, log.records, options.overwrite, say,
+      artifact.save(options.output, log.records, options.overwrite, warn,
                     run=runfile.dumps(_settings(groups), given, versions),
                     **about, **dataclasses.asdict(export))
     for callback in tensorboard:
       callback.samples(sampling.sample(artifact, 16).images)
     accuracies = {}
     if options.evaluate and (reason := evaluation.cannot_judge(source)):
-      say(f'no evaluation: {reason}')
+      warn(f'no evaluation: {reason}')
     elif options.evaluate:
       result = evaluation.evaluate(artifact, source, config, progress=log)
       accuracies = {  # Those of groups are a table of means already.
@@ -138,8 +138,8 @@ def _say_other_versions(argv: Sequence[str], versions: Mapping[str, str],
     before = runfile.read(path, {}, FILE.taken).versions
     for name, version in {'tfp_lgc': __version__, **versions}.items():
       if before.get(name, version) != version:
-        say(f'{path} was made with {name} {before[name]}, this is {version}: '
-            'bytes may differ')
+        warn(f'{path} was made with {name} {before[name]}, this is {version}: '
+             'bytes may differ')
 
 
 def _versions() -> dict[str, str]:

@@ -9,7 +9,8 @@ from typing import Callable, Optional, Sequence
 from tfp_lgc import errors, flags, logs, terminal
 from tfp_lgc.progress import Progress
 
-__all__ = ['new_progress', 'print_table', 'run', 'say', 'start_tensorflow']
+__all__ = ['new_progress', 'print_table', 'run', 'say', 'start_tensorflow',
+           'warn']
 
 # Seconds between two lines about the steps of a stage, where nobody looks on.
 LINE_INTERVAL = 60.0
@@ -68,6 +69,11 @@ def _is_tensorflow_error(error: Exception) -> bool:
 def say(line: str) -> None:
   """Progress goes to stderr: stdout is for results."""
   terminal.write_line(logs.say, line)
+
+
+def warn(line: str) -> None:
+  """As `say`, but also for those who want no progress."""
+  terminal.write_line(logs.warn, line)
 
 
 def new_progress() -> Progress:
