@@ -1,0 +1,7 @@
+# %% [markdown]
+# # gmm_regularised_latents
+#
+# Prose $x^2$.
+
+# %%
+print(1)
