@@ -25,11 +25,17 @@ INLINE = r'(?<![\\$])\$(?=[^\s$])([^$]*[^\s$])\$(?!\d)'
 PRIORITY = 185
 
 
+def _mathml(formula, display='inline'):
+  """TeX as MathML, with a space after a logarithm, whatever its base."""
+  return re.sub('((?<!<msub>)<mi>log</mi>|<msub><mi>log</mi><mn>2</mn></msub>)',
+                r'\1<mspace width="0.15em"/>',
+                converter.convert(formula, display=display))
+
+
 class _Inline(InlineProcessor):
 
   def handleMatch(self, m, data):
-    formula = converter.convert(m.group(1))
-    return self.md.htmlStash.store(formula), m.start(0), m.end(0)
+    return self.md.htmlStash.store(_mathml(m.group(1))), m.start(0), m.end(0)
 
 
 class _Formulas(Extension):
@@ -41,8 +47,7 @@ class _Formulas(Extension):
 def _fence(source, language, css_class, options, md, **kwargs):
   """A fence of the language `math`, as superfences asks for it."""
   del language, options, md, kwargs
-  formula = converter.convert(source, display='block')
-  return f'<div class="{css_class}">{formula}</div>'
+  return f'<div class="{css_class}">{_mathml(source, "block")}</div>'
 
 
 def on_config(config):

@@ -1,4 +1,4 @@
-"""What is shown runs: README.md and docstrings of what people call."""
+"""What is shown runs: README.md, pages, and docstrings of what people call."""
 
 import inspect
 import pathlib
@@ -29,6 +29,8 @@ def blocks(text):
 def shown():
   """Where examples stand -> the text that has them."""
   texts = {'README.md': (ROOT / 'README.md').read_text()}
+  texts.update((f'docs/{page.name}', page.read_text())
+               for page in sorted(ROOT.glob('docs/*.md')))
   for module in (tfp_lgc, heads, joint, mixture):
     texts[module.__name__] = module.__doc__
   members = [(name, getattr(tfp_lgc, name)) for name in tfp_lgc.__all__]
@@ -57,7 +59,8 @@ def test_examples_are_found():
   functions = {name for name in tfp_lgc.__all__
                if inspect.isfunction(getattr(tfp_lgc, name))}
   assert functions <= set(SHOWN)
-  assert {'README.md', 'tfp_lgc.heads', 'tfp_lgc.heads.build',
+  assert {'README.md', 'docs/container.md', 'docs/how_it_works.md',
+          'docs/privacy.md', 'docs/serving.md', 'tfp_lgc.heads', 'tfp_lgc.heads.build',
           'tfp_lgc.em.fit_em', 'tfp_lgc.joint', 'tfp_lgc.mixture',
           'tfp_lgc.mixture.select',
           'Artifact', 'Artifact.without_class', 'Artifact.reweighted',
@@ -110,6 +113,8 @@ def test_what_is_shown_runs(name, digits, out, shortened, tmp_path,
     shutil.copytree(out, 'out')
   (images, labels), (x_test, y_test) = digits
   artifact = tfp_lgc.load(out)
+  if any('.tflite' in block for block in code):
+    artifact.export_litert('out/artifact.tflite')
   scope = {
       'np': np, 'tf': tf, 'tfp': tfp, 'tfk': tfk, 'tfd': tfp.distributions,
       'tfp_lgc': tfp_lgc, 'config': config, 'em': em, 'heads': heads,

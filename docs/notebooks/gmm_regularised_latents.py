@@ -99,10 +99,10 @@ assert penalty(model) < penalty(untrained)
 # %% [markdown]
 # ## A mixture fitted afterwards
 #
-# The latents follow the prior only roughly. A mixture of ten components that EM
-# fits to them is the more likely of the two, which is a law on the points that
-# it was fitted to: it starts elsewhere, but has every parameter free. Whether
-# the components are the classes is another question: normalized mutual
+# The latents follow the prior only roughly. The most likely mixture of ten
+# components is at least as likely as the prior on the points that it was fitted
+# to, for the prior is one of those mixtures; EM finds one that is near to it.
+# Whether the components are the classes is another question: normalized mutual
 # information is 1 if each tells the other, 0 if nothing.
 
 # %%

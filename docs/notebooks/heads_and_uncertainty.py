@@ -28,7 +28,7 @@ size = np.prod(shape)
 #
 # ```math
 # -\log \mathcal{N}(x; \mu, I)
-#   = \tfrac{1}{2} \lVert x - \mu \rVert^2 + \tfrac{n}{2} \log 2 \pi
+#   = \tfrac{1}{2} \left\lVert x - \mu \right\rVert^2 + \tfrac{n}{2} \log 2 \pi
 # ```
 
 # %%
