@@ -68,8 +68,8 @@ setuptools.setup(
     extras_require={
         'docs': _DOCS,
         'serving': _SERVING,
-        'test': [*_SERVING, *_DOCS, 'ai-edge-litert', 'mlcroissant', 'mypy', 'pytest',
-                 'pytest-xdist', 'ruff'],
+        'test': [*_SERVING, *_DOCS, 'ai-edge-litert', 'mlcroissant', 'mypy',
+                 'pytest', 'pytest-xdist', 'ruff'],
     },
     entry_points={
         'console_scripts': [

@@ -1,11 +1,11 @@
 # %% [markdown]
 # # GMM-regularised latents
 #
-# The model `gmm_dae` (A. Saseendran et al., *Shape your Space*, NeurIPS 2021) is
-# trained without labels and without a KL term: two penalties make its latents
-# follow a mixture of Gaussians, the prior. This looks at the penalties, at the
-# one choice that decides whether clusters come of it, and at what a mixture
-# that is fitted afterwards makes of the latents.
+# The model `gmm_dae` (A. Saseendran et al., *Shape your Space*, NeurIPS 2021)
+# is trained without labels and without a KL term: two penalties make its
+# latents follow a mixture of Gaussians, the prior. This looks at the penalties,
+# at the one choice that decides whether clusters come of it, and at what a
+# mixture that is fitted afterwards makes of the latents.
 
 # %%
 import matplotlib.pyplot as plt
@@ -30,8 +30,8 @@ def draw(prior, n):
 # %% [markdown]
 # ## The penalties
 #
-# For each latent the batch is sorted, and its empirical distribution function is
-# compared with that of the prior, $F$:
+# For each latent the batch is sorted, and its empirical distribution function
+# is compared with that of the prior, $F$:
 #
 # ```math
 # \frac{1}{N} \sum_{i=1}^{N} \left( F(z_{(i)}) - \frac{i}{N} \right)^2
