@@ -9,6 +9,19 @@ _HERE = pathlib.Path(__file__).parent
 _VERSION = re.search(r"^__version__ = '([^']+)'",
                      (_HERE / 'tfp_lgc/version.py').read_text(),
                      re.MULTILINE).group(1)
+# For the site of docs/ and its notebooks.
+_DOCS = [
+    # Runs them.
+    'ipykernel',
+    'jupytext>=1.16',
+    'latex2mathml',
+    'mkdocs>=1.6,<2',
+    'mkdocs-material',
+    # With options that mkdocs.yml has.
+    'mkdocstrings[python]>=0.29',
+    'nbclient',
+    'nbformat',
+]
 # For lgc-serve, and for the warm-up requests of a SavedModel.
 _SERVING = [
     # The first whose middleware may read the body of a request.
@@ -54,9 +67,10 @@ setuptools.setup(
         'tqdm',
     ],
     extras_require={
+        'docs': _DOCS,
         'serving': _SERVING,
-        'test': [*_SERVING, 'ai-edge-litert', 'mlcroissant', 'mypy', 'pytest',
-                 'pytest-xdist', 'ruff'],
+        'test': [*_SERVING, *_DOCS, 'ai-edge-litert', 'mlcroissant', 'mypy',
+                 'pytest', 'pytest-xdist', 'ruff'],
     },
     entry_points={
         'console_scripts': [

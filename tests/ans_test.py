@@ -81,7 +81,7 @@ def test_symbols_come_back(size, bits):
 
 
 def _after_the_page(code, size, bits):
-  """The decoder that BUILD.md describes, in Python's own integers."""
+  """The decoder that docs/container.md describes, in Python's own integers."""
   def frequencies(counts, whole=2**16, depth=0):
     if len(counts) == 1:
       return [whole]

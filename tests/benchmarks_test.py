@@ -259,7 +259,7 @@ def test_the_loss_of_gmm_dae_by_term(capsys, tmp_path, few_draws):
 
 
 def test_one_gaussian_is_told_from_ten_by_no_one_hot_prior():
-  """34 %, as the README says; and the loss cannot tell either."""
+  """34 %, as BUILD.md says; and the loss cannot tell either."""
   config = config_lib.replace(config_lib.Config(), latent_size=10,
                               batch_size=100)
   row = gmm_dae_loss._separation(math.sqrt(2), config)

@@ -13,7 +13,7 @@ from tfp_lgc.errors import ArtifactError
 
 BITS = range(2, 17)
 SHAPES = [(), (0,), (1,), (37,), (3, 0), (9, 5), (3, 4, 2, 5)]
-# As BUILD.md describes it.
+# As docs/container.md describes it.
 LZMA = {'format': lzma.FORMAT_RAW,
         'filters': [{'id': lzma.FILTER_LZMA2, 'dict_size': 2**20, 'lc': 0,
                      'lp': 0, 'pb': 0}]}

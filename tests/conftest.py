@@ -1,4 +1,5 @@
-"""A small artifact, files written by hand after BUILD.md, and a browser."""
+"""A small artifact, files written by hand after the page about the format
+(docs/container.md), and a browser."""
 
 import hashlib
 import json
@@ -21,9 +22,8 @@ MAGIC = b'\x89LGC\r\n\x1a\n'
 @pytest.fixture(scope='session')
 def dictionary():
   """What a header refers to, from the page that describes the format."""
-  page = pathlib.Path(__file__).parent.parent / 'BUILD.md'
-  section = page.read_text().split('## The container format')[1]
-  [text] = re.findall(r'```text\n(.*?)```', section, re.DOTALL)
+  page = pathlib.Path(__file__).parent.parent / 'docs/container.md'
+  [text] = re.findall(r'```text\n(.*?)```', page.read_text(), re.DOTALL)
   return text.replace('\n', '').encode()
 
 

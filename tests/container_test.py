@@ -1,4 +1,4 @@
-"""Files written by hand after BUILD.md, and files that are not to be read.
+"""Files written by hand after docs/container.md, and files not to be read.
 
 `lgc_file` of conftest.py knows the format from its description alone.
 """

@@ -1,4 +1,4 @@
-"""What is shown runs: README.md and docstrings of what people call."""
+"""What is shown runs: README.md, pages, and docstrings of what people call."""
 
 import inspect
 import pathlib
@@ -29,6 +29,8 @@ def blocks(text):
 def shown():
   """Where examples stand -> the text that has them."""
   texts = {'README.md': (ROOT / 'README.md').read_text()}
+  texts.update((f'docs/{page.name}', page.read_text())
+               for page in sorted(ROOT.glob('docs/*.md')))
   for module in (tfp_lgc, heads, joint, mixture):
     texts[module.__name__] = module.__doc__
   members = [(name, getattr(tfp_lgc, name)) for name in tfp_lgc.__all__]
@@ -47,9 +49,10 @@ def shown():
 
 
 SHOWN = shown()
-# Whole runs, of which README.md has one, too; t-SNE; and what joint_test.py
-# does with fewer numbers.
-SLOW = ('tfp_lgc', 'compress', 'evaluate_baseline', 'report', 'tfp_lgc.joint')
+# Whole runs, of which README.md has one, too; t-SNE; a conversion to LiteRT;
+# and what joint_test.py does with fewer numbers.
+SLOW = ('docs/serving.md', 'tfp_lgc', 'compress', 'evaluate_baseline', 'report',
+        'tfp_lgc.joint')
 
 
 def test_examples_are_found():
@@ -57,9 +60,10 @@ def test_examples_are_found():
   functions = {name for name in tfp_lgc.__all__
                if inspect.isfunction(getattr(tfp_lgc, name))}
   assert functions <= set(SHOWN)
-  assert {'README.md', 'tfp_lgc.heads', 'tfp_lgc.heads.build',
-          'tfp_lgc.em.fit_em', 'tfp_lgc.joint', 'tfp_lgc.mixture',
-          'tfp_lgc.mixture.select',
+  assert {'README.md', 'docs/container.md', 'docs/how_it_works.md',
+          'docs/privacy.md', 'docs/serving.md', 'tfp_lgc.heads',
+          'tfp_lgc.heads.build', 'tfp_lgc.em.fit_em', 'tfp_lgc.joint',
+          'tfp_lgc.mixture', 'tfp_lgc.mixture.select',
           'Artifact', 'Artifact.without_class', 'Artifact.reweighted',
           'Artifact.updated', 'Artifact.joint_distribution'} <= set(SHOWN)
 
@@ -110,6 +114,8 @@ def test_what_is_shown_runs(name, digits, out, shortened, tmp_path,
     shutil.copytree(out, 'out')
   (images, labels), (x_test, y_test) = digits
   artifact = tfp_lgc.load(out)
+  if any('.tflite' in block for block in code):
+    artifact.export_litert('out/artifact.tflite')
   scope = {
       'np': np, 'tf': tf, 'tfp': tfp, 'tfk': tfk, 'tfd': tfp.distributions,
       'tfp_lgc': tfp_lgc, 'config': config, 'em': em, 'heads': heads,

@@ -1,6 +1,6 @@
 """The bytes of artifact.lgc: a header and quantized tensors, nothing else.
 
-Layout, all integers little-endian (BUILD.md has the same on a page):
+Layout, all integers little-endian (docs/container.md has more):
 
   8 bytes   magic, b'\\x89LGC\\r\\n\\x1a\\n'
   2 bytes   format version

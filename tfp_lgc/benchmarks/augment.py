@@ -111,7 +111,7 @@ def _means(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def table(rows: Mapping[str, dict]) -> str:
-  """The means of `run`, by name, as the table of the README (Markdown)."""
+  """The means of `run`, by name, as the table of docs/results.md."""
   lines = ['| real images | real alone | and all component means | and the '
            'denser half |', '|---|---|---|---|']
   for row in rows.values():

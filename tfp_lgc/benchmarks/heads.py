@@ -250,7 +250,7 @@ def _means(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def table(rows: Mapping[str, dict]) -> str:
-  """The means of `run`, by name, as the table of the README (Markdown)."""
+  """The means of `run`, by name, as the table of docs/results.md."""
   def cell(row, key, form) -> str:
     if key not in row:
       return ''

@@ -274,7 +274,7 @@ def _means(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def table(rows: Mapping[str, dict]) -> str:
-  """The means of `run`, by name, as the tables of the README (Markdown)."""
+  """The means of `run`, by name, as the tables of docs/results.md."""
   means = {name.split('/')[-1]: row for name, row in rows.items()
            if name.count('/') == 2}
   accuracies = ['tstr', 'reconstruction', 'random', 'real']
