@@ -62,7 +62,7 @@ SAME_LEVEL = {
     'commands/sample': {'commands/run'},
     'commands/serve': {'commands/run'},
     'config': {'errors', 'presets'},
-    'data': {'errors'},
+    'data': {'errors', 'value_range'},
     'editing': {'encoder', 'latent'},
     'head': {'flow'},
     'heads': {'config', 'errors', 'flow', 'head', 'likelihoods', 'scales'},
@@ -105,6 +105,7 @@ SAME_LEVEL = {
     'networks': {'config', 'head', 'paper_trunks', 'trunks'},
     'opening': {'artifact', 'encoder'},
     'options': {'config', 'errors'},
+    'overlap': {'data', 'progress'},
     'page': {'benchmarks/frontier', 'sections', 'view'},
     'paper_trunks': {'config', 'trunks'},
     'private': {'view'},
@@ -116,6 +117,7 @@ SAME_LEVEL = {
     'staging': {'errors'},
     'tfds_writer': {'errors', 'progress'},
     'trunks': {'config', 'head'},
+    'value_range': {'errors'},
     'writers': {'data', 'errors', 'staging'},
 }
 

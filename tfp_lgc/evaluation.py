@@ -10,7 +10,7 @@ import numpy as np
 
 from tfp_lgc import budget as budget_lib
 from tfp_lgc import config as config_lib
-from tfp_lgc import data, opening, pipeline
+from tfp_lgc import data, opening, overlap, pipeline
 from tfp_lgc import options as options_lib
 from tfp_lgc.artifact import Artifact
 from tfp_lgc.baselines import BASELINES, Compressed
@@ -85,6 +85,7 @@ def evaluate(artifact: AnyArtifact, dataset, config: Optional[Config] = None,
       compress_as(made))
   registry.check(chosen, subject)
   check_source(made, source)
+  overlap.warn(source, subject.progress)
   return registry.measure(chosen, subject)
 
 
@@ -140,6 +141,7 @@ def evaluate_baseline(baseline: str, budget: Union[int, str], dataset,
       source, draw, lambda: compressed(config.seed).num_bytes, config, settings,
       whole('runs', runs, 1), progress or Progress())
   registry.check(chosen, subject)
+  overlap.warn(source, subject.progress)
   compressed(config.seed)  # Known of, even if no metric can be measured.
   result = registry.measure(chosen, subject)
   return {'num_bytes': max(sent.num_bytes for sent in made.values()),

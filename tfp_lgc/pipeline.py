@@ -127,7 +127,8 @@ def texture_of(split: Split, artifact: Artifact, latents: np.ndarray,
 def open_source(dataset, config: Config, test=None) -> Source:
   """A `Source` of whatever `compress` takes, and of test arrays."""
   if isinstance(dataset, (tuple, list)) and len(dataset) == 2:
-    return data.from_arrays(dataset, test)
+    return data.from_arrays(dataset, test,
+                            value_range=config.data.value_range)
   if test is not None:
     raise DataError('test: is for a dataset of arrays; others bring theirs')
   if isinstance(dataset, Source):

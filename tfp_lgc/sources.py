@@ -15,7 +15,7 @@ import tensorflow as tf
 from tfp_lgc import data, spuco
 from tfp_lgc.config import DataConfig
 from tfp_lgc.data import Source, Split
-from tfp_lgc.errors import DataError
+from tfp_lgc.errors import ConfigError, DataError
 
 __all__ = ['SOURCES', 'load']
 
@@ -65,7 +65,8 @@ def npz(config: DataConfig) -> Source:
   if 'x_test' in arrays:
     test = arrays['x_test'], arrays.get('y_test')
   return data.from_arrays((arrays['x_train'], arrays.get('y_train')), test,
-                          config.test_fraction, config.dataset)
+                          config.test_fraction, config.dataset,
+                          config.value_range)
 
 
 def idx(config: DataConfig) -> Source:
@@ -350,8 +351,13 @@ def load(config: DataConfig) -> Source:
   ```
 
   Raises:
+    ConfigError: for a setting that the data set has no use for.
     DataError: if it is missing, damaged or not of the described form.
   """
+  if config.value_range and kind(config.dataset) not in ('npz', 'spuco'):
+    raise ConfigError(f'value_range = {config.value_range!r}: is for arrays and '
+                      f'.npz files; dataset = {config.dataset!r} has 8-bit '
+                      'images')
   source = SOURCES[kind(config.dataset)](config)
   # spuco colors the two parts of its base, as a train and a test split.
   if config.validation_fraction and kind(config.dataset) != 'spuco':
