@@ -7,7 +7,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 import tf_keras as tfk
 
-from tfp_lgc import heads, networks
+from tfp_lgc import heads, networks, streams
 from tfp_lgc.config import ModelConfig
 from tfp_lgc.data import Split
 from tfp_lgc.divergence import Term
@@ -208,14 +208,25 @@ class Autoencoder(tfk.Model):
     return {name: mean.result() for name, mean in self._means.items()}
 
   def encode_all(self, split: Split, batch_size: int = 1000) -> Encoded:
-    """Latents of all images, in the order of the split."""
+    """Latents of all images, in the order of the split; files mapped into
+    memory where the bound of the split wants it so."""
     @tf.function(reduce_retracing=True)
     def encoded(images, labels, i):
       posterior = self.encode(to_unit(images), labels)
       return posterior.sample(seed=tf.random.fold_in(
           [self._seed, ENCODE_SALT], i)), posterior.mean()
 
-    parts = []
-    for i, (images, labels) in enumerate(split.batches(batch_size)):
-      parts.append((*encoded(images, labels, tf.constant(i)), labels))
-    return Encoded(*[tf.concat(part, 0).numpy() for part in zip(*parts)])
+    draw = mean = np.zeros([0, 0], np.float32)
+    labels, first = np.zeros(split.num_examples, np.int32), 0
+    for i, (images, told) in enumerate(split.batches(batch_size)):
+      parts = encoded(images, told, tf.constant(i))
+      if not first:
+        shape = split.num_examples, parts[0].shape[1]
+        draw, mean = [streams.scratch(shape, split.bound) for _ in parts]
+      rows = slice(first, first + len(told))
+      draw[rows], mean[rows] = parts
+      labels[rows] = told
+      first += len(told)
+      streams.release(draw)
+      streams.release(mean)
+    return Encoded(draw, mean, labels)

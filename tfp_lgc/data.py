@@ -7,11 +7,12 @@ from typing import Callable, Optional
 import numpy as np
 import tensorflow as tf
 
+from tfp_lgc import memory
 from tfp_lgc import value_range as value_range_lib
 from tfp_lgc.errors import DataError
 
-__all__ = ['Images', 'Source', 'Split', 'from_arrays', 'gzip_num_bytes',
-           'validation']
+__all__ = ['Images', 'Source', 'Split', 'bounded', 'from_arrays',
+           'gzip_num_bytes', 'validation']
 
 # A split of at most this many raw bytes is kept in memory once read.
 CACHE_NUM_BYTES = 2**30
@@ -56,24 +57,40 @@ class Split:
       weighted ones, for judges alone, also float32 [].
     num_examples: how many it has.
     image_shape: `(H, W, C)`.
+    bound: of memory, or None.
   """
   examples: tf.data.Dataset
   num_examples: int
   image_shape: tuple[int, int, int]
+  bound: Optional[memory.Limits] = None
+
+  @property
+  def num_bytes(self) -> int:
+    """Of the images, uint8."""
+    return self.num_examples * int(np.prod(self.image_shape))
 
   def batches(self, batch_size: int, seed: Optional[int] = None,
               ) -> tf.data.Dataset:
     """`(uint8 [B, H, W, C], int32 [B])`; one pass in order, or, with a seed,
-    endless passes, each in another order."""
-    examples = self.examples
+    endless passes, each in another order. Where memory is bound, a pass in
+    order may have smaller batches."""
+    examples, bound = self.examples, self.bound
+    size = int(np.prod(self.image_shape))
     if seed is not None:
-      size = int(np.prod(self.image_shape))
-      buffer = min(self.num_examples, max(1000, SHUFFLE_NUM_BYTES // size))
+      num_bytes = bound.shuffle if bound else SHUFFLE_NUM_BYTES
+      buffer = min(self.num_examples, max(1000, num_bytes // size))
       examples = examples.shuffle(buffer, seed=seed).repeat()
-    return examples.batch(batch_size).prefetch(tf.data.AUTOTUNE)
+    elif bound:
+      batch_size = max(1, min(batch_size, bound.batch // size))
+    return examples.batch(batch_size).prefetch(1 if bound else tf.data.AUTOTUNE)
 
   def to_memory(self, class_names: tuple[str, ...]) -> Images:
-    """Reads the whole split."""
+    """Reads the whole split.
+
+    Raises:
+      ConfigError: if that is more than the bound of memory allows.
+    """
+    memory.check(self.num_bytes, self.bound, 'this')
     batches = list(self.batches(1000).as_numpy_iterator())
     return Images(np.concatenate([images for images, _ in batches]),
                   np.concatenate([labels for _, labels in batches]),
@@ -268,6 +285,13 @@ def array_split(images: np.ndarray, labels: np.ndarray,
     arrays = [array[order] for array in arrays]
   examples = tf.data.Dataset.from_tensor_slices(tuple(arrays))
   return Split(examples, len(images), images.shape[1:])
+
+
+def bounded(source: Source, bound: Optional[memory.Limits]) -> Source:
+  """The same, its splits within a bound of memory."""
+  return dataclasses.replace(
+      source, train=dataclasses.replace(source.train, bound=bound),
+      test=source.test and dataclasses.replace(source.test, bound=bound))
 
 
 def validation(source: Source, fraction: float) -> Source:

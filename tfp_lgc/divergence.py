@@ -1,4 +1,4 @@
-"""Training whose loss is no number any more: when, where, and what to change."""
+"""Training whose loss is no number any more: when, which term, what helps."""
 
 from typing import Mapping
 
@@ -48,7 +48,7 @@ def message(what: str, firsts: Mapping[str, int], step: int, batch_size: int,
 
   ```python
   message('training', {'nll': 0, 'kl': 12}, 50, batch_size=10, num_examples=90)
-  # 'training diverged in epoch 2, at step 12: kl of the loss is not finite; ...'
+  # 'training diverged in epoch 2, at step 12: kl of the loss is not ...'
   ```
 
   Args:

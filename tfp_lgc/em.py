@@ -219,7 +219,8 @@ def _compiled_em(structure: str, rank: int, dtype: tf.DType):
         step, (0, start, statistics(start), unknown, unknown, False),
         parallel_iterations=1)
     converged = fell | (tf.abs(gain) < tolerance)
-    return components, total.log_likelihood / num_rows, num_iterations, converged
+    return (components, total.log_likelihood / num_rows, num_iterations,
+            converged)
 
   return em
 

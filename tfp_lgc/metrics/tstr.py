@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as tfk
 
-from tfp_lgc import classifier
+from tfp_lgc import classifier, memory
 from tfp_lgc.config import EvaluateConfig
 from tfp_lgc.data import Split
 from tfp_lgc.errors import ConfigError
@@ -125,6 +125,8 @@ def _predicted_by_estimator(train: Split, test: Split, config: EvaluateConfig,
 
 def _arrays(split: Split) -> list[np.ndarray]:
   """Pixels in 0..1 `[N, H W C]`, labels, and weights if there are any."""
+  # As float32, twice.
+  memory.check(8 * split.num_bytes, split.bound, 'a judge of scikit-learn')
   parts = [np.concatenate(part) for part in zip(
       *split.batches(1000).as_numpy_iterator())]
   return [parts[0].reshape(len(parts[0]), -1) / np.float32(255), *parts[1:]]
