@@ -44,7 +44,7 @@ def test_a_file_has_the_same_images_and_labels(how, num_test, with_labels,
   expected = sources.npz(config)
   got = streams.npz_source(path, config, BOUND)
   assert got.class_names == expected.class_names
-  for which in ('train', 'test') if num_test != 0 else ('train',):
+  for which in ('train', 'test'):
     one, other = getattr(got, which), getattr(expected, which)
     assert one.num_examples == other.num_examples
     assert one.image_shape == other.image_shape

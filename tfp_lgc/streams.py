@@ -131,19 +131,19 @@ def npz_source(path: pathlib.Path, config: DataConfig,
   num = len(train)
   positions, class_names = data.encode_labels(labels.get('y_train'), num,
                                               f'{name}: y_train')
-  if 'x_test' not in names:
-    kept, held_out = data.hold_out(positions, config.test_fraction)
-    return Source(name, rows_split(train, positions, shape, bound, kept),
-                  rows_split(train, positions, shape, bound, held_out)
-                  if len(held_out) else None, class_names)
-  if 'y_train' in labels and 'y_test' not in labels:
+  if 'x_test' in names and 'y_train' in labels and 'y_test' not in labels:
     raise DataError(f'{name}: has x_test but no y_test')
-  test, test_shape = _checked(path, 'x_test', config)
-  test_positions, _ = data.encode_labels(
-      labels.get('y_test'), len(test), f'{name}: y_test', class_names)
-  return Source(name, rows_split(train, positions, shape, bound),
-                rows_split(test, test_positions, test_shape, bound)
-                if len(test) else None, class_names)
+  test, test_shape = (_checked(path, 'x_test', config) if 'x_test' in names
+                      else (None, shape))
+  if test:  # Not an empty one.
+    told, _ = data.encode_labels(labels.get('y_test'), len(test),
+                                 f'{name}: y_test', class_names)
+    return Source(name, rows_split(train, positions, shape, bound),
+                  rows_split(test, told, test_shape, bound), class_names)
+  kept, held_out = data.hold_out(positions, config.test_fraction)
+  return Source(name, rows_split(train, positions, shape, bound, kept),
+                rows_split(train, positions, shape, bound, held_out)
+                if len(held_out) else None, class_names)
 
 
 class _Pixels:
