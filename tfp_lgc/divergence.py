@@ -66,7 +66,7 @@ def message(what: str, firsts: Mapping[str, int], step: int, batch_size: int,
   names = [name for name, first in known.items() if first == step]
   where = f'{what} diverged in epoch {epoch}, at step {step:,}: '
   if not names:
-    return f'{where}weights are not finite any more; try {_OTHERWISE}'
+    return f'{where}weights are not finite any more; try {remedy or _OTHERWISE}'
   if len(names) > 1 and len(names) == len(firsts):
     return (f'{where}no term of the loss ({", ".join(names)}) is finite, for '
             'the weights are not any more; try '
