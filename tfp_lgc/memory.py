@@ -18,7 +18,7 @@ BASE_NUM_BYTES = 1_400_000_000
 # The least that data are given.
 LEAST_NUM_BYTES = 100_000_000
 # Bytes that EM takes for a number of a latent, copies and all.
-EM_BYTES_PER_NUMBER = 64
+EM_BYTES_PER_NUMBER = 32
 
 
 class Limits(NamedTuple):
