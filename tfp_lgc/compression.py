@@ -28,8 +28,8 @@ def compress(dataset, config: Optional[Config] = None, *,
 
   Args:
     dataset: what `--dataset` takes, or `(images, labels)`: whole numbers from
-      0 to 255, `[N, H, W]` or `[N, H, W, C]`, C 1 or 3, and `[N]` numbers or
-      strings or None; or a `Source`.
+      0 to 255 (others with `value_range`), `[N, H, W]` or `[N, H, W, C]`, C 1
+      or 3, and `[N]` numbers or strings or None; or a `Source`.
     config: all settings.
     budget: bytes that artifact.lgc may have at the most, a number or as
       '32kB'. The settings of `search.CHOSEN` are then chosen for it, with a

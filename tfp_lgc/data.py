@@ -90,7 +90,7 @@ class Split:
     Raises:
       ConfigError: if that is more than the bound of memory allows.
     """
-    memory.check(self.num_bytes, self.bound, 'this')
+    memory.check(self.num_bytes, self.bound, 'this job')
     batches = list(self.batches(1000).as_numpy_iterator())
     return Images(np.concatenate([images for images, _ in batches]),
                   np.concatenate([labels for _, labels in batches]),

@@ -71,6 +71,7 @@ def _compress(argv: Sequence[str]) -> None:
     card,
     compression,
     evaluation,
+    memory,
     pipeline,
     progress,
     sampling,
@@ -80,6 +81,11 @@ def _compress(argv: Sequence[str]) -> None:
   artifact_lib.check_output(options.output, options.overwrite)
   tstr.check(config.evaluate)
   source = sources.load(config.data)
+  # What would be refused after training.
+  if options.evaluate:
+    tstr.check(config.evaluate, source.train)
+  if options.report:
+    memory.check(source.train.num_bytes, source.train.bound, '--report')
   log = progress.Progress(say)
   log.record(event='config', **dataclasses.asdict(config),
              arguments=list(argv[1:]), versions=_versions())
