@@ -98,12 +98,13 @@ def test_labels_of_another_kind_are_refused(labels):
     tfp_lgc.compress((_pixels(4, 5, 7), labels), **TINY)
 
 
-def test_whole_numbers_of_any_type_are_pixels():
+@pytest.mark.parametrize('dtype', [np.float32, np.float64, np.int64, np.uint16])
+def test_whole_numbers_of_any_type_are_pixels_once_it_is_said(dtype):
   images = _pixels(4, 5, 7)
-  for dtype in (np.float32, np.float64, np.int64, np.uint16):
-    source = pipeline.open_source((images.astype(dtype), None), Config())
-    again = source.train.to_memory(source.class_names)
-    np.testing.assert_array_equal(again.images[..., 0], images, strict=True)
+  source = pipeline.open_source((images.astype(dtype), None),
+                                replace(Config(), value_range='0,255'))
+  again = source.train.to_memory(source.class_names)
+  np.testing.assert_array_equal(again.images[..., 0], images, strict=True)
 
 
 @pytest.mark.parametrize('settings, match', [

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 import tf_keras as tfk
 
-from tfp_lgc import classifier, data, train
+from tfp_lgc import classifier, data, models, train
 from tfp_lgc import config as config_lib
 from tfp_lgc.config import TrainConfig
 
@@ -114,8 +114,34 @@ def test_the_seed_decides_the_weights(split):
 
 
 def test_training_that_diverges_is_an_error_that_helps(split):
-  with pytest.raises(FloatingPointError, match='diverged.*--learning_rate'):
+  with pytest.raises(FloatingPointError, match='training diverged in epoch .*'
+                     'at step .*nll.*--learning_rate'):
     _fit(split, head='normal_diag', min_stddev=1e-6, learning_rate=10.0)
+
+
+def test_the_term_that_was_not_finite_first_is_named(split, monkeypatch):
+  """From step 5 on, in the second epoch of 4 steps each, it is infinite."""
+  made = models.build
+
+  def build(*args):
+    model = made(*args)
+    model.add_image_penalty('teacher', 1.0, lambda x, point: tf.where(
+        model.optimizer.iterations < 4, 0.0, np.inf) * tf.reduce_mean(point))
+    return model
+  monkeypatch.setattr(models, 'build', build)
+  with pytest.raises(FloatingPointError, match=(
+      'in epoch 2, at step 5: teacher of the loss is not finite; '
+      'try .*--teacher_weight')):
+    _fit(split, epochs=3)
+
+
+def test_weights_that_the_last_step_spoils_are_seen(split):
+  class Spoils(tfk.callbacks.Callback):
+    def on_train_end(self, logs=None):
+      weight = self.model.decoder.trainable_weights[0]
+      weight.assign(np.nan * weight)
+  with pytest.raises(FloatingPointError, match='weights are not finite'):
+    _fit(split, [Spoils()], epochs=1)
 
 
 def test_a_teacher_is_a_term_of_the_loss_and_no_part_of_the_model(

@@ -100,20 +100,22 @@ def augment(model_dir: Union[Artifact, str, os.PathLike], images,
           and not math.isnan(float(threshold))):
     raise ConfigError(f'threshold = {threshold!r}: must be a number; -inf '
                       'keeps all')
-  if isinstance(images, Images):
+  assert artifact.encoder
+  value_range = artifact.encoder.config.data.value_range
+  if isinstance(images, Images):  # They were uint8 from 0 to 255 all along.
     images = images.images, np.array(images.class_names)[images.labels]
+    value_range = ''
   if not isinstance(images, (tuple, list)) or len(images) != 2:
     raise DataError(f'images: got {type(images).__name__}; must be (images, '
                     'labels) or Images')
   x, labels = images
-  x = check_images(x, 'images')
+  x = check_images(x, 'images', value_range)
   if not len(x):
     raise DataError('images: got none; must be at least one')
   if x.shape[1:] != artifact.image_shape:
     raise DataError(f'images: are {x.shape[1:]}, those of the artifact '
                     f'{artifact.image_shape}; must be the same')
   labels, _ = encode_labels(labels, len(x), 'labels', artifact.class_names)
-  assert artifact.encoder
   z = artifact.encoder.latents(array_split(x, labels, keep_order=True))
   points, log_densities = component_images(artifact, z, labels)
   kept = log_densities >= threshold  # [N, K]

@@ -7,9 +7,10 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 import tf_keras as tfk
 
-from tfp_lgc import heads, networks
+from tfp_lgc import heads, networks, streams
 from tfp_lgc.config import ModelConfig
 from tfp_lgc.data import Split
+from tfp_lgc.divergence import Term
 from tfp_lgc.errors import ConfigError
 from tfp_lgc.head import as_it_is
 
@@ -107,7 +108,7 @@ class Autoencoder(tfk.Model):
     self.encoder = networks.encoder(config, image_shape, num_params,
                                     num_conditions, seed)
     self.decoder = networks.decoder(config, self.head, num_conditions, seed)
-    self._means = {name: tfk.metrics.Mean(name)
+    self._means = {name: Term(name)
                    for name in ('loss', 'nll', *self._penalties)}
 
   def add_image_penalty(self, name: str, weight: float, penalty: Callable,
@@ -121,11 +122,17 @@ class Autoencoder(tfk.Model):
         posterior draw z, each `[B, H, W, C]` -> scalar, a mean over the batch.
     """
     self._image_penalties[name] = weight, penalty
-    self._means[name] = tfk.metrics.Mean(name)
+    self._means[name] = Term(name)
 
   @property
   def metrics(self):
     return list(self._means.values())
+
+  def not_finite(self) -> dict[str, int]:
+    """Term of the loss, without the sum -> the first step of training, from 1
+    on, at which it was not finite; 0 if it always was."""
+    return {name: int(mean.first) for name, mean in self._means.items()
+            if name != 'loss'}
 
   def encode(self, x: tf.Tensor, labels: Optional[tf.Tensor] = None,
              training: bool = False) -> tfd.Distribution:
@@ -194,25 +201,35 @@ class Autoencoder(tfk.Model):
                              tf.cast(self.optimizer.iterations, tf.int32))
     with tf.GradientTape() as tape:
       terms = self.losses_of(images, labels, seed)
+    for name, mean in self._means.items():
+      mean.note(terms[name], self.optimizer.iterations)
     self.optimizer.minimize(terms['loss'], self.trainable_variables,
                             tape=tape)
-    for name, mean in self._means.items():
-      mean.update_state(terms[name])
     return {name: mean.result() for name, mean in self._means.items()}
 
   def encode_all(self, split: Split, batch_size: int = 1000,
                  on_step: Callable[[int], None] = lambda done: None) -> Encoded:
-    """Latents of all images, in the order of the split; `on_step` is told how
-    many are done."""
+    """Latents of all images, in the order of the split; files mapped into
+    memory where the bound of the split wants it so. `on_step` is told how many
+    are done."""
     @tf.function(reduce_retracing=True)
     def encoded(images, labels, i):
       posterior = self.encode(to_unit(images), labels)
       return posterior.sample(seed=tf.random.fold_in(
           [self._seed, ENCODE_SALT], i)), posterior.mean()
 
-    parts, done = [], 0
-    for i, (images, labels) in enumerate(split.batches(batch_size)):
-      parts.append((*encoded(images, labels, tf.constant(i)), labels))
-      done += len(labels)
-      on_step(done)
-    return Encoded(*[tf.concat(part, 0).numpy() for part in zip(*parts)])
+    draw = mean = np.zeros([0, 0], np.float32)
+    labels, first = np.zeros(split.num_examples, np.int32), 0
+    for i, (images, told) in enumerate(split.batches(batch_size)):
+      parts = encoded(images, told, tf.constant(i))
+      if not first:
+        shape = split.num_examples, parts[0].shape[1]
+        draw, mean = [streams.scratch(shape, split.bound) for _ in parts]
+      rows = slice(first, first + len(told))
+      draw[rows], mean[rows] = parts
+      labels[rows] = told
+      first += len(told)
+      streams.release(draw)
+      streams.release(mean)
+      on_step(first)
+    return Encoded(draw, mean, labels)

@@ -6,7 +6,7 @@ import tf_keras as tfk
 
 from tfp_lgc import budget as budget_lib
 from tfp_lgc import config as config_lib
-from tfp_lgc import pipeline, search
+from tfp_lgc import overlap, pipeline, search
 from tfp_lgc.artifact import Artifact
 from tfp_lgc.config import Config
 from tfp_lgc.progress import Progress
@@ -28,8 +28,8 @@ def compress(dataset, config: Optional[Config] = None, *,
 
   Args:
     dataset: what `--dataset` takes, or `(images, labels)`: whole numbers from
-      0 to 255, `[N, H, W]` or `[N, H, W, C]`, C 1 or 3, and `[N]` numbers or
-      strings or None; or a `Source`.
+      0 to 255 (others with `value_range`), `[N, H, W]` or `[N, H, W, C]`, C 1
+      or 3, and `[N]` numbers or strings or None; or a `Source`.
     config: all settings.
     budget: bytes that artifact.lgc may have at the most, a number or as
       '32kB'. The settings of `search.CHOSEN` are then chosen for it, with a
@@ -56,6 +56,7 @@ def compress(dataset, config: Optional[Config] = None, *,
   config = config_lib.replace(config or Config(), **overrides)
   source = pipeline.open_source(dataset, config)
   progress = progress or Progress()
+  overlap.warn(source, progress)
   if num_bytes:
     return search.compress_within(source, num_bytes, config, progress,
                                   fixed | set(overrides), callbacks)

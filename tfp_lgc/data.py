@@ -7,10 +7,12 @@ from typing import Callable, Optional
 import numpy as np
 import tensorflow as tf
 
+from tfp_lgc import memory
+from tfp_lgc import value_range as value_range_lib
 from tfp_lgc.errors import DataError
 
-__all__ = ['Images', 'Source', 'Split', 'from_arrays', 'gzip_num_bytes',
-           'validation']
+__all__ = ['Images', 'Source', 'Split', 'bounded', 'from_arrays',
+           'gzip_num_bytes', 'validation']
 
 # A split of at most this many raw bytes is kept in memory once read.
 CACHE_NUM_BYTES = 2**30
@@ -55,24 +57,40 @@ class Split:
       weighted ones, for judges alone, also float32 [].
     num_examples: how many it has.
     image_shape: `(H, W, C)`.
+    bound: of memory, or None.
   """
   examples: tf.data.Dataset
   num_examples: int
   image_shape: tuple[int, int, int]
+  bound: Optional[memory.Limits] = None
+
+  @property
+  def num_bytes(self) -> int:
+    """Of the images, uint8."""
+    return self.num_examples * int(np.prod(self.image_shape))
 
   def batches(self, batch_size: int, seed: Optional[int] = None,
               ) -> tf.data.Dataset:
     """`(uint8 [B, H, W, C], int32 [B])`; one pass in order, or, with a seed,
-    endless passes, each in another order."""
-    examples = self.examples
+    endless passes, each in another order. Where memory is bound, a pass in
+    order may have smaller batches."""
+    examples, bound = self.examples, self.bound
+    size = int(np.prod(self.image_shape))
     if seed is not None:
-      size = int(np.prod(self.image_shape))
-      buffer = min(self.num_examples, max(1000, SHUFFLE_NUM_BYTES // size))
+      num_bytes = bound.shuffle if bound else SHUFFLE_NUM_BYTES
+      buffer = min(self.num_examples, max(1000, num_bytes // size))
       examples = examples.shuffle(buffer, seed=seed).repeat()
-    return examples.batch(batch_size).prefetch(tf.data.AUTOTUNE)
+    elif bound:
+      batch_size = max(1, min(batch_size, bound.batch // size))
+    return examples.batch(batch_size).prefetch(1 if bound else tf.data.AUTOTUNE)
 
   def to_memory(self, class_names: tuple[str, ...]) -> Images:
-    """Reads the whole split."""
+    """Reads the whole split.
+
+    Raises:
+      ConfigError: if that is more than the bound of memory allows.
+    """
+    memory.check(self.num_bytes, self.bound, 'this job')
     batches = list(self.batches(1000).as_numpy_iterator())
     return Images(np.concatenate([images for images, _ in batches]),
                   np.concatenate([labels for _, labels in batches]),
@@ -141,13 +159,14 @@ def gzip_num_bytes(split: Split, num_classes: int,
           + len(gzip.flush()))
 
 
-def check_images(images, name: str) -> np.ndarray:
-  """`images` as uint8 `[N, H, W, C]`, if that loses nothing.
+def check_images(images, name: str, value_range: str = '') -> np.ndarray:
+  """`images` as uint8 `[N, H, W, C]`.
 
   Args:
-    images: `[N, H, W]` or `[N, H, W, C]`, C 1 or 3, of any type that holds
-      whole numbers from 0 to 255.
+    images: `[N, H, W]` or `[N, H, W, C]`, C 1 or 3: uint8, other whole numbers
+      from 0 to 255, or numbers of the range that is stated.
     name: what to call them in an error.
+    value_range: what is black and white, see value_range.py.
 
   Raises:
     DataError: for anything else.
@@ -159,23 +178,7 @@ def check_images(images, name: str) -> np.ndarray:
       or 0 in images.shape[1:]):
     raise DataError(f'{name}: got shape {images.shape}; must be [N, H, W], '
                     '[N, H, W, 1] or [N, H, W, 3], all images of one size')
-  if images.dtype == np.uint8:
-    return images
-  if images.dtype.kind not in 'iuf':
-    raise DataError(f'{name}: got type {images.dtype}; must be uint8')
-  if not len(images):
-    return images.astype(np.uint8)
-  if not np.isfinite(images).all():
-    raise DataError(f'{name}: holds nan or infinite pixels; must be whole '
-                    'numbers from 0 to 255')
-  low, high = images.min(), images.max()
-  if (low < 0 or high > 255 or (images != np.floor(images)).any()
-      or (images.dtype.kind == 'f' and high == 1)):
-    raise DataError(
-        f'{name}: got {images.dtype} pixels from {low:g} to {high:g}; must be '
-        "whole numbers from 0 to 255 (from 0..1: np.round(255 * x).astype("
-        "'uint8'))")
-  return images.astype(np.uint8)
+  return value_range_lib.to_uint8(images, value_range, name)
 
 
 def _array(values, name: str) -> np.ndarray:
@@ -213,7 +216,7 @@ def encode_labels(labels, num_images: int, name: str,
   if labels.dtype.kind == 'f' and not (
       (np.abs(labels) < 2**53) & (labels == np.floor(labels))).all():
     raise DataError(f'{name}: got {labels.dtype} labels that are not whole '
-                    'numbers; must be whole numbers or strings')
+                    'numbers below 2^53; must be whole numbers or strings')
   if labels.dtype.kind in 'fb':
     labels = labels.astype(np.int64)
   if labels.dtype.kind == 'S':
@@ -225,6 +228,9 @@ def encode_labels(labels, num_images: int, name: str,
     raise DataError(f'{name}: got type {labels.dtype}; must be whole numbers '
                     'or strings')
   if labels.dtype.kind == 'O':
+    if any(label is None or label != label for label in labels):
+      raise DataError(f'{name}: holds None or nan; every image needs a label '
+                      '(or none of them: y = None)')
     labels = labels.astype(str)
   values, positions = np.unique(labels, return_inverse=True)
   names = tuple(str(value) for value in values)
@@ -281,6 +287,13 @@ def array_split(images: np.ndarray, labels: np.ndarray,
   return Split(examples, len(images), images.shape[1:])
 
 
+def bounded(source: Source, bound: Optional[memory.Limits]) -> Source:
+  """The same, its splits within a bound of memory."""
+  return dataclasses.replace(
+      source, train=dataclasses.replace(source.train, bound=bound),
+      test=source.test and dataclasses.replace(source.test, bound=bound))
+
+
 def validation(source: Source, fraction: float) -> Source:
   """A part of the train split in place of the test split, see `hold_out`.
 
@@ -303,7 +316,7 @@ def validation(source: Source, fraction: float) -> Source:
 
 
 def from_arrays(train, test=None, test_fraction: float = 0.0,
-                name: str = 'arrays') -> Source:
+                name: str = 'arrays', value_range: str = '') -> Source:
   """A `Source` of NumPy arrays.
 
   ```python
@@ -316,17 +329,18 @@ def from_arrays(train, test=None, test_fraction: float = 0.0,
     test: the same, or None.
     test_fraction: what to hold out of `train` where `test` is None.
     name: for people.
+    value_range: what is black and white, see value_range.py.
 
   Raises:
     DataError: for arrays of another form.
   """
   labels_given = train[1] is not None
-  images = check_images(train[0], f'{name}: x_train')
+  images = check_images(train[0], f'{name}: x_train', value_range)
   labels, class_names = encode_labels(train[1], len(images), f'{name}: y_train')
   if test is not None and test[1] is None and labels_given:
     raise DataError(f'{name}: has x_test but no y_test')
   if test is not None and np.size(test[0]):
-    test_images = check_images(test[0], f'{name}: x_test')
+    test_images = check_images(test[0], f'{name}: x_test', value_range)
     test_labels, _ = encode_labels(test[1], len(test_images),
                                    f'{name}: y_test', class_names)
     test_split = array_split(test_images, test_labels)

@@ -213,7 +213,7 @@ def _fitted(artifact: Editable, encoder: Encoder, images, labels,
             classes: list[_Class]) -> list[_Class]:
   """Classes of new images, in the steps of the artifact."""
   config = encoder.config
-  x = check_images(images, 'images')
+  x = check_images(images, 'images', config.data.value_range)
   if not len(x) or x.shape[1:] != artifact.image_shape:
     raise LgcError(f'images: got shape {x.shape}; must be one or more of '
                    f'{artifact.image_shape}, as the artifact has them')

@@ -21,6 +21,8 @@ __all__ = ['Components', 'Fit', 'fit_em', 'kmeans_start', 'log_joint']
 BATCH_SIZE = 6144
 # A point that a component is less responsible for adds nothing to its moments.
 MIN_RESPONSIBILITY = 1e-9
+# Share of a log-likelihood, and of a nat, by which float32 may be wrong.
+ROUNDING = 1e-6
 # Components that are dealt with side by side.
 PARALLEL = 4
 
@@ -47,7 +49,8 @@ class Fit(NamedTuple):
     components: see there.
     log_likelihood: mean over the data, nats.
     num_iterations: M-steps made.
-    converged: whether the gain fell below the tolerance.
+    converged: whether the gain fell below the tolerance, or nothing was to be
+      gained.
   """
   components: Components
   log_likelihood: float
@@ -197,20 +200,27 @@ def _compiled_em(structure: str, rank: int, dtype: tf.DType):
           parallel_iterations=1)
       return total
 
-    def step(i, components, log_likelihood, gain):
-      del gain
-      total = statistics(components)
-      new = total.log_likelihood / num_rows
-      components = _m_step(total, components, floor, structure, rank)
-      return i + 1, components, new, new - log_likelihood
+    def step(i, components, total, last_gain, gain, fell):
+      del last_gain, fell
+      tried = _m_step(total, components, floor, structure, rank)
+      tried_total = statistics(tried)
+      rise = (tried_total.log_likelihood - total.log_likelihood) / num_rows
+      level = tf.abs(tried_total.log_likelihood) / num_rows
+      # nan is no fall: it ends in float64.
+      fell = rise < -ROUNDING * (1.0 + level)
+      components, total = tf.cond(fell, lambda: (components, total),
+                                  lambda: (tried, tried_total))
+      return i + 1, components, total, gain, rise, fell
 
-    num_iterations, components, _, gain = tf.while_loop(
-        lambda i, components, log_likelihood, gain: (i < max_iterations) & (
-            tf.abs(gain) >= tolerance),
-        step, (0, start, tf.constant(-np.inf, _F64), tf.constant(np.inf, _F64)),
+    unknown = tf.constant(np.inf, _F64)
+    num_iterations, components, total, gain, _, fell = tf.while_loop(
+        lambda i, components, total, last_gain, gain, fell: (
+            i < max_iterations) & (tf.abs(last_gain) >= tolerance) & ~fell,
+        step, (0, start, statistics(start), unknown, unknown, False),
         parallel_iterations=1)
-    return (components, statistics(components).log_likelihood / num_rows,
-            num_iterations, gain)
+    converged = fell | (tf.abs(gain) < tolerance)
+    return (components, total.log_likelihood / num_rows, num_iterations,
+            converged)
 
   return em
 
@@ -219,6 +229,10 @@ def fit_em(x: np.ndarray, start: Components, floor: float = 1e-6,
            max_iterations: int = 200, tolerance: float = 1e-3,
            structure: str = 'full', rank: int = 0) -> Fit:
   """Expectation maximization from a given start.
+
+  The log-likelihood does not fall: what is added to variances makes an M-step
+  other than the most likely one, and if that, or rounding, would make the data
+  less likely by more than `ROUNDING` allows, the components stay as they are.
 
   The heavy sums are made in float32 about the current components, everything
   else in float64; where that does not do, all is made again in float64.
@@ -247,7 +261,7 @@ def fit_em(x: np.ndarray, start: Components, floor: float = 1e-6,
   row_weights = np.zeros(len(padded))
   row_weights[:len(x)] = 1.0
   for dtype in (tf.float32, tf.float64):
-    components, log_likelihood, num_iterations, gain = _compiled_em(
+    components, log_likelihood, num_iterations, converged = _compiled_em(
         structure, rank, dtype)(
             tf.constant(padded.reshape([num_batches, rows, -1]), dtype),
             tf.constant(row_weights.reshape([num_batches, rows]), dtype),
@@ -261,7 +275,7 @@ def fit_em(x: np.ndarray, start: Components, floor: float = 1e-6,
   return Fit(
       Components(log_weights, loc * unit + center, scale_tril * unit),
       float(log_likelihood) - x.shape[1] * math.log(unit),
-      int(num_iterations), bool(abs(float(gain)) < tolerance))
+      int(num_iterations), bool(converged))
 
 
 def kmeans_start(x: np.ndarray, num_components: int, floor: float,

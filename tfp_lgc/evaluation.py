@@ -10,7 +10,7 @@ import numpy as np
 
 from tfp_lgc import budget as budget_lib
 from tfp_lgc import config as config_lib
-from tfp_lgc import data, opening, pipeline
+from tfp_lgc import data, memory, opening, overlap, pipeline
 from tfp_lgc import options as options_lib
 from tfp_lgc.artifact import Artifact
 from tfp_lgc.baselines import BASELINES, Compressed
@@ -22,7 +22,13 @@ from tfp_lgc.metrics import registry, tstr
 from tfp_lgc.metrics.subject import Compress, Subject
 from tfp_lgc.options import MetricsConfig
 from tfp_lgc.progress import Progress
-from tfp_lgc.sampling import AnyArtifact, opened, sample, whole
+from tfp_lgc.sampling import (
+  AnyArtifact,
+  as_dataset,
+  opened,
+  sample,
+  whole,
+)
 
 __all__ = ['cannot_judge', 'check_source', 'compress_as', 'evaluate',
            'evaluate_baseline', 'judge']
@@ -76,15 +82,22 @@ def evaluate(artifact: AnyArtifact, dataset, config: Optional[Config] = None,
   config, settings = _configs(config, overrides)
   source = pipeline.open_source(dataset, config, test)
 
+  num, bound = source.train.num_examples, source.train.bound
+
   def draw(seed: int) -> tuple[Images, None]:
-    return sample(made, source.train.num_examples, seed=seed), None
+    memory.check(source.train.num_bytes, bound, 'a metric of samples')
+    return sample(made, num, seed=seed), None
+
+  def stream(seed: int) -> Split:
+    return Split(as_dataset(made, num, seed=seed), num, made.image_shape, bound)
 
   subject = Subject(
       source, draw, lambda: made.num_bytes if num_bytes is None else num_bytes,
       config, settings, whole('runs', runs, 1), progress or Progress(), made,
-      compress_as(made))
+      compress_as(made), stream if bound else None)
   registry.check(chosen, subject)
   check_source(made, source)
+  overlap.warn(source, subject.progress)
   return registry.measure(chosen, subject)
 
 
@@ -140,6 +153,7 @@ def evaluate_baseline(baseline: str, budget: Union[int, str], dataset,
       source, draw, lambda: compressed(config.seed).num_bytes, config, settings,
       whole('runs', runs, 1), progress or Progress())
   registry.check(chosen, subject)
+  overlap.warn(source, subject.progress)
   compressed(config.seed)  # Known of, even if no metric can be measured.
   result = registry.measure(chosen, subject)
   return {'num_bytes': max(sent.num_bytes for sent in made.values()),

@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 import tf_keras as tfk
 
-from tfp_lgc import networks
+from tfp_lgc import divergence, networks
 from tfp_lgc.autoencoder import Autoencoder, to_unit
 from tfp_lgc.codec import dequantize, quantize_by_step, Quantized
 from tfp_lgc.config import Config, replace
@@ -25,6 +25,7 @@ from tfp_lgc.data import Split
 __all__ = ['finetune', 'laplace_bits']
 
 LEARNING_RATE = 1e-3
+REMEDY = 'more --decoder_bits, a lower --rate_weight or no --finetune_steps'
 # Steps between two words on the progress.
 STEPS_PER_CALL = 50
 # What the run's seed is mixed with for posterior draws and for the noise that
@@ -82,12 +83,13 @@ def finetune(model: Autoencoder, tensors: dict[str, Quantized],
   total = config.codec.finetune_steps
   for first in range(0, total, STEPS_PER_CALL):
     count = min(STEPS_PER_CALL, total - first)
-    nll, bits = tuning.run(batches, tf.constant(count))
+    done, nll, bits = tuning.run(batches, tf.constant(count))
     if not np.isfinite(nll + bits):
-      raise FloatingPointError(
-          f'fine-tuning diverged: the loss became {float(nll + bits)} after '
-          f'{first + count} steps; try more --decoder_bits or a lower '
-          '--rate_weight')
+      step = first + int(done)
+      raise FloatingPointError(divergence.message(
+          'fine-tuning', {name: 0 if np.isfinite(value) else step
+                          for name, value in (('nll', nll), ('bits', bits))},
+          step, config.train.batch_size, split.num_examples, REMEDY))
     on_step(first + count, f'nll {float(nll):.4g}, {float(bits) / 8:,.0f} bytes'
                            ' of kernels')
   return tuning.tensors()
@@ -135,12 +137,14 @@ class _Tuning(tf.Module):
 
   @tf.function(reduce_retracing=True)
   def run(self, batches, count):
-    """So many steps; -log p(x | z) and the bits of the last one."""
-    nll, bits = tf.constant(0.0), tf.constant(0.0)
-    for _ in tf.range(count):
+    """So many steps, or as many as are finite and one; how many these were,
+    -log p(x | z) and the bits of the last one."""
+    done, nll, bits = tf.constant(0), tf.constant(0.0), tf.constant(0.0)
+    while done < count and tf.math.is_finite(nll + bits):
       images, labels = next(batches)
       nll, bits = self._step(images, labels)
-    return nll, bits
+      done += 1
+    return done, nll, bits
 
   @tf.autograph.experimental.do_not_convert
   def _step(self, images, labels):

@@ -5,12 +5,19 @@ A latent model is a function `(latents, labels, num_classes, config) ->
 """
 
 import math
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 import numpy as np
 from scipy import special
 
-from tfp_lgc import allocation, folding, models, networks
+from tfp_lgc import (
+  allocation,
+  folding,
+  memory,
+  models,
+  networks,
+  streams,
+)
 from tfp_lgc.autoencoder import Encoded
 from tfp_lgc.config import Config
 from tfp_lgc.em import Components, log_joint
@@ -18,10 +25,12 @@ from tfp_lgc.errors import ConfigError
 from tfp_lgc.mixture import Mixture, select, share, stack
 
 __all__ = ['LATENT_MODELS', 'check', 'fit', 'floor', 'nothing',
-           'purity', 'usable']
+           'purity', 'some', 'usable']
 
 # Weights below this are as good as none, and a code needs a smallest number.
 MIN_WEIGHT = 1e-6
+# Latents that are copied at a time.
+BLOCK = 2**14
 
 OnClass = Callable[[int], None]
 Records = list[dict[str, Any]]
@@ -137,17 +146,61 @@ def check(config: Config, num_classes: int) -> None:
 LATENT_MODELS = {'gmm': gmm, 'global': global_gmm, 'prior': prior}
 
 
-def usable(encoded: Encoded, config: Config) -> tuple[np.ndarray, np.ndarray]:
+def usable(encoded: Encoded, config: Config,
+           bound: Optional[memory.Limits] = None,
+           ) -> tuple[np.ndarray, np.ndarray]:
   """The latents that a latent model is fitted to.
 
   Returns:
     latents: float32 `[N, d]`, without those that say nothing.
     kept: bool `[latent_size]`, which these are. A prior keeps all.
   """
-  kept = np.ones(encoded.draw.shape[1], bool)
+  num, size = encoded.draw.shape
+  kept = np.ones(size, bool)
   if config.mixture.latent_model != 'prior':
-    kept = folding.live(encoded.draw, encoded.mean)
-  return getattr(encoded, config.mixture.latent_statistic)[:, kept], kept
+    every = 1  # Of so many latents a part tells which are dead.
+    if bound:
+      every = max(1, -(-8 * encoded.draw.size // bound.points))
+    kept = folding.live(encoded.draw[::every], encoded.mean[::every])
+  chosen = getattr(encoded, config.mixture.latent_statistic)
+  latents = streams.scratch((num, int(kept.sum())), bound)
+  for first in range(0, num, BLOCK):
+    latents[first:first + BLOCK] = chosen[first:first + BLOCK, kept]
+    streams.release(latents)
+    streams.release(chosen)
+  return latents, kept
+
+
+def some(latents: np.ndarray, labels: np.ndarray, num_classes: int,
+         config: Config, bound: Optional[memory.Limits],
+         ) -> tuple[np.ndarray, np.ndarray]:
+  """As many latents, and their labels, as a bound lets a mixture be fitted to.
+
+  They are drawn at random: where mixtures are by class, as many of each class,
+  or all if they are fewer; else of all classes together.
+
+  Args:
+    latents: `[N, d]`.
+    labels: int `[N]`.
+    num_classes: C.
+    config: of the latent model; its seed is that of the draw.
+    bound: of memory; None for all of them, as they are.
+  """
+  most = len(latents)
+  if bound:
+    most = max(1, bound.points // (memory.EM_BYTES_PER_NUMBER
+                                   * latents.shape[1]))
+  if most >= len(latents):
+    return latents, labels
+  order = np.random.default_rng(config.seed).permutation(len(latents))
+  if config.mixture.latent_model == 'gmm':
+    share = max(1, most // num_classes)
+    order = np.concatenate([order[labels[order] == label][:share]
+                            for label in range(num_classes)])
+  rows = np.sort(order[:most])
+  drawn = latents[rows]
+  streams.release(latents)
+  return np.array(drawn), labels[rows]
 
 
 def fit(latents: np.ndarray, labels: np.ndarray, num_classes: int,

@@ -10,7 +10,7 @@ import numpy as np
 import tf_keras as tfk
 
 from tfp_lgc import config as config_lib
-from tfp_lgc import data, latent, packing, sources, texture, train
+from tfp_lgc import data, latent, memory, packing, sources, texture, train
 from tfp_lgc.artifact import Artifact
 from tfp_lgc.autoencoder import Autoencoder
 from tfp_lgc.codec import Quantized
@@ -68,7 +68,12 @@ def fit(source: Source, config: Config, progress: Progress,
   model, latents, labels, kept, fill = train_encode(source, config, progress,
                                                     callbacks)
   with progress.stage('mixture', num_classes):
-    mixture, records = latent.fit(latents, labels, num_classes, config,
+    points, told = latent.some(latents, labels, num_classes, config,
+                               source.train.bound)
+    if len(points) < len(latents):
+      progress.note(f'mixtures are fitted to {len(points):,} of '
+                    f'{len(latents):,} latents, for --max_memory')
+    mixture, records = latent.fit(points, told, num_classes, config,
                                   lambda label: progress.step(label + 1))
   for row in records:
     if 'label' in row:
@@ -104,7 +109,7 @@ def train_encode(source: Source, config: Config, progress: Progress,
                       [_TrainProgress(progress, steps), *callbacks])
   with progress.stage('encode', source.train.num_examples):
     encoded = model.encode_all(source.train, on_step=progress.step)
-    latents, kept = latent.usable(encoded, config)
+    latents, kept = latent.usable(encoded, config, source.train.bound)
     progress.record(event='latents', latent_size=len(kept),
                     live=int(kept.sum()))
   return Trained(model, latents, encoded.labels, kept,
@@ -127,7 +132,11 @@ def texture_of(split: Split, artifact: Artifact, latents: np.ndarray,
 def open_source(dataset, config: Config, test=None) -> Source:
   """A `Source` of whatever `compress` takes, and of test arrays."""
   if isinstance(dataset, (tuple, list)) and len(dataset) == 2:
-    return data.from_arrays(dataset, test)
+    source = data.from_arrays(dataset, test,
+                              value_range=config.data.value_range)
+    bound = memory.limits(config.data.max_memory)
+    memory.check(source.train.num_bytes, bound, 'an array')
+    return data.bounded(source, bound)
   if test is not None:
     raise DataError('test: is for a dataset of arrays; others bring theirs')
   if isinstance(dataset, Source):

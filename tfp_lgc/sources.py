@@ -12,10 +12,10 @@ from typing import Optional
 import numpy as np
 import tensorflow as tf
 
-from tfp_lgc import data, spuco
+from tfp_lgc import data, memory, spuco, streams
 from tfp_lgc.config import DataConfig
 from tfp_lgc.data import Source, Split
-from tfp_lgc.errors import DataError
+from tfp_lgc.errors import ConfigError, DataError
 
 __all__ = ['SOURCES', 'load']
 
@@ -57,6 +57,9 @@ def read_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
 def npz(config: DataConfig) -> Source:
   """An .npz file of x_train, y_train and, if it has one, x_test, y_test."""
   path = _existing(config.dataset)
+  bound = memory.limits(config.max_memory)
+  if bound and streams.images_num_bytes(path) > bound.split:
+    return streams.npz_source(path, config, bound)
   arrays = read_npz(path)
   if 'x_train' not in arrays:
     raise DataError(f'{path}: has {", ".join(arrays) or "no array"}; must have '
@@ -65,7 +68,8 @@ def npz(config: DataConfig) -> Source:
   if 'x_test' in arrays:
     test = arrays['x_test'], arrays.get('y_test')
   return data.from_arrays((arrays['x_train'], arrays.get('y_train')), test,
-                          config.test_fraction, config.dataset)
+                          config.test_fraction, config.dataset,
+                          config.value_range)
 
 
 def idx(config: DataConfig) -> Source:
@@ -83,6 +87,7 @@ def idx(config: DataConfig) -> Source:
   images = read('train', 'images')
   if images is None:
     raise DataError(f'{folder}: has no train-images-idx3-ubyte[.gz]')
+  memory.check(images.nbytes, memory.limits(config.max_memory), 'an IDX file')
   test_images = read('t10k', 'images')
   test = None
   if test_images is not None:
@@ -128,7 +133,8 @@ def folder(config: DataConfig) -> Source:
                                            len(train), str(root))
   paths = [path for path, _ in train]
   shape = _decode(paths[0], num_channels).shape
-  split = functools.partial(_file_split, shape=shape)
+  split = functools.partial(_file_split, shape=shape,
+                            most=_most_cached(config))
   if test:
     test_labels, _ = data.encode_labels([name for _, name in test], len(test),
                                         str(root / 'test'), class_names)
@@ -191,9 +197,16 @@ def _decode(path, num_channels: int) -> np.ndarray:
   return pixels.reshape(pixels.shape[:2] + (num_channels,))
 
 
-def _file_split(paths, labels: np.ndarray, shape) -> Split:
+def _most_cached(config: DataConfig) -> int:
+  """Raw bytes of a split that is kept in memory."""
+  bound = memory.limits(config.max_memory)
+  return bound.split if bound else data.CACHE_NUM_BYTES
+
+
+def _file_split(paths, labels: np.ndarray, shape, most: int) -> Split:
   """A stream of image files, which are all decoded once right away: a damaged
-  file must be named now and not after an hour of training."""
+  file must be named now and not after an hour of training. They are kept if
+  they take `most` bytes at the most."""
   order = np.random.default_rng(0).permutation(len(paths))
 
   def decoded():
@@ -205,7 +218,7 @@ def _file_split(paths, labels: np.ndarray, shape) -> Split:
             f'image {shape[0]} x {shape[1]}; all images must be of one size')
       yield pixels, labels[i]
 
-  if len(paths) * int(np.prod(shape)) <= data.CACHE_NUM_BYTES:
+  if len(paths) * int(np.prod(shape)) <= most:
     return data.array_split(np.stack([pixels for pixels, _ in decoded()]),
                             labels[order])
   for _ in decoded():
@@ -287,7 +300,7 @@ def _tfds_source(builder, config: DataConfig) -> Source:
     examples = builder.as_dataset(split=which, shuffle_files=False).map(
         example, num_parallel_calls=tf.data.AUTOTUNE)
     num_examples = builder.info.splits[which].num_examples
-    if num_examples * int(np.prod(shape)) <= data.CACHE_NUM_BYTES:
+    if num_examples * int(np.prod(shape)) <= _most_cached(config):
       examples = examples.cache()
     return Split(examples, num_examples, shape)
 
@@ -350,10 +363,18 @@ def load(config: DataConfig) -> Source:
   ```
 
   Raises:
+    ConfigError: for a setting that the data set has no use for, or a bound of
+      memory that is too low for it.
     DataError: if it is missing, damaged or not of the described form.
   """
-  source = SOURCES[kind(config.dataset)](config)
+  if config.value_range and kind(config.dataset) not in ('npz', 'spuco'):
+    raise ConfigError(f'value_range = {config.value_range!r}: is for arrays '
+                      f'and .npz files; dataset = {config.dataset!r} has 8-bit '
+                      'images')
+  bound = memory.limits(config.max_memory)
+  source = data.bounded(SOURCES[kind(config.dataset)](config), bound)
   # spuco colors the two parts of its base, as a train and a test split.
   if config.validation_fraction and kind(config.dataset) != 'spuco':
-    return data.validation(source, config.validation_fraction)
+    source = data.validation(source, config.validation_fraction)
+    return data.bounded(source, bound)
   return source

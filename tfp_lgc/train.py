@@ -7,7 +7,7 @@ from typing import Optional
 import numpy as np
 import tf_keras as tfk
 
-from tfp_lgc import classifier, losses, models, networks
+from tfp_lgc import classifier, divergence, losses, models, networks
 from tfp_lgc.autoencoder import Autoencoder
 from tfp_lgc.config import Config, TrainConfig
 from tfp_lgc.data import Split
@@ -69,7 +69,8 @@ def fit(config: Config, split: Split, num_classes: int,
     callbacks: further Keras callbacks.
 
   Raises:
-    FloatingPointError: if the loss is no longer finite.
+    FloatingPointError: if the loss is no longer finite; says the epoch, the
+      term of the loss and what to change.
   """
   model = models.build(config, split.image_shape, num_classes)
   if config.train.teacher_weight:
@@ -88,10 +89,10 @@ def fit(config: Config, split: Split, num_classes: int,
       split.batches(config.train.batch_size, seed=config.seed), epochs=rounds,
       steps_per_epoch=steps, verbose=0,
       callbacks=[_StopIfNotFinite(), *(callbacks or [])])
-  loss = history.history['loss'][-1]
-  if not np.isfinite(loss):
-    raise FloatingPointError(
-        f'training diverged: the loss became {loss} after '
-        f'{int(model.optimizer.iterations)} steps; try a lower --learning_rate '
-        'or a higher --min_stddev')
+  # The last step may have spoiled weights whose loss nobody has seen.
+  if not np.isfinite(history.history['loss'][-1]) or not all(
+      np.isfinite(weight).all() for weight in model.get_weights()):
+    raise FloatingPointError(divergence.message(
+        'training', model.not_finite(), int(model.optimizer.iterations),
+        config.train.batch_size, split.num_examples))
   return model

@@ -82,6 +82,7 @@ def _compress(argv: Sequence[str]) -> None:
     card,
     compression,
     evaluation,
+    memory,
     pipeline,
     sampling,
     sources,
@@ -90,6 +91,11 @@ def _compress(argv: Sequence[str]) -> None:
   artifact_lib.check_output(options.output, options.overwrite)
   tstr.check(config.evaluate)
   source = sources.load(config.data)
+  # What would be refused after training.
+  if options.evaluate:
+    tstr.check(config.evaluate, source.train)
+  if options.report:
+    memory.check(source.train.num_bytes, source.train.bound, '--report')
   given, versions = flags.given(GROUPS, argv, FILE), _versions()
   _say_other_versions(argv, versions)
   log = new_progress()

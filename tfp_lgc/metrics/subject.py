@@ -41,6 +41,8 @@ class Subject:
     artifact: with its encoder, if that is at hand; None of a baseline.
     compress: makes another artifact, as this one was made; None where it is not
       known how.
+    stream: what `draw` draws as a split that is drawn anew in each pass, where
+      memory is bound; else None.
   """
   source: Source
   draw: Draw
@@ -51,6 +53,7 @@ class Subject:
   progress: Progress = dataclasses.field(default_factory=Progress)
   artifact: Optional[Artifact] = None
   compress: Optional[Compress] = None
+  stream: Optional[Callable[[int], Split]] = None
 
   @property
   def seed(self) -> int:
@@ -67,6 +70,8 @@ class Subject:
 
   def split(self, seed: int) -> Split:
     """What is drawn for a seed, as judges are trained on it."""
+    if self.stream:
+      return self.stream(seed)
     images, weights = self.draw(seed)
     return array_split(images.images, images.labels, weights=weights)
 

@@ -6,13 +6,13 @@ arXiv 1706.02633, section 4.1.2.
 """
 
 import statistics
-from typing import Any, Sequence
+from typing import Any, Optional, Sequence
 
 import numpy as np
 import tensorflow as tf
 import tf_keras as tfk
 
-from tfp_lgc import classifier
+from tfp_lgc import classifier, memory
 from tfp_lgc.config import EvaluateConfig
 from tfp_lgc.data import Split
 from tfp_lgc.errors import ConfigError
@@ -28,12 +28,15 @@ MAX_SHIFT = 2
 SHIFT_SALT = 4
 
 
-def check(config: EvaluateConfig) -> None:
+def check(config: EvaluateConfig, train: Optional[Split] = None) -> None:
   """Refuses what a judge cannot do, before anything is made to be judged.
 
   Raises:
-    ConfigError: for an augmentation that a judge is not shown.
+    ConfigError: for an augmentation that a judge is not shown, or a train split
+      that a judge would hold in memory, beyond the bound.
   """
+  if config.judge in ESTIMATORS and train:  # As float32, twice.
+    memory.check(8 * train.num_bytes, train.bound, f'the judge {config.judge}')
   if config.judge in ESTIMATORS and config.judge_augmentation != 'none':
     raise ConfigError(
         f'judge_augmentation = {config.judge_augmentation}: is for networks, '
@@ -114,7 +117,7 @@ def predicted(train: Split, test: Split, num_classes: int,
 def _predicted_by_estimator(train: Split, test: Split, config: EvaluateConfig,
                             seed: int) -> np.ndarray:
   """`predicted` of a judge of scikit-learn."""
-  check(config)
+  check(config, train)
   images, labels, *weights = _arrays(train)
   if len(np.unique(labels)) == 1:  # There is nothing to tell apart.
     return np.full(test.num_examples, labels[0])

@@ -1,0 +1,121 @@
+"""Splits that stay on the disk are those that would lie in memory."""
+
+import zipfile
+
+import numpy as np
+import pytest
+
+from tfp_lgc import data, memory, sources, streams
+from tfp_lgc.config import DataConfig
+from tfp_lgc.errors import ConfigError, DataError
+
+RNG = np.random.default_rng(0)
+IMAGES = RNG.integers(0, 256, [150, 4, 5, 3], np.uint8)
+LABELS = np.arange(150) // 30
+BOUND = memory.Limits(split=100, shuffle=10**6, batch=10**6, latents=100,
+                      points=10**6)
+
+
+def _rows(split):
+  """Images with their labels, whatever their order."""
+  got = split.batches(7).as_numpy_iterator()
+  return sorted((image.tobytes(), int(label)) for images, labels in got
+                for image, label in zip(images, labels))
+
+
+def _save(path, how=np.savez, **arrays):
+  how(path, **arrays)
+  return DataConfig(dataset=str(path))
+
+
+@pytest.mark.parametrize('how', [np.savez, np.savez_compressed])
+@pytest.mark.parametrize('num_test', [None, 0, 20])
+@pytest.mark.parametrize('with_labels', [True, False])
+def test_a_file_has_the_same_images_and_labels(how, num_test, with_labels,
+                                               tmp_path):
+  arrays = {'x_train': IMAGES, 'y_train': LABELS}
+  if num_test is not None:
+    arrays |= {'x_test': IMAGES[:num_test], 'y_test': LABELS[:num_test]}
+  if not with_labels:
+    arrays = {name: value for name, value in arrays.items() if name[0] == 'x'}
+  path = tmp_path / 'x.npz'
+  config = _save(path, how, **arrays)
+  assert streams.images_num_bytes(path) >= IMAGES.nbytes
+  expected = sources.npz(config)
+  got = streams.npz_source(path, config, BOUND)
+  assert got.class_names == expected.class_names
+  for which in ('train', 'test'):
+    one, other = getattr(got, which), getattr(expected, which)
+    assert one.num_examples == other.num_examples
+    assert one.image_shape == other.image_shape
+    assert _rows(one) == _rows(other)
+    assert one.bound == BOUND
+
+
+def test_passes_in_order_have_one_order_and_others_another():
+  split = streams.rows_split(lambda rows: IMAGES[rows], LABELS, (4, 5, 3),
+                             BOUND)
+  def order(batches):
+    return np.concatenate([x for x, _ in batches.as_numpy_iterator()])
+  first = order(split.batches(11))
+  np.testing.assert_array_equal(first, order(split.batches(64)))
+  # Files are sorted by class, streams are not.
+  labels = np.concatenate([y for _, y in split.batches(50)])
+  assert len(set(labels[:30])) > 3
+  endless = split.batches(150, seed=1).take(2).as_numpy_iterator()
+  assert not np.array_equal(next(endless)[0], next(endless)[0])
+
+
+def test_ranges_and_gray_images_are_as_in_memory(tmp_path):
+  path = tmp_path / 'x.npz'
+  pixels = IMAGES[..., 0] / 255
+  config = _save(path, x_train=pixels, y_train=LABELS)
+  with pytest.raises(DataError, match='x_train: got float64.*stated'):
+    streams.npz_source(path, config, BOUND)
+  config = DataConfig(dataset=str(path), value_range='0,1')
+  split = streams.npz_source(path, config, BOUND).train
+  assert _rows(split) == _rows(sources.npz(config).train)
+
+
+@pytest.mark.parametrize('arrays, words', [
+    ({'x_train': np.asfortranarray(IMAGES)}, 'Fortran'),
+    ({'x_train': IMAGES, 'y_train': LABELS[1:]}, 'one label an image'),
+    ({'x_train': IMAGES, 'y_train': LABELS, 'x_test': IMAGES}, 'no y_test'),
+    ({'x_train': IMAGES[:0], 'y_train': LABELS[:0]}, 'no image'),
+    ({'x_train': IMAGES[..., :2]}, 'shape'),
+    ({'x_train': np.where(np.arange(150).reshape([-1, 1, 1]) < 149,
+                          IMAGES[..., 0].astype(int), 300),
+      'y_train': LABELS}, 'to 300')])
+def test_what_is_wrong_is_said_before_training(arrays, words, tmp_path):
+  path = tmp_path / 'x.npz'
+  with pytest.raises(DataError, match=words):
+    streams.npz_source(path, _save(path, **arrays), BOUND)
+
+
+def test_a_file_that_ends_early_is_refused(tmp_path):
+  path = tmp_path / 'x.npz'
+  np.save(tmp_path / 'x.npy', IMAGES)
+  with zipfile.ZipFile(path, 'w') as archive:
+    archive.writestr('x_train.npy', (tmp_path / 'x.npy').read_bytes()[:-1])
+  with pytest.raises(DataError, match='ends before its last row'):
+    streams.RowFile(path, 'x_train')
+
+
+def test_latents_that_do_not_fit_lie_in_a_file():
+  assert type(streams.scratch((5, 5), BOUND)) is np.ndarray
+  assert type(streams.scratch((500, 5), None)) is np.ndarray
+  array = streams.scratch((500, 5), BOUND)
+  assert isinstance(array, np.memmap)
+  array[:] = np.arange(2500).reshape([500, 5])
+  streams.release(array)
+  np.testing.assert_array_equal(array, np.arange(2500).reshape([500, 5]))
+  streams.release(np.zeros(3))
+
+
+def test_who_would_hold_too_much_is_refused():
+  split = data.array_split(IMAGES, LABELS)
+  source = data.bounded(data.Source('x', split, split, tuple('abcde')), BOUND)
+  with pytest.raises(ConfigError, match='holds 9,000 bytes.*1.5GB'):
+    source.train.to_memory(source.class_names)
+  with pytest.raises(ConfigError, match='max_memory'):
+    data.validation(source, 0.2)

@@ -1,0 +1,88 @@
+"""How much of a data set is held in memory: `--max_memory`.
+
+A process takes some memory whatever the data are, for TensorFlow, for graphs
+and for the weights of models of usual size: `BASE_NUM_BYTES`, measured. What a
+bound leaves beyond that is divided among what grows with the data. What would
+not fit is read from the disk again and again, or put there.
+"""
+
+from typing import NamedTuple, Optional
+
+from tfp_lgc import budget
+from tfp_lgc.errors import ConfigError
+
+__all__ = ['Limits', 'check', 'limits']
+
+# Without data; see BUILD.md for how it was measured.
+BASE_NUM_BYTES = 1_400_000_000
+# The least that data are given.
+LEAST_NUM_BYTES = 100_000_000
+# Bytes that EM takes for a number of a latent, copies and all.
+EM_BYTES_PER_NUMBER = 32
+
+
+class Limits(NamedTuple):
+  """Bytes of what grows with the data.
+
+  Attributes:
+    split: raw bytes of the images of a split that is kept in memory; another
+      one is read from the disk in every pass.
+    shuffle: raw bytes of the images among which the next one is drawn.
+    batch: raw bytes of images that are encoded at a time.
+    latents: of an array of latents in memory; another one is a file that is
+      mapped into it.
+    points: of latents that mixtures are fitted to, all copies counted.
+  """
+  split: int
+  shuffle: int
+  batch: int
+  latents: int
+  points: int
+
+
+def limits(max_memory: str) -> Optional[Limits]:
+  """What a bound of the whole process leaves for each of them.
+
+  ```python
+  limits('2GB').split   # 150,000,000
+  ```
+
+  Args:
+    max_memory: bytes, as `budget.parse` takes them; empty for no bound.
+
+  Returns:
+    None if there is no bound.
+
+  Raises:
+    ConfigError: for a bound below what the process takes without data.
+  """
+  if not max_memory:
+    return None
+  num_bytes = budget.parse(max_memory, 'max_memory')
+  least = BASE_NUM_BYTES + LEAST_NUM_BYTES
+  if num_bytes < least:
+    raise ConfigError(f'max_memory = {max_memory!r}: TensorFlow and the models '
+                      f'take {BASE_NUM_BYTES / 1e9:g}GB whatever the data are; '
+                      f'must be at least {least / 1e9:g}GB')
+  data = num_bytes - BASE_NUM_BYTES
+  # Of a split in memory there are two copies, NumPy's and TensorFlow's.
+  return Limits(split=data // 4, shuffle=data // 8, batch=data // 64,
+                latents=data // 16, points=data // 4)
+
+
+def check(num_bytes: int, bound: Optional[Limits], what: str) -> None:
+  """Refuses to hold what does not fit.
+
+  Args:
+    num_bytes: of images that would be held.
+    bound: see `limits`.
+    what: would hold them.
+
+  Raises:
+    ConfigError: if there is a bound, and it is too low.
+  """
+  if bound and num_bytes > bound.split:
+    enough = (BASE_NUM_BYTES + 4 * num_bytes) / 1e9
+    raise ConfigError(f'max_memory: {what} holds {num_bytes:,} bytes of images '
+                      f'in memory; give {enough + 0.1:.1f}GB or more, or no '
+                      '--max_memory')

@@ -1,0 +1,69 @@
+"""Test images that are train images, too: a score on them says nothing."""
+
+import hashlib
+from typing import NamedTuple
+
+import numpy as np
+
+from tfp_lgc.data import Source, Split
+from tfp_lgc.progress import Progress
+
+__all__ = ['Overlap', 'find', 'warn']
+
+# Images of each split that are looked at, at the most. A hash in a set takes
+# some hundred bytes.
+MAX_IMAGES = 100_000
+EVENT = 'overlap'
+
+
+class Overlap(NamedTuple):
+  """What was found.
+
+  Attributes:
+    identical: test images of which the train split has a copy, bit for bit.
+    test_images: that were looked at.
+    train_images: that were looked at.
+  """
+  identical: int
+  test_images: int
+  train_images: int
+
+
+def find(source: Source, max_images: int = MAX_IMAGES) -> Overlap:
+  """Compares hashes of the first images of both splits, at a memory that does
+  not depend on how many there are.
+
+  Args:
+    source: without a test split nothing is found.
+    max_images: of each split.
+  """
+  if source.test is None:
+    return Overlap(0, 0, 0)
+  test = _hashes(source.test, max_images)
+  train = _hashes(source.train, max_images)
+  known = set(train)
+  return Overlap(sum(one in known for one in test), len(test), len(train))
+
+
+def warn(source: Source, progress: Progress) -> None:
+  """Says, and records, that test images were trained on, if some were; once
+  for each `progress`."""
+  if any(row['event'] == EVENT for row in progress.records):
+    return
+  found = find(source)
+  if found.identical:
+    progress.record(event=EVENT, **found._asdict())
+    progress.note(
+        f'warning: {found.identical:,} of {found.test_images:,} test images '
+        'are in the train split as well, bit for bit: accuracies on them are '
+        'too high')
+
+
+def _hashes(split: Split, max_images: int) -> list[bytes]:
+  """16 bytes of each image's pixels."""
+  result: list[bytes] = []
+  batches = split.examples.take(max_images).batch(1000)
+  for images, *_ in batches.as_numpy_iterator():
+    rows = np.ascontiguousarray(images)
+    result += [hashlib.blake2b(row, digest_size=16).digest() for row in rows]
+  return result
