@@ -679,7 +679,7 @@ FLAGS = {
                   'judges', 'artifacts'},
     'compress': {*config_lib.settings(config_lib.Config()), 'preset', 'output',
                  'overwrite', 'evaluate', 'tensorboard', 'budget', 'license',
-                 'report',
+                 'report', 'checkpoint_seconds',
                  *config_lib.settings(options_lib.ExportConfig())},
     'evaluate': {'artifact', 'baseline', 'budget', 'metrics', 'runs', 'seed',
                  *DATA_FLAGS, *JUDGE_FLAGS,

@@ -1,14 +1,22 @@
 """lgc-compress, bin/compress: a data set in, an artifact out."""
 
 import dataclasses
+import hashlib
 import json
 import os
+import pathlib
 import platform
 import time
-from typing import Any, Mapping, Optional, Sequence
+from typing import AbstractSet, Any, Mapping, Optional, Sequence
 
 from tfp_lgc import budget, flags
-from tfp_lgc.commands.run import print_table, run, say, start_tensorflow
+from tfp_lgc.commands.run import (
+  print_table,
+  run,
+  say,
+  start_tensorflow,
+  stopping,
+)
 from tfp_lgc.config import (
   CodecConfig,
   Config,
@@ -25,6 +33,11 @@ from tfp_lgc.options import ExportConfig
 USAGE = """\
 Compresses a labelled image data set into a small artifact: a decoder and a
 Gaussian mixture per class, from which lgc-sample draws labelled images."""
+
+# Of a run that is not at its end, in its output.
+WORK_NAME = '.resume'
+# There: the checksum of the artifact that it is about to put in place.
+SAVING_NAME = 'saving.txt'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,6 +63,10 @@ class Run:
   license: str = setting(
       'unknown', 'What the dataset card says of the license of the images, as '
       'CC-BY-4.0; nobody checks it.')
+  checkpoint_seconds: float = setting(
+      30.0, 'Seconds of training between two checkpoints, from which the same '
+      'command goes on after a kill; 0: after every round.', low=0.0,
+      high=1e6)
   seed: int = setting(
       0, 'Same seed, same machine, same bytes.', low=0, high=2**31 - 1)
 
@@ -67,50 +84,94 @@ def _compress(argv: Sequence[str]) -> None:
   config = dataclasses.replace(Config(*sections), seed=options.seed)
   start_tensorflow()
   from tfp_lgc import artifact as artifact_lib
-  from tfp_lgc import (
-    card,
-    compression,
-    evaluation,
-    pipeline,
-    progress,
-    sampling,
-    sources,
-  )
+  from tfp_lgc import locking, sources, staging
   from tfp_lgc.metrics import tstr
-  artifact_lib.check_output(options.output, options.overwrite)
+  output = pathlib.Path(options.output)
+  if not (output / WORK_NAME).is_dir():  # Else it may be of this very run.
+    artifact_lib.check_output(output, options.overwrite)
   tstr.check(config.evaluate)
   source = sources.load(config.data)
+  staging.check_directory(output)
+  with stopping('the same command goes on from its last checkpoint'), (
+      locking.only_writer(output)):
+    staging.recover(output)
+    summary = _run(source, config, options, export,
+                   flags.given(groups, argv), list(argv[1:]))
+  print_table(_table(summary, options.output))
+  print(json.dumps(summary))
+
+
+def _run(source, config: Config, options: Run, export: ExportConfig,
+         fixed: AbstractSet[str], arguments: list[str]) -> dict[str, Any]:
+  """From images to all files, or what is left of that to do."""
+  from tfp_lgc import artifact as artifact_lib
+  from tfp_lgc import compression, resuming
+  num_bytes = budget.parse(options.budget) if options.budget else 0
+  folder = os.path.join(options.output, WORK_NAME)
+  mine = compression.fingerprint(source, config, num_bytes, fixed)
+  if resuming.is_of(folder, mine) and _is_made(folder, options.output):
+    options = dataclasses.replace(options, overwrite=True)
+  artifact_lib.check_output(options.output, options.overwrite)
+  with resuming.keeping(folder, mine, options.checkpoint_seconds, say) as work:
+    return _make(work, source, config, options, export, num_bytes, fixed,
+                 arguments)
+
+
+def _is_made(folder: str, output: str) -> bool:
+  """Whether it was this run, before a kill, that made what stands there."""
+  from tfp_lgc import artifact as artifact_lib
+  try:
+    made = pathlib.Path(folder, SAVING_NAME).read_text()
+  except FileNotFoundError:
+    return False
+  path = pathlib.Path(output, artifact_lib.LGC_NAME)
+  return not path.exists() or (
+      hashlib.sha256(path.read_bytes()).hexdigest() == made)
+
+
+def _make(work, source, config: Config, options: Run, export: ExportConfig,
+          num_bytes: int, fixed: AbstractSet[str], arguments: list[str],
+          ) -> dict[str, Any]:
+  """All files, and the summary."""
+  from tfp_lgc import card, compression, pipeline, progress, sampling
   log = progress.Progress(say)
-  log.record(event='config', **dataclasses.asdict(config),
-             arguments=list(argv[1:]), versions=_versions())
+  log.record(event='config', **dataclasses.asdict(config), arguments=arguments,
+             versions=_versions())
   about = {'source': card.public_name(config.data.dataset),
            'license': options.license}
   tensorboard = _tensorboard(options, source)
   with pipeline.raw_sizes(source) as sizes:
-    artifact = compression.compress(
-        source, config, budget=options.budget, progress=log,
-        callbacks=tensorboard, fixed=flags.given(groups, argv))
+    artifact = compression.compress_with(work, source, config, num_bytes, fixed,
+                                         log, tensorboard)
+    work.write(SAVING_NAME, hashlib.sha256(artifact.to_bytes()).hexdigest())
     with log.stage('save'):
       artifact.save(options.output, log.records, options.overwrite, say,
                     **about, **dataclasses.asdict(export))
     for callback in tensorboard:
       callback.samples(sampling.sample(artifact, 16).images)
-    accuracies = {}
-    if options.evaluate and (reason := evaluation.cannot_judge(source)):
-      say(f'no evaluation: {reason}')
-    elif options.evaluate:
-      result = evaluation.evaluate(artifact, source, config, progress=log)
-      accuracies = {  # Those of groups are a table of means already.
-          name: value['mean'] if isinstance(value, dict) else value
-          for name, value in result.items()}
+    accuracies = _accuracies(artifact, source, config, options, log)
     summary = _summary(config, artifact, options.output, sizes.result(), log,
                        accuracies)
   artifact.write_metrics(options.output, [
       *log.records, {'event': 'summary', **summary}], **about)
   if options.report:
     _report(options, source, log)
-  print_table(_table(summary, options.output))
-  print(json.dumps(summary))
+  return summary
+
+
+def _accuracies(artifact, source, config: Config, options: Run, log,
+                ) -> dict[str, Any]:
+  """Of judges, or nothing."""
+  from tfp_lgc import evaluation
+  if not options.evaluate:
+    return {}
+  if reason := evaluation.cannot_judge(source):
+    say(f'no evaluation: {reason}')
+    return {}
+  result = evaluation.evaluate(artifact, source, config, progress=log)
+  return {  # Those of groups are a table of means already.
+      name: value['mean'] if isinstance(value, dict) else value
+      for name, value in result.items()}
 
 
 def _versions() -> dict[str, str]:
