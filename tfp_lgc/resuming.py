@@ -36,7 +36,8 @@ from tfp_lgc.data import Split
 from tfp_lgc.errors import ConfigError, LgcError
 from tfp_lgc.progress import Progress
 
-__all__ = ['CHECKPOINT_SECONDS', 'NO_WORK', 'Work', 'fingerprint', 'is_of', 'keeping']
+__all__ = ['CHECKPOINT_SECONDS', 'NO_WORK', 'Work', 'fingerprint', 'is_of',
+           'keeping']
 
 Arrays = dict[str, np.ndarray]
 
@@ -157,7 +158,8 @@ class Work:
       return
     path.parent.mkdir(parents=True, exist_ok=True)
     with _replacing(path) as file:
-      np.savez(file, **{**arrays, _ABOUT: np.array(json.dumps(about))})
+      contents: Any = {**arrays, _ABOUT: np.array(json.dumps(about))}
+      np.savez(file, **contents)
 
   def write(self, name: str, text: str) -> None:
     """A file of one line, for whoever finds the folder."""

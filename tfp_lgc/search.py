@@ -6,6 +6,7 @@ mixture has seen. The test split chooses nothing.
 """
 
 import dataclasses
+import functools
 import math
 from typing import AbstractSet, Any, Mapping, NamedTuple, Optional, Sequence
 
@@ -324,14 +325,21 @@ class _Trials:
         limit = MAX_SHARE * room * max(len(x) / len(self._trained.latents),
                                        1 / len(self._seen.counts))
         found.append(allocation.from_arrays(self._work.kept(
-            f'mixtures_{structure}_{label}',
-            lambda x=x, limit=limit: allocation.to_arrays(
-                allocation.candidates(x, config, self._floor, limit) if len(x)
-                else [Candidate(*nothing(x.shape[1]), 0.0, 0.0)]))))
+            f'mixtures_{structure}_{label}', functools.partial(
+                self._fitted, x, config, limit))))
         self._progress.step(label + 1)
     return [[choice._replace(num_bits=allocation.num_bits(
         choice.components, choice.structure, config)) for choice in choices]
             for choices in self._found[structure]]
+
+  def _fitted(self, x: np.ndarray, config: Config, limit: float,
+              ) -> dict[str, np.ndarray]:
+    """Candidates of the points of one class, as arrays."""
+    if not len(x):
+      return allocation.to_arrays([
+          Candidate(*nothing(x.shape[1]), 0.0, 0.0)])
+    return allocation.to_arrays(
+        allocation.candidates(x, config, self._floor, limit))
 
   def _with_mixture(self, chosen: Sequence[tuple[Components, str]],
                     config: Config) -> Artifact:

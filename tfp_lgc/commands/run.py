@@ -85,10 +85,6 @@ def stopping(advice: str) -> Iterator[None]:
   except _Stopped as stopped:
     stopped.advice = advice
     raise
-  except KeyboardInterrupt as error:  # Of a library.
-    stopped = _Stopped(signal.SIGINT)
-    stopped.advice = advice
-    raise stopped from error
   finally:
     for number, handler in before.items():
       signal.signal(number, handler)

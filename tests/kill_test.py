@@ -1,0 +1,126 @@
+"""A run that is killed at any moment goes on and ends in the same bytes."""
+
+import json
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+NUM_KILLS = 20
+# All stages, each of them short.
+ARGUMENTS = [
+    '--model=vae', '--trunk=conv', '--num_filters=4', '--latent_size=3',
+    '--epochs=20', '--finetune_steps=300', '--texture=residual',
+    '--num_components_max=3', '--judge=logistic_regression',
+    '--checkpoint_seconds=0']
+# One thread each, so that a fork is safe, and so that moments by seconds of
+# the processor are moments of the work.
+ENVIRONMENT = {**os.environ, 'OPENBLAS_NUM_THREADS': '1',
+               'OMP_NUM_THREADS': '1', 'TF_NUM_INTRAOP_THREADS': '1',
+               'TF_NUM_INTEROP_THREADS': '1', 'TF_CPP_MIN_LOG_LEVEL': '3'}
+
+
+class _Commands:
+  """Starts commands, and kills them; see forking.py."""
+
+  def __init__(self):
+    self._server = subprocess.Popen(
+        [sys.executable, pathlib.Path(__file__).with_name('forking.py')],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        env=ENVIRONMENT)
+
+  def run(self, output, kill_at=float('inf'), number=signal.SIGKILL,
+          said=os.devnull):
+    """The wait status of a run, and its seconds of the processor; it is sent a
+    signal after so many of them."""
+    print(json.dumps([str(said), *ARGUMENTS, f'--output={output}']),
+          file=self._server.stdin, flush=True)
+    child, seconds = int(self._server.stdout.readline()), 0.0
+    while (now := _seconds(child)) is not None:
+      seconds = now
+      if seconds >= kill_at:
+        os.kill(child, number)
+        break
+      time.sleep(0.005)
+    return int(self._server.stdout.readline()), seconds
+
+  def close(self):
+    self._server.stdin.close()
+    self._server.wait()
+
+
+def _seconds(process):
+  """Of the processor, by a process and its threads; None if it has ended."""
+  try:
+    text = pathlib.Path(f'/proc/{process}/stat').read_text()
+  except (FileNotFoundError, ProcessLookupError):
+    return None
+  state, *fields = text.rpartition(')')[2].split()
+  if state == 'Z':
+    return None
+  return (int(fields[10]) + int(fields[11])) / os.sysconf('SC_CLK_TCK')
+
+
+@pytest.fixture(scope='module')
+def commands():
+  result = _Commands()
+  yield result
+  result.close()
+
+
+@pytest.fixture(scope='module')
+def undisturbed(commands, tmp_path_factory):
+  output = tmp_path_factory.mktemp('undisturbed') / 'out'
+  status, seconds = commands.run(output)
+  assert status == 0
+  return output, seconds
+
+
+def _rows(output):
+  """metrics.jsonl without seconds, and without where it was written to."""
+  rows = [json.loads(line)
+          for line in (output / 'metrics.jsonl').read_text().splitlines()]
+  for row in rows:
+    row.pop('seconds', None)
+    row.pop('arguments', None)
+    row.pop('saved_model_num_bytes', None)  # gzip has times in it.
+  return rows
+
+
+def _names(output):
+  return {path.name for path in output.iterdir()}
+
+
+def _stopped_in(output, said):
+  """The last stage that was begun."""
+  lines = [line for line in said.read_text().splitlines()
+           if line.endswith(' ...')]
+  return lines[-1].split()[0] if lines else 'start'
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_at_any_moment_ends_in_the_same_bytes(
+    commands, undisturbed, tmp_path):
+  reference, seconds = undisturbed
+  rng, stages = random.Random(0), []
+  for i in range(NUM_KILLS):
+    # One moment in each of so many equal parts of the work.
+    moment = seconds * (i + rng.random()) / NUM_KILLS
+    output, said = tmp_path / str(i), tmp_path / f'{i}.txt'
+    status, _ = commands.run(output, moment, said=said)
+    killed = os.WIFSIGNALED(status)
+    stages.append(_stopped_in(output, said) if killed else 'end')
+    if killed:
+      status, _ = commands.run(output, said=said)
+    assert status == 0, said.read_text()
+    assert (output / 'artifact.lgc').read_bytes() == (
+        reference / 'artifact.lgc').read_bytes(), (i, moment, stages[-1])
+    assert _rows(output) == _rows(reference), (i, moment, stages[-1])
+    assert _names(output) == _names(reference)
+    print(i, round(moment, 2), stages[-1], flush=True)
+  assert len(set(stages)) > 4, stages
