@@ -35,10 +35,10 @@ class _Commands:
         env=ENVIRONMENT)
 
   def run(self, output, kill_at=float('inf'), number=signal.SIGKILL,
-          said=os.devnull):
+          said=os.devnull, more=()):
     """The wait status of a run, and its seconds of the processor; it is sent a
     signal after so many of them."""
-    print(json.dumps([str(said), *ARGUMENTS, f'--output={output}']),
+    print(json.dumps([str(said), *ARGUMENTS, *more, f'--output={output}']),
           file=self._server.stdin, flush=True)
     child, seconds = int(self._server.stdout.readline()), 0.0
     while (now := _seconds(child)) is not None:
@@ -124,3 +124,63 @@ def test_a_run_that_is_killed_at_any_moment_ends_in_the_same_bytes(
     assert _names(output) == _names(reference)
     print(i, round(moment, 2), stages[-1], flush=True)
   assert len(set(stages)) > 4, stages
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('number, status, word', [
+    (signal.SIGINT, 130, 'interrupted'), (signal.SIGTERM, 143, 'terminated')])
+def test_a_signal_ends_it_with_a_word(
+    number, status, word, commands, undisturbed, tmp_path):
+  reference, seconds = undisturbed
+  output, said = tmp_path / 'out', tmp_path / 'said.txt'
+  ended, _ = commands.run(output, 0.6 * seconds, number, said)
+  assert os.waitstatus_to_exitcode(ended) == status
+  assert said.read_text().splitlines()[-1] == (
+      f'lgc-compress: {word}; the same command goes on from its last checkpoint')
+  assert _names(output) == {'.resume'}
+  assert commands.run(output)[0] == 0
+  assert (output / 'artifact.lgc').read_bytes() == (
+      reference / 'artifact.lgc').read_bytes()
+
+
+@pytest.fixture
+def disk(tmp_path):
+  """Another, small file system; who may not mount one cannot fill it."""
+  place = tmp_path / 'disk'
+  place.mkdir()
+  mount = subprocess.run(['mount', '-t', 'tmpfs', '-o', 'size=1m', 'tmpfs',
+                          place], capture_output=True)
+  if mount.returncode:
+    pytest.skip('needs the right to mount')
+  yield place
+  subprocess.run(['umount', '-l', place], check=True)
+
+
+@pytest.mark.slow
+def test_a_full_disk_or_one_that_is_read_only_is_a_line(
+    commands, undisturbed, disk, tmp_path):
+  """And another file system than that of everything else will do."""
+  reference, _ = undisturbed
+  output, said = disk / 'out', tmp_path / 'said.txt'
+  output.mkdir()
+  (output / 'artifact.lgc').write_text('earlier')
+
+  def remount(options):
+    subprocess.run(['mount', '-o', f'remount,{options}', disk], check=True)
+
+  remount('size=24k')  # Room for the folder, and for what stands there.
+  ended, _ = commands.run(output, said=said, more=['--overwrite'])
+  assert os.waitstatus_to_exitcode(ended) == 2
+  assert 'No space left on device' in said.read_text().splitlines()[-1]
+  assert (output / 'artifact.lgc').read_text() == 'earlier'
+  remount('ro')
+  ended, _ = commands.run(output, said=said, more=['--overwrite'])
+  assert os.waitstatus_to_exitcode(ended) == 2
+  assert 'error: output' in said.read_text().splitlines()[-1]
+  assert (output / 'artifact.lgc').read_text() == 'earlier'
+  remount('rw,size=10m')
+  ended, _ = commands.run(output, said=said, more=['--overwrite'])
+  assert ended == 0, said.read_text()
+  assert (output / 'artifact.lgc').read_bytes() == (
+      reference / 'artifact.lgc').read_bytes()
+  assert _names(output) == _names(reference)
