@@ -51,6 +51,7 @@ setuptools.setup(
         'tensorflow-datasets',
         'tensorflow-probability[tf]>=0.25,<0.26',
         'tf_keras>=2.18,<2.22',
+        'threadpoolctl',
     ],
     extras_require={
         'serving': _SERVING,

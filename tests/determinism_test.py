@@ -7,9 +7,12 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
+import threadpoolctl
+from sklearn import cluster
 
 import tfp_lgc
-from tfp_lgc import models
+from tfp_lgc import data, em, models
 from tfp_lgc.config import Config, replace
 from tfp_lgc.mixture import Mixture
 
@@ -83,6 +86,51 @@ def _drawn(paths, output, environment):
 @pytest.fixture(scope='module')
 def plain(artifacts, tmp_path_factory):
   return _drawn(artifacts, tmp_path_factory.mktemp('plain') / 'x.npz', PLAIN)
+
+
+def _order(split, **settings):
+  return np.concatenate([
+      labels for _, labels in split.batches(
+          20, **settings).take(10).as_numpy_iterator()])
+
+
+def test_the_order_of_images_is_that_of_the_seed_and_the_purpose_alone():
+  """And that of TensorFlow, of a program that sets no seed."""
+  split = data.array_split(np.zeros([50, 2, 2, 1], np.uint8), np.arange(50))
+  plain = split.examples.shuffle(50, seed=3).repeat().batch(20).take(10)
+  expected = np.concatenate([labels for _, labels in plain.as_numpy_iterator()])
+  try:
+    tf.random.set_seed(8)
+    got = _order(split, seed=3)
+  finally:
+    tf.random.set_seed(None)
+  np.testing.assert_array_equal(got, expected)
+  assert (_order(split, seed=3, salt=1) != expected).any()
+  np.testing.assert_array_equal(
+      _order(split, seed=3, skip=4)[:120], expected[80:])
+
+
+def test_clusters_are_found_by_one_thread(monkeypatch):
+  """Several add up in any order; and others may have theirs afterwards."""
+  threads = []
+
+  class KMeans(cluster.KMeans):
+
+    def fit_predict(self, *args):
+      threads.extend(_openmp_threads())
+      return super().fit_predict(*args)
+
+  monkeypatch.setattr(cluster, 'KMeans', KMeans)
+  before = _openmp_threads()
+  x = np.random.default_rng(0).normal(size=[600, 2])
+  first, second = [em.kmeans_start(x, 3, 1e-6, seed=0) for _ in range(2)]
+  np.testing.assert_array_equal(first.loc, second.loc)
+  assert set(threads) == {1} and _openmp_threads() == before
+
+
+def _openmp_threads():
+  return [pool['num_threads'] for pool in threadpoolctl.threadpool_info()
+          if pool['user_api'] == 'openmp']
 
 
 @pytest.mark.slow

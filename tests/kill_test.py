@@ -136,7 +136,8 @@ def test_a_signal_ends_it_with_a_word(
   ended, _ = commands.run(output, 0.6 * seconds, number, said)
   assert os.waitstatus_to_exitcode(ended) == status
   assert said.read_text().splitlines()[-1] == (
-      f'lgc-compress: {word}; the same command goes on from its last checkpoint')
+      f'lgc-compress: {word}; the same command goes on from its last '
+      'checkpoint')
   assert _names(output) == {'.resume'}
   assert commands.run(output)[0] == 0
   assert (output / 'artifact.lgc').read_bytes() == (

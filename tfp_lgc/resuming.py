@@ -27,7 +27,6 @@ import json
 import os
 import pathlib
 import shutil
-import zipfile
 from typing import Any, Callable, Iterator, Mapping, Optional, Sequence, Union
 
 import numpy as np
@@ -147,7 +146,7 @@ class Work:
     try:
       with np.load(path, allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except Exception as error:  # Of zipfile, NumPy or struct.
       raise LgcError(f'{path}: is damaged; the same command now begins anew'
                      ) from error
     return arrays, json.loads(str(arrays.pop(_ABOUT)))
