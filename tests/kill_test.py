@@ -11,13 +11,12 @@ import time
 
 import pytest
 
-NUM_KILLS = 20
+NUM_KILLS, NUM_IN_A_ROW = 20, 8
 # All stages, each of them short.
 ARGUMENTS = [
-    '--model=vae', '--trunk=conv', '--num_filters=4', '--latent_size=3',
-    '--epochs=20', '--finetune_steps=300', '--texture=residual',
-    '--num_components_max=3', '--judge=logistic_regression',
-    '--checkpoint_seconds=0']
+    '--model=vae', '--hidden_size=8', '--latent_size=2', '--epochs=40',
+    '--finetune_steps=300', '--texture=residual', '--num_components_max=2',
+    '--noevaluate', '--checkpoint_seconds=0']
 # One thread each, so that a fork is safe, and so that moments by seconds of
 # the processor are moments of the work.
 ENVIRONMENT = {**os.environ, 'OPENBLAS_NUM_THREADS': '1',
@@ -78,6 +77,7 @@ def undisturbed(commands, tmp_path_factory):
   output = tmp_path_factory.mktemp('undisturbed') / 'out'
   status, seconds = commands.run(output)
   assert status == 0
+  print(f'{seconds} s undisturbed', flush=True)
   return output, seconds
 
 
@@ -108,8 +108,8 @@ def test_a_run_that_is_killed_at_any_moment_ends_in_the_same_bytes(
     commands, undisturbed, tmp_path):
   reference, seconds = undisturbed
   rng, stages = random.Random(0), []
-  for i in range(NUM_KILLS):
-    # One moment in each of so many equal parts of the work.
+  # One moment in each of so many equal parts of the work.
+  for i in rng.sample(range(NUM_KILLS), NUM_KILLS):
     moment = seconds * (i + rng.random()) / NUM_KILLS
     output, said = tmp_path / str(i), tmp_path / f'{i}.txt'
     status, _ = commands.run(output, moment, said=said)
@@ -123,7 +123,25 @@ def test_a_run_that_is_killed_at_any_moment_ends_in_the_same_bytes(
     assert _rows(output) == _rows(reference), (i, moment, stages[-1])
     assert _names(output) == _names(reference)
     print(i, round(moment, 2), stages[-1], flush=True)
-  assert len(set(stages)) > 4, stages
+  assert len(set(stages)) > 3, stages
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_again_and_again_does_too(
+    commands, undisturbed, tmp_path):
+  reference, seconds = undisturbed
+  rng, said = random.Random(1), tmp_path / 'said.txt'
+  for _ in range(NUM_IN_A_ROW):
+    status, _ = commands.run(tmp_path / 'out', seconds * rng.uniform(0.1, 0.6),
+                             said=said)
+    assert os.WIFSIGNALED(status), said.read_text()
+    print(_stopped_in(tmp_path / 'out', said), flush=True)
+  status, _ = commands.run(tmp_path / 'out', said=said)
+  assert status == 0, said.read_text()
+  assert (tmp_path / 'out/artifact.lgc').read_bytes() == (
+      reference / 'artifact.lgc').read_bytes()
+  assert _rows(tmp_path / 'out') == _rows(reference)
+  assert _names(tmp_path / 'out') == _names(reference)
 
 
 @pytest.mark.slow
