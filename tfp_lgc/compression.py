@@ -46,9 +46,9 @@ def compress(dataset, config: Optional[Config] = None, *,
       the BIC curves and what was tried.
     callbacks: for Keras' `fit`.
     fixed: names of further settings that a budget does not choose.
-    work_dir: a new directory for checkpoints. After a kill the same call goes
-      on from there and ends in the same bytes; at the end it is removed. None:
-      nothing is written.
+    work_dir: a new directory for checkpoints, of one process at a time. After
+      a kill the same call goes on from there and ends in the same bytes; at the
+      end it is removed. None: nothing is written.
     checkpoint_seconds: of training between two checkpoints.
     **overrides: settings by name, as the flags of `bin/compress`.
 
@@ -78,9 +78,14 @@ def compress(dataset, config: Optional[Config] = None, *,
 def fingerprint(source: Source, config: Config, num_bytes: int,
                 fixed: AbstractSet[str]) -> str:
   """Of all that decides what `compress` makes."""
-  return resuming.fingerprint(
-      {**dataclasses.asdict(config), 'num_bytes': num_bytes,
-       'fixed': sorted(fixed)}, source.train, source.class_names)
+  settings = dataclasses.asdict(config)
+  del settings['data']  # The images themselves count.
+  if num_bytes:
+    settings.update(num_bytes=num_bytes, fixed=sorted(
+        fixed & set(search.CHOSEN)))
+  else:
+    del settings['evaluate']
+  return resuming.fingerprint(settings, source.train, source.class_names)
 
 
 def compress_with(work: resuming.Work, source: Source, config: Config,
