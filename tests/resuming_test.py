@@ -116,6 +116,10 @@ def test_a_folder_is_of_one_run_alone(tmp_path):
     with pytest.raises(type(error)):
       run('first', error)
     assert not folder.exists()
+  # A kill may leave what was being removed.
+  (folder.parent / '.work.tfp_lgc_done').mkdir()
+  assert run('third', None) == 'third'
+  assert list(folder.parent.iterdir()) == []
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path):

@@ -170,11 +170,12 @@ class Work:
     return self.directory and self.directory / f'{key}.npz'
 
   def remove(self) -> None:
-    """All of it; what says whose it was goes last, in case of a kill."""
+    """All of it at once: under its name there is never a part of it."""
     if self.directory:
-      _empty(self.directory)
-      (self.directory / RUN_NAME).unlink(missing_ok=True)
-      self.directory.rmdir()
+      done = _done(self.directory)
+      shutil.rmtree(done, ignore_errors=True)
+      os.rename(self.directory, done)
+      shutil.rmtree(done)
 
 
 NO_WORK = Work()
@@ -226,8 +227,9 @@ def keeping(directory: Union[str, os.PathLike, None], fingerprint: str,
 
 def _open(work: Work, fingerprint: str, say: Callable[[str], None]) -> None:
   directory = work.directory
-  assert directory
+  assert directory is not None
   run = directory / RUN_NAME
+  shutil.rmtree(_done(directory), ignore_errors=True)
   if is_of(directory, fingerprint):
     say(f'goes on with what an earlier run left in {directory}')
     return
@@ -243,6 +245,11 @@ def _open(work: Work, fingerprint: str, say: Callable[[str], None]) -> None:
   directory.mkdir(parents=True, exist_ok=True)
   with _replacing(run) as file:
     file.write(_run_json(fingerprint).encode())
+
+
+def _done(directory: pathlib.Path) -> pathlib.Path:
+  """What a folder is called while it is removed."""
+  return directory.with_name(f'.{directory.name}.tfp_lgc_done')
 
 
 def _run_json(fingerprint: str) -> str:
