@@ -126,10 +126,14 @@ def _write_ready(staging: pathlib.Path, ready: dict[str, list[str]]) -> None:
 
 def _lock(staging: pathlib.Path) -> int:
   """The open file that tells others that this process lives."""
-  lock = os.open(staging / 'lock.tmp', os.O_RDWR | os.O_CREAT, 0o600)
-  fcntl.flock(lock, fcntl.LOCK_EX)
-  os.write(lock, LOCK_CONTENT)
-  os.rename(staging / 'lock.tmp', staging / LOCK_NAME)
+  lock = os.open(staging / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o600)
+  try:
+    # Who was quicker finds no content yet, and lets go of it.
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    os.write(lock, LOCK_CONTENT)
+  except BaseException:
+    os.close(lock)
+    raise
   return lock
 
 
