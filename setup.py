@@ -65,6 +65,7 @@ setuptools.setup(
         'tensorflow-probability[tf]>=0.25,<0.26',
         'tf_keras>=2.18,<2.22',
         'tqdm',
+        'threadpoolctl',
     ],
     extras_require={
         'docs': _DOCS,

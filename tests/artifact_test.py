@@ -408,7 +408,7 @@ def test_a_save_that_fails_changes_nothing(error, artifact, saved, tmp_path,
   assert tfp_lgc.load(out).to_bytes() == artifact.to_bytes()
 
 
-@pytest.mark.parametrize('which', range(12))
+@pytest.mark.parametrize('which', range(13))
 def test_a_save_that_fails_at_a_rename_leaves_an_artifact(
     which, artifact, saved, tmp_path, monkeypatch):
   """The old one or the new one, whichever of the renames fails."""

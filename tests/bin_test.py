@@ -1,6 +1,7 @@
 """The commands as a user meets them: files, streams and exit status."""
 
 import dataclasses
+import errno
 import gzip
 import hashlib
 import itertools
@@ -9,9 +10,11 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import struct
 import subprocess
 import sys
+import threading
 
 import numpy as np
 import pytest
@@ -22,7 +25,8 @@ from sklearn import datasets
 from tensorboard.backend.event_processing import event_accumulator
 
 import tfp_lgc
-from tfp_lgc import compression, evaluation, search, sources
+from tfp_lgc import artifact as artifact_lib
+from tfp_lgc import compression, evaluation, locking, search, sources
 from tfp_lgc import config as config_lib
 from tfp_lgc import options as options_lib
 from tfp_lgc.commands import (
@@ -374,11 +378,16 @@ def test_groups_are_part_of_the_summary(place, capsys):
     assert got[f'{name}_worst_group'] == np.min(got[f'{name}_groups'])
 
 
+def _makes(artifact, monkeypatch):
+  """Runs take no time and make an artifact that there is."""
+  monkeypatch.setattr(compression, 'compress_with',
+                      lambda *args: load(artifact))
+
+
 @pytest.mark.parametrize('flag', ['--evaluate=false', '--noevaluate'])
 def test_without_evaluation_no_judge_is_trained(
     flag, artifact, place, monkeypatch, capsys):
-  monkeypatch.setattr(compression, 'compress',
-                      lambda *args, **kwargs: load(artifact))
+  _makes(artifact, monkeypatch)
   monkeypatch.setattr(evaluation, 'evaluate', None)
   assert _main('compress', '--output=out', flag) == 0
   out, err = capsys.readouterr()
@@ -400,6 +409,94 @@ def test_training_that_diverges_ends_in_a_line_and_leaves_nothing(
   assert _content(place) == before
   # What Keras has to say does not go where results are expected.
   assert out == ''
+
+
+@pytest.mark.parametrize('number, status, word', [
+    (signal.SIGINT, 130, 'interrupted'), (signal.SIGTERM, 143, 'terminated')])
+def test_a_signal_ends_a_run_with_a_word_on_how_to_go_on(
+    number, status, word, artifact, place, monkeypatch, capsys):
+  def stop(*args):
+    os.kill(os.getpid(), number)
+    raise AssertionError('it goes on')
+
+  handlers = [signal.getsignal(each) for each in (signal.SIGINT,
+                                                  signal.SIGTERM)]
+  monkeypatch.setattr(compression, 'compress_with', stop)
+  assert _main('compress', '--output=out', '--noevaluate') == status
+  out, err = capsys.readouterr()
+  assert (out, err) == ('', f'lgc-compress: {word}; the same command goes on '
+                            'from its last checkpoint\n')
+  assert [signal.getsignal(each) for each in (
+      signal.SIGINT, signal.SIGTERM)] == handlers
+  _makes(artifact, monkeypatch)
+  assert _main('compress', '--output=out', '--noevaluate') == 0
+  assert 'goes on with' in capsys.readouterr().err
+  assert sorted(os.listdir('out')) == sorted(
+      name for name in os.listdir(artifact) if name != 'encoder')
+
+
+def test_a_run_that_stops_after_its_artifact_stands_goes_on(
+    artifact, place, monkeypatch, capsys):
+  def stop(*args, **kwargs):
+    raise KeyboardInterrupt
+
+  _makes(artifact, monkeypatch)
+  with monkeypatch.context() as patch:
+    patch.setattr(evaluation, 'evaluate', stop)
+    assert _main('compress', '--output=out', *TINY) == 130
+  before = _content(place)
+  # Another run may not replace it, nor take away what the first left.
+  assert _main('compress', '--output=out', *TINY, '--seed=1') == 2
+  assert _content(place) == before
+  assert '--overwrite' in capsys.readouterr().err.splitlines()[-1]
+  assert _main('compress', '--output=out', *TINY) == 0
+  assert not (place / 'out/.resume').exists()
+  rows = (place / 'out/metrics.jsonl').read_text().splitlines()
+  assert _json(rows[-1])['event'] == 'summary'
+
+
+def test_a_full_disk_is_a_line_and_leaves_the_artifact_that_stood(
+    artifact, place, monkeypatch, capsys):
+  def full(path, content):
+    raise OSError(errno.ENOSPC, 'No space left on device', str(path))
+
+  shutil.copytree(artifact, 'out')
+  before = _content(place / 'out')
+  _makes(artifact, monkeypatch)
+  with monkeypatch.context() as patch:
+    patch.setattr(artifact_lib, '_write', full)
+    assert _main('compress', '--output=out', '--overwrite', '--noevaluate') == 2
+  out, err = capsys.readouterr()
+  assert out == ''
+  assert re.fullmatch('lgc-compress: error: .*: No space left on device',
+                      err.splitlines()[-1])
+  after = _content(place / 'out')
+  assert {name: after[name] for name in before} == before
+  assert {name.split('/')[0] for name in set(after) - set(before)} == {
+      '.resume'}
+  assert _main('compress', '--output=out', '--overwrite', '--noevaluate') == 0
+
+
+def test_of_two_runs_with_one_output_one_is_told(place, capsys):
+  ready, done = threading.Event(), threading.Event()
+
+  def hold():
+    with locking.only_writer('out'):
+      ready.set()
+      done.wait()
+
+  thread = threading.Thread(target=hold)
+  thread.start()
+  ready.wait()
+  try:
+    assert _main('compress', '--dataset=two.npz', '--output=out', *TINY) == 2
+  finally:
+    done.set()
+    thread.join()
+  out, err = capsys.readouterr()
+  assert out == ''
+  assert re.fullmatch("lgc-compress: error: output = '.*out': another process "
+                      'is writing there; .*', err.rstrip('\n'))
 
 
 # sample.
@@ -805,7 +902,7 @@ FLAGS = {
                   'judges', 'artifacts'},
     'compress': {*config_lib.settings(config_lib.Config()), 'preset', 'output',
                  'overwrite', 'evaluate', 'tensorboard', 'budget', 'license',
-                 'report',
+                 'report', 'checkpoint_seconds',
                  *config_lib.settings(options_lib.ExportConfig())},
     'evaluate': {'artifact', 'baseline', 'budget', 'metrics', 'runs', 'seed',
                  *DATA_FLAGS, *JUDGE_FLAGS,

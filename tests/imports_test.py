@@ -69,6 +69,7 @@ SAME_LEVEL = {
     'judges': {'trunks'},
     'latent': {'allocation'},
     'likelihoods': {'head', 'scales'},
+    'locking': {'errors'},
     'memory': {'budget', 'errors'},
     'metrics/accuracy': {'metrics/groups', 'metrics/subject', 'metrics/tstr'},
     'metrics/confusion': {'metrics/subject', 'metrics/tstr'},

@@ -9,7 +9,7 @@ price is raised until all of them fit.
 """
 
 import math
-from typing import Iterator, NamedTuple, Sequence
+from typing import Iterator, Mapping, NamedTuple, Sequence
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from tfp_lgc.mixture import largest, most_likely, stack, structures
 from tfp_lgc.packing import pack_mixture
 
 __all__ = ['Candidate', 'MIN_PRICE', 'allocate', 'candidates', 'cheapest',
-           'num_bits']
+           'from_arrays', 'num_bits', 'to_arrays']
 
 # A parameter of about six bits costs as much at this price as by Akaike's
 # criterion, one nat: for less, a mixture would learn its points by heart.
@@ -164,3 +164,20 @@ def _filled(picks: list[Candidate], by_class: Sequence[Sequence[Candidate]],
       return picks
     _, label, other = max(better, key=lambda item: item[0])
     picks = [*picks[:label], other, *picks[label + 1:]]
+
+
+def to_arrays(choices: Sequence[Candidate]) -> dict[str, np.ndarray]:
+  """Candidates as arrays by name, which a file can hold."""
+  return {f'{i}:{part}': np.asarray(value) for i, choice in enumerate(choices)
+          for part, value in (*choice.components._asdict().items(),
+                              *choice._asdict().items())
+          if part != 'components'}
+
+
+def from_arrays(arrays: Mapping[str, np.ndarray]) -> list[Candidate]:
+  """The inverse of `to_arrays`."""
+  return [Candidate(
+      Components(*[arrays[f'{i}:{part}'] for part in Components._fields]),
+      str(arrays[f'{i}:structure']), float(arrays[f'{i}:code_length']),
+      float(arrays[f'{i}:num_bits']))
+          for i in range(len(arrays) // (len(Components._fields) + 3))]

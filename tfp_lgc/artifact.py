@@ -42,6 +42,7 @@ from tfp_lgc.errors import ArtifactError, ConfigError
 from tfp_lgc.folding import decoder_weights
 from tfp_lgc.head import Head
 from tfp_lgc.header import for_drawing, Header, LABELS
+from tfp_lgc.locking import only_writer
 from tfp_lgc.mixture import Mixture
 from tfp_lgc.options import ExportConfig
 from tfp_lgc.packing import (
@@ -284,14 +285,15 @@ class Artifact(Editable):
       **export: settings of `ExportConfig` by name.
 
     Raises:
-      ConfigError: if one stands there and may not be replaced, or for a
-        setting that does not exist or is not allowed.
+      ConfigError: if one stands there and may not be replaced, if another
+        process is writing there, or for a setting that does not exist or is not
+        allowed.
       OSError: if the disk is full or not to be written to.
     """
     directory = pathlib.Path(directory)
     settings = config_lib.replace(ExportConfig(), **export)
     check_output(directory, overwrite)
-    with replacing(directory, _OWNED) as new:
+    with only_writer(directory), replacing(directory, _OWNED) as new:
       _write(new / LGC_NAME, self.to_bytes())
       version = new / SAVED_MODEL_NAME / '1'
       signatures.save(self.sampler, str(version), settings.max_serving_batch)

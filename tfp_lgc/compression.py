@@ -1,14 +1,17 @@
 """The main job: a labelled image data set in, an artifact out."""
 
+import dataclasses
+import os
 from typing import AbstractSet, Optional, Sequence, Union
 
 import tf_keras as tfk
 
 from tfp_lgc import budget as budget_lib
 from tfp_lgc import config as config_lib
-from tfp_lgc import overlap, pipeline, search
+from tfp_lgc import overlap, pipeline, resuming, search
 from tfp_lgc.artifact import Artifact
 from tfp_lgc.config import Config
+from tfp_lgc.data import Source
 from tfp_lgc.progress import Progress
 
 __all__ = ['compress']
@@ -17,7 +20,10 @@ __all__ = ['compress']
 def compress(dataset, config: Optional[Config] = None, *,
              budget: Union[int, str] = '', progress: Optional[Progress] = None,
              callbacks: Sequence[tfk.callbacks.Callback] = (),
-             fixed: AbstractSet[str] = frozenset(), **overrides) -> Artifact:
+             fixed: AbstractSet[str] = frozenset(),
+             work_dir: Union[str, os.PathLike, None] = None,
+             checkpoint_seconds: float = resuming.CHECKPOINT_SECONDS,
+             **overrides) -> Artifact:
   """Compresses a labelled image data set.
 
   ```python
@@ -40,11 +46,16 @@ def compress(dataset, config: Optional[Config] = None, *,
       the BIC curves and what was tried.
     callbacks: for Keras' `fit`.
     fixed: names of further settings that a budget does not choose.
+    work_dir: a new directory for checkpoints, of one process at a time. After
+      a kill the same call goes on from there and ends in the same bytes; at the
+      end it is removed. None: nothing is written.
+    checkpoint_seconds: of training between two checkpoints.
     **overrides: settings by name, as the flags of `bin/compress`.
 
   Returns:
     The artifact, in memory. The same settings give the same bytes on the same
-    machine, unless the program changes TensorFlow's global seed in between.
+    machine, whatever the program's random seeds; BUILD.md says what may differ
+    on others.
 
   Raises:
     ConfigError: for a setting that does not exist or is not allowed, or a
@@ -57,7 +68,33 @@ def compress(dataset, config: Optional[Config] = None, *,
   source = pipeline.open_source(dataset, config)
   progress = progress or Progress()
   overlap.warn(source, progress)
+  fixed = fixed | set(overrides)
+  run = work_dir is not None and fingerprint(source, config, num_bytes, fixed)
+  with resuming.keeping(work_dir, run or '', checkpoint_seconds,
+                        progress.note) as work:
+    return compress_with(work, source, config, num_bytes, fixed, progress,
+                         callbacks)
+
+
+def fingerprint(source: Source, config: Config, num_bytes: int,
+                fixed: AbstractSet[str]) -> str:
+  """Of all that decides what `compress` makes."""
+  settings = dataclasses.asdict(config)
+  del settings['data']  # The images themselves count.
   if num_bytes:
-    return search.compress_within(source, num_bytes, config, progress,
-                                  fixed | set(overrides), callbacks)
-  return pipeline.fit(source, config, progress, callbacks).artifact
+    settings.update(num_bytes=num_bytes, fixed=sorted(
+        fixed & set(search.CHOSEN)))
+  else:
+    del settings['evaluate']
+  return resuming.fingerprint(settings, source.train, source.class_names)
+
+
+def compress_with(work: resuming.Work, source: Source, config: Config,
+                  num_bytes: int, fixed: AbstractSet[str], progress: Progress,
+                  callbacks: Sequence[tfk.callbacks.Callback] = (),
+                  ) -> Artifact:
+  """`compress`, with work that was opened elsewhere; 0 bytes: no budget."""
+  if num_bytes:
+    return search.compress_within(source, num_bytes, config, progress, fixed,
+                                  callbacks, work)
+  return pipeline.fit(source, config, progress, callbacks, work).artifact

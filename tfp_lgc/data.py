@@ -21,6 +21,8 @@ CACHE_NUM_BYTES = 2**30
 SHUFFLE_NUM_BYTES = 2**28
 MAX_CLASSES = 65536
 UNLABELED = ('all',)
+# TensorFlow's seed of a program that sets none.
+GRAPH_SEED = 87654321
 
 
 @dataclasses.dataclass(frozen=True, eq=False)  # Arrays have no one truth.
@@ -70,18 +72,29 @@ class Split:
     return self.num_examples * int(np.prod(self.image_shape))
 
   def batches(self, batch_size: int, seed: Optional[int] = None,
-              ) -> tf.data.Dataset:
+              salt: int = 0, skip: int = 0) -> tf.data.Dataset:
     """`(uint8 [B, H, W, C], int32 [B])`; one pass in order, or, with a seed,
     endless passes, each in another order. Where memory is bound, a pass in
-    order may have smaller batches."""
+    order may have smaller batches.
+
+    Args:
+      batch_size: B.
+      seed: alone, whatever the program's global seed, decides the order.
+      salt: what a seed is mixed with, so that another purpose has another
+        order.
+      skip: batches at the start that are left out; all that comes after is as
+        if they had been read.
+    """
     examples, bound = self.examples, self.bound
     size = int(np.prod(self.image_shape))
     if seed is not None:
       num_bytes = bound.shuffle if bound else SHUFFLE_NUM_BYTES
       buffer = min(self.num_examples, max(1000, num_bytes // size))
-      examples = examples.shuffle(buffer, seed=seed).repeat()
+      examples = _shuffled(examples, buffer, GRAPH_SEED + salt, seed).repeat()
     elif bound:
       batch_size = max(1, min(batch_size, bound.batch // size))
+    if skip:
+      examples = examples.skip(skip * batch_size)
     return examples.batch(batch_size).prefetch(1 if bound else tf.data.AUTOTUNE)
 
   def to_memory(self, class_names: tuple[str, ...]) -> Images:
@@ -136,6 +149,22 @@ class Source:
     assert self.test is not None
     return np.concatenate([
         labels for _, labels in self.test.batches(1000).as_numpy_iterator()])
+
+
+def _shuffled(examples: tf.data.Dataset, buffer: int, graph_seed: int,
+              seed: int) -> tf.data.Dataset:
+  """`examples.shuffle(buffer, seed)` of a program with that global seed,
+  whatever the one that it has."""
+  flat = tf.nest.flatten(examples.element_spec)
+  return tf.data.experimental.from_variant(
+      tf.raw_ops.ShuffleDatasetV3(
+          input_dataset=tf.data.experimental.to_variant(examples),
+          buffer_size=buffer, seed=graph_seed, seed2=seed,
+          seed_generator=tf.raw_ops.DummySeedGenerator(),
+          output_types=[spec.dtype for spec in flat],
+          output_shapes=[spec.shape for spec in flat],
+          reshuffle_each_iteration=True),
+      examples.element_spec)
 
 
 def label_dtype(num_classes: int) -> np.dtype:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
+import threadpoolctl
 
 from tfp_lgc.covariance import COVARIANCES
 
@@ -293,13 +294,11 @@ def kmeans_start(x: np.ndarray, num_components: int, floor: float,
     structure: a key of `COVARIANCES`.
     rank: of the structure low_rank.
   """
-  from sklearn import cluster  # pylint: disable=g-import-not-at-top
   x = np.asarray(x, np.float64)
   size = x.shape[1]
   labels = np.zeros(len(x), int)
   if num_components > 1:
-    labels = cluster.KMeans(num_components, n_init=1,
-                            random_state=seed).fit_predict(x)
+    labels = _clusters(x, num_components, seed)
   clusters = [x[labels == k] for k in range(num_components)]
   loc = np.stack([part.mean(axis=0) for part in clusters])
   centered = [part - mean for part, mean in zip(clusters, loc)]
@@ -312,3 +311,21 @@ def kmeans_start(x: np.ndarray, num_components: int, floor: float,
                  np.tile(np.eye(size), [num_components, 1, 1])),
       np.float64(floor), structure, rank)
   return Components(*[np.asarray(part) for part in components])
+
+
+def _clusters(x: np.ndarray, num_clusters: int, seed: int) -> np.ndarray:
+  """Int `[N]`: the cluster of each point, by k-means on one thread.
+
+  Several threads add up centers in the order in which they end, and the last
+  bits with it.
+  """
+  from sklearn import cluster  # pylint: disable=g-import-not-at-top
+  with _thread_pools().limit(limits=1, user_api='openmp'):
+    return cluster.KMeans(num_clusters, n_init=1,
+                          random_state=seed).fit_predict(x)
+
+
+@functools.lru_cache(maxsize=None)
+def _thread_pools() -> threadpoolctl.ThreadpoolController:
+  """Of this process; to look for them takes longer than to limit them."""
+  return threadpoolctl.ThreadpoolController()

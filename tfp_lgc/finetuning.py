@@ -18,9 +18,11 @@ import tf_keras as tfk
 
 from tfp_lgc import divergence, networks
 from tfp_lgc.autoencoder import Autoencoder, to_unit
+from tfp_lgc.checkpoints import Checkpoints
 from tfp_lgc.codec import dequantize, quantize_by_step, Quantized
 from tfp_lgc.config import Config, replace
 from tfp_lgc.data import Split
+from tfp_lgc.resuming import NO_WORK, Work
 
 __all__ = ['finetune', 'laplace_bits']
 
@@ -28,9 +30,9 @@ LEARNING_RATE = 1e-3
 REMEDY = 'more --decoder_bits, a lower --rate_weight or no --finetune_steps'
 # Steps between two words on the progress.
 STEPS_PER_CALL = 50
-# What the run's seed is mixed with for posterior draws and for the noise that
-# stands for rounding where bits are counted.
-SEED_SALT, NOISE_SALT = 5, 6
+# What the run's seed is mixed with for posterior draws, for the noise that
+# stands for rounding where bits are counted, and for the order of images.
+SEED_SALT, NOISE_SALT, ORDER_SALT = 5, 6, 1
 
 
 def laplace_bits(x: tf.Tensor, spread: tf.Tensor) -> tf.Tensor:
@@ -56,7 +58,7 @@ def laplace_bits(x: tf.Tensor, spread: tf.Tensor) -> tf.Tensor:
 def finetune(model: Autoencoder, tensors: dict[str, Quantized],
              kept: np.ndarray, split: Split, config: Config,
              on_step: Callable[[int, str], None] = lambda step, text: None,
-             ) -> dict[str, Quantized]:
+             work: Work = NO_WORK) -> dict[str, Quantized]:
   """Trains the decoder on under quantization; the encoder stays as it is.
 
   The loss is the mean of -log p(x | z), nats an image, for posterior draws z,
@@ -71,6 +73,7 @@ def finetune(model: Autoencoder, tensors: dict[str, Quantized],
     split: training images.
     config: `finetune_steps`, `rate_weight`, and those of the model.
     on_step: is told of steps done, and how far the loss is.
+    work: where checkpoints are kept, if at all.
 
   Returns:
     Those tensors of the decoder with other integers and steps.
@@ -79,9 +82,12 @@ def finetune(model: Autoencoder, tensors: dict[str, Quantized],
     FloatingPointError: if it diverges.
   """
   tuning = _Tuning(model, tensors, kept, config)
-  batches = iter(split.batches(config.train.batch_size, seed=config.seed))
-  total = config.codec.finetune_steps
-  for first in range(0, total, STEPS_PER_CALL):
+  checkpoints = Checkpoints(work, 'finetune', tuning.trained())
+  done, total = checkpoints.restore().get('steps', 0), (
+      config.codec.finetune_steps)
+  batches = iter(split.batches(config.train.batch_size, seed=config.seed,
+                               salt=ORDER_SALT, skip=done))
+  for first in range(done, total, STEPS_PER_CALL):
     count = min(STEPS_PER_CALL, total - first)
     done, nll, bits = tuning.run(batches, tf.constant(count))
     if not np.isfinite(nll + bits):
@@ -92,6 +98,7 @@ def finetune(model: Autoencoder, tensors: dict[str, Quantized],
           step, config.train.batch_size, split.num_examples, REMEDY))
     on_step(first + count, f'nll {float(nll):.4g}, {float(bits) / 8:,.0f} bytes'
                            ' of kernels')
+    checkpoints.save({'steps': first + count})
   return tuning.tensors()
 
 
@@ -123,6 +130,10 @@ class _Tuning(tf.Module):
     self._optimizer = tfk.optimizers.Adam(tfk.optimizers.schedules.CosineDecay(
         LEARNING_RATE, config.codec.finetune_steps))
     self._optimizer.build(self._trained)
+
+  def trained(self) -> list[tf.Variable]:
+    """All that changes from step to step."""
+    return [*self._trained, *self._optimizer.variables]
 
   def tensors(self) -> dict[str, Quantized]:
     result = {}

@@ -4,7 +4,7 @@ import contextlib
 import os
 import threading
 from concurrent import futures
-from typing import Iterator, NamedTuple, Sequence
+from typing import Iterator, Mapping, NamedTuple, Sequence
 
 import numpy as np
 import tf_keras as tfk
@@ -18,10 +18,12 @@ from tfp_lgc.config import Config
 from tfp_lgc.data import Source, Split
 from tfp_lgc.errors import DataError
 from tfp_lgc.finetuning import finetune
+from tfp_lgc.mixture import Mixture
 from tfp_lgc.progress import Progress
+from tfp_lgc.resuming import NO_WORK, Work
 
-__all__ = ['Fitted', 'Trained', 'fit', 'open_source', 'raw_sizes', 'texture_of',
-           'train_encode']
+__all__ = ['Fitted', 'Trained', 'finetuned', 'fit', 'open_source', 'raw_sizes',
+           'texture_of', 'train_encode']
 
 # The numbers of a texture are few: so many images tell them well.
 TEXTURE_NUM_IMAGES = 10_000
@@ -62,39 +64,78 @@ class Fitted(NamedTuple):
 
 
 def fit(source: Source, config: Config, progress: Progress,
-        callbacks: Sequence[tfk.callbacks.Callback] = ()) -> Fitted:
+        callbacks: Sequence[tfk.callbacks.Callback] = (),
+        work: Work = NO_WORK) -> Fitted:
   """`tfp_lgc.compress` without a budget, and what it makes on its way."""
   num_classes = len(source.class_names)
-  model, latents, labels, kept, fill = train_encode(source, config, progress,
-                                                    callbacks)
-  with progress.stage('mixture', num_classes):
-    points, told = latent.some(latents, labels, num_classes, config,
-                               source.train.bound)
-    if len(points) < len(latents):
-      progress.note(f'mixtures are fitted to {len(points):,} of '
-                    f'{len(latents):,} latents, for --max_memory')
-    mixture, records = latent.fit(points, told, num_classes, config,
-                                  lambda label: progress.step(label + 1))
-  for row in records:
-    if 'label' in row:
-      row['class_name'] = source.class_names[row.pop('label')]
-    progress.record(**row)
+  trained = train_encode(source, config, progress, callbacks, work)
+  mixture = _mixture(source, trained, config, progress, work)
   with progress.stage('pack'):
-    counts = np.bincount(labels, minlength=num_classes)
-    artifact = Artifact.pack(model, mixture, source.class_names, counts, config,
-                             kept, fill)
+    counts = np.bincount(trained.labels, minlength=num_classes)
+    artifact = Artifact.pack(trained.model, mixture, source.class_names, counts,
+                             config, trained.kept, trained.fill)
   if config.codec.finetune_steps:
-    with progress.stage('finetune', config.codec.finetune_steps):
-      artifact = artifact.replaced(finetune(
-          model, artifact.tensors, kept, source.train, config, progress.step))
+    artifact = finetuned(artifact, trained, source.train, config, progress,
+                         work)
   if config.model.texture == 'residual':
     with progress.stage('texture'):
-      artifact = artifact.replaced(texture_of(source.train, artifact, latents))
-  return Fitted(artifact, model, latents, labels, kept)
+      artifact = artifact.replaced(texture_of(source.train, artifact,
+                                              trained.latents, work))
+  return Fitted(artifact, *trained[:4])
+
+
+def _mixture(source: Source, trained: Trained, config: Config,
+             progress: Progress, work: Work) -> Mixture:
+  """The stage of the latent model."""
+  num_classes = len(source.class_names)
+
+  def make():
+    points, told = latent.some(trained.latents, trained.labels, num_classes,
+                               config, source.train.bound)
+    if len(points) < len(trained.latents):
+      progress.note(f'mixtures are fitted to {len(points):,} of '
+                    f'{len(trained.latents):,} latents, for --max_memory')
+    mixture, records = latent.fit(points, told, num_classes, config,
+                                  lambda label: progress.step(label + 1))
+    for row in records:
+      if 'label' in row:
+        row['class_name'] = source.class_names[row.pop('label')]
+      progress.record(**row)
+    return {**vars(mixture), 'structures': np.array(mixture.structures)}
+
+  found = work.stage('mixture', progress, make, num_classes)
+  return Mixture(found['logits'], found['loc'], found['scale_tril'],
+                 tuple(map(str, found['structures'])))
+
+
+def finetuned(artifact: Artifact, trained: Trained, split: Split,
+              config: Config, progress: Progress, work: Work = NO_WORK,
+              ) -> Artifact:
+  """The stage that trains the decoder on, see finetuning.py."""
+  return artifact.replaced(_quantized(work.stage(
+      'finetuned', progress, lambda: _arrays(finetune(
+          trained.model, artifact.tensors, trained.kept, split, config,
+          progress.step, work)),
+      config.codec.finetune_steps, 'finetune')))
+
+
+def _arrays(tensors: Mapping[str, Quantized]) -> dict[str, np.ndarray]:
+  """Quantized tensors as what `Work` keeps."""
+  return {f'{name}:{part}': np.asarray(value)
+          for name, tensor in tensors.items()
+          for part, value in tensor._asdict().items()}
+
+
+def _quantized(arrays: Mapping[str, np.ndarray]) -> dict[str, Quantized]:
+  """The inverse of `_arrays`."""
+  names = dict.fromkeys(name.rpartition(':')[0] for name in arrays)
+  return {name: Quantized(arrays[f'{name}:values'], arrays[f'{name}:steps'],
+                          int(arrays[f'{name}:bits'])) for name in names}
 
 
 def train_encode(source: Source, config: Config, progress: Progress,
-                 callbacks: Sequence[tfk.callbacks.Callback] = ()) -> Trained:
+                 callbacks: Sequence[tfk.callbacks.Callback] = (),
+                 work: Work = NO_WORK) -> Trained:
   """The first steps, which are the same for all mixtures and codes.
 
   Raises:
@@ -104,29 +145,42 @@ def train_encode(source: Source, config: Config, progress: Progress,
   num_classes = len(source.class_names)
   latent.check(config, num_classes)
   rounds, steps = train.schedule(config.train, source.train.num_examples)
+
+  def on_round(i, terms):
+    step = (i + 1) * steps
+    progress.record(event='train', step=step, **{
+        name: round(value, 4) for name, value in terms.items()})
+    progress.step(step, f'loss {terms["loss"]:.4g}')
+
   with progress.stage('train', rounds * steps):
-    model = train.fit(config, source.train, num_classes,
-                      [_TrainProgress(progress, steps), *callbacks])
-  with progress.stage('encode', source.train.num_examples):
+    model = train.fit(config, source.train, num_classes, [*callbacks], on_round,
+                      work)
+
+  def encode():
     encoded = model.encode_all(source.train, on_step=progress.step)
     latents, kept = latent.usable(encoded, config, source.train.bound)
     progress.record(event='latents', latent_size=len(kept),
                     live=int(kept.sum()))
-  return Trained(model, latents, encoded.labels, kept,
-                 encoded.mean.mean(axis=0))
+    return {'latents': latents, 'labels': encoded.labels, 'kept': kept,
+            'fill': encoded.mean.mean(axis=0)}
+
+  return Trained(model, **work.stage(
+      'encode', progress, encode, source.train.num_examples))
 
 
 def texture_of(split: Split, artifact: Artifact, latents: np.ndarray,
-               ) -> dict[str, Quantized]:
+               work: Work = NO_WORK) -> dict[str, Quantized]:
   """Tensors of the texture that an artifact lacks, see texture.py.
 
   Args:
     split: N images.
     artifact: whose decoder it is.
     latents: `[N, d]` of the images, in their order.
+    work: where they are kept, if at all.
   """
-  return packing.pack_texture(texture.fit(
-      *_with_decoded(split, artifact, latents)))
+  return _quantized(work.kept('texture', lambda: _arrays(
+      packing.pack_texture(texture.fit(
+          *_with_decoded(split, artifact, latents))))))
 
 
 def open_source(dataset, config: Config, test=None) -> Source:
@@ -171,20 +225,6 @@ def _with_decoded(split: Split, artifact: Artifact, latents: np.ndarray,
     decoded.append(artifact.sampler.decode(*inputs)['image'].numpy())
     first += len(batch)
   return np.concatenate(images), np.concatenate(decoded)
-
-
-class _TrainProgress(tfk.callbacks.Callback):
-  """Tells a `Progress` of each round of training."""
-
-  def __init__(self, progress: Progress, steps: int):
-    super().__init__()
-    self._progress, self._steps = progress, steps
-
-  def on_epoch_end(self, epoch, logs=None):
-    terms = {name: round(float(value), 4) for name, value in logs.items()}
-    step = (epoch + 1) * self._steps
-    self._progress.record(event='train', step=step, **terms)
-    self._progress.step(step, f'loss {terms["loss"]:.4g}')
 
 
 @contextlib.contextmanager

@@ -98,6 +98,13 @@ class Progress:
     """So many of the next steps are done already and took no time."""
     self._stage.skipped += count
 
+  def recall(self, name: str, seconds: float, records: list[dict[str, Any]],
+             ) -> None:
+    """A stage that an earlier process did: its seconds and rows."""
+    self.seconds[name] = round(self.seconds.get(name, 0.0) + seconds, 2)
+    self.records.extend(records)
+    self._say(f'{name}: was done before, in {seconds:.1f} s')
+
   def note(self, text: str) -> None:
     """Says something."""
     self._say(text)

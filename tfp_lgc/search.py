@@ -6,6 +6,7 @@ mixture has seen. The test split chooses nothing.
 """
 
 import dataclasses
+import functools
 import math
 from typing import AbstractSet, Any, Mapping, NamedTuple, Optional, Sequence
 
@@ -30,11 +31,11 @@ from tfp_lgc.config import Config
 from tfp_lgc.data import Source
 from tfp_lgc.em import Components
 from tfp_lgc.errors import BudgetError, ConfigError
-from tfp_lgc.finetuning import finetune
 from tfp_lgc.latent import nothing
 from tfp_lgc.metrics import tstr
 from tfp_lgc.mixture import stack
 from tfp_lgc.progress import Progress
+from tfp_lgc.resuming import NO_WORK, Work
 from tfp_lgc.sampling import sample
 
 __all__ = ['CHOSEN', 'compress_within', 'describe', 'likely']
@@ -77,7 +78,7 @@ class Trial(NamedTuple):
 def compress_within(source: Source, num_bytes: int, config: Config,
                     progress: Progress, fixed: AbstractSet[str] = frozenset(),
                     callbacks: Sequence[tfk.callbacks.Callback] = (),
-                    ) -> Artifact:
+                    work: Work = NO_WORK) -> Artifact:
   """An artifact of at most `num_bytes`.
 
   Args:
@@ -87,6 +88,7 @@ def compress_within(source: Source, num_bytes: int, config: Config,
     progress: hears of everything that is tried.
     fixed: names of further settings that stay.
     callbacks: for training.
+    work: where results of stages are kept, if at all.
 
   Raises:
     BudgetError: if nothing fits.
@@ -100,11 +102,12 @@ def compress_within(source: Source, num_bytes: int, config: Config,
            or _get(config, name) != _get(Config(), name)}
   seen = _Seen(source)
   smallest = math.inf
-  for tried in likely(source, num_bytes, config, stays):
+  for i, tried in enumerate(likely(source, num_bytes, config, stays)):
     sizes = {name: getattr(tried.model, name) for name in SIZES}
     progress.record(event='try', budget=num_bytes, **sizes)
     progress.note(f'tries {_words(sizes)}')
-    trials = _Trials(seen, num_bytes, tried, stays, progress, callbacks)
+    trials = _Trials(seen, num_bytes, tried, stays, progress, callbacks,
+                     work.below(f'try_{i}'))
     if best := trials.best():
       progress.record(event='chosen', **best.about)
       progress.note(f'takes {_words(best.about)}')
@@ -224,20 +227,18 @@ class _Trials:
 
   def __init__(self, seen: _Seen, num_bytes: int, config: Config,
                stays: set[str], progress: Progress,
-               callbacks: Sequence[tfk.callbacks.Callback]):
+               callbacks: Sequence[tfk.callbacks.Callback], work: Work):
     self._seen, self._num_bytes, self._config = seen, num_bytes, config
-    self._stays, self._progress = stays, progress
+    self._stays, self._progress, self._work = stays, progress, work
     self._trained = pipeline.train_encode(seen.source, config, progress,
-                                          callbacks)
+                                          callbacks, work)
     self._floor = latent.floor(self._trained.latents, config)
     self._found: dict[str, list[list[Candidate]]] = {}
     self._base = self._with_mixture([nothing(self._trained.latents.shape[1])
                                      ] * len(seen.counts), config)
     if config.codec.finetune_steps:
-      with progress.stage('finetune', config.codec.finetune_steps):
-        self._base = self._base.replaced(finetune(
-            self._trained.model, self._base.tensors, self._trained.kept,
-            seen.source.train, config, progress.step))
+      self._base = pipeline.finetuned(self._base, self._trained,
+                                      seen.source.train, config, progress, work)
     self.smallest: float = math.inf
 
   def best(self) -> Optional[Trial]:
@@ -247,7 +248,7 @@ class _Trials:
     if self._config.model.texture == 'residual' or (
         'texture' not in self._stays):
       texture = pipeline.texture_of(self._seen.source.train, self._base,
-                                    self._trained.latents)
+                                    self._trained.latents, self._work)
     always = self._config.model.texture == 'residual'
     trials = [trial for structure, bits in self._mixtures()
               if (trial := self._trial(structure, bits, texture if always
@@ -295,8 +296,12 @@ class _Trials:
       room = (room if left >= 0 else used) + 8.0 * left
     if artifact is None:
       return None
-    with self._progress.stage('judge'):
-      accuracy = self._seen.accuracy(artifact, config)
+    judged = self._work.stage(
+        f'judge_{structure}_{bits}_{"texture" if texture else "plain"}',
+        self._progress,
+        lambda: {'accuracy': np.array(self._seen.accuracy(artifact, config))},
+        name='judge')
+    accuracy = float(judged['accuracy'])
     about = {'covariance': structure, 'mixture_bits': bits,
              'num_bytes': artifact.num_bytes,
              'num_components': sum(artifact.num_components),
@@ -319,13 +324,22 @@ class _Trials:
         # No class is given more than a few times its share.
         limit = MAX_SHARE * room * max(len(x) / len(self._trained.latents),
                                        1 / len(self._seen.counts))
-        found.append(
-            allocation.candidates(x, config, self._floor, limit) if len(x) else
-            [Candidate(*nothing(self._trained.latents.shape[1]), 0.0, 0.0)])
+        found.append(allocation.from_arrays(self._work.kept(
+            f'mixtures_{structure}_{label}', functools.partial(
+                self._fitted, x, config, limit))))
         self._progress.step(label + 1)
     return [[choice._replace(num_bits=allocation.num_bits(
         choice.components, choice.structure, config)) for choice in choices]
             for choices in self._found[structure]]
+
+  def _fitted(self, x: np.ndarray, config: Config, limit: float,
+              ) -> dict[str, np.ndarray]:
+    """Candidates of the points of one class, as arrays."""
+    if not len(x):
+      return allocation.to_arrays([
+          Candidate(*nothing(x.shape[1]), 0.0, 0.0)])
+    return allocation.to_arrays(
+        allocation.candidates(x, config, self._floor, limit))
 
   def _with_mixture(self, chosen: Sequence[tuple[Components, str]],
                     config: Config) -> Artifact:

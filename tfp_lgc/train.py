@@ -2,15 +2,17 @@
 
 import functools
 import math
-from typing import Optional
+from typing import Any, Callable, Optional
 
 import numpy as np
 import tf_keras as tfk
 
 from tfp_lgc import classifier, divergence, losses, models, networks
 from tfp_lgc.autoencoder import Autoencoder
+from tfp_lgc.checkpoints import Checkpoints
 from tfp_lgc.config import Config, TrainConfig
 from tfp_lgc.data import Split
+from tfp_lgc.resuming import NO_WORK, Work
 
 __all__ = ['fit', 'schedule']
 
@@ -22,6 +24,9 @@ MAX_ROUNDS = 40
 STEPS_PER_EXECUTION = 50
 # Steps in which a teacher is trained.
 TEACHER_STEPS = 1500
+
+# (Number of a round, from 0; terms of the loss, means over its steps).
+OnRound = Callable[[int, dict[str, float]], None]
 
 
 def schedule(config: TrainConfig, num_examples: int) -> tuple[int, int]:
@@ -44,17 +49,54 @@ class _StopIfNotFinite(tfk.callbacks.Callback):
       self.model.stop_training = True
 
 
-def _teacher(config: Config, split: Split, num_classes: int) -> tfk.Model:
+class _Rounds(tfk.callbacks.Callback):
+  """Keeps what was heard of each round, and checkpoints.
+
+  Attributes:
+    heard: terms of the loss by round, those of earlier processes too.
+  """
+
+  def __init__(self, model: Autoencoder, num_rounds: int, work: Work,
+               on_round: OnRound):
+    """Sets the model to its last checkpoint, if there is one."""
+    super().__init__()
+    if work.directory:  # Or its variables would come with the first step.
+      model.optimizer.build(model.trainable_variables)
+    self._checkpoints = Checkpoints(
+        work, 'train', [*model.variables, *model.optimizer.variables])
+    self._num_rounds, self._on_round = num_rounds, on_round
+    self.heard: list[dict[str, float]] = (
+        self._checkpoints.restore().get('rounds', []))
+    for i, terms in enumerate(self.heard):
+      on_round(i, terms)
+
+  def on_epoch_end(self, epoch: int, logs: Any = None):
+    self.heard.append({name: float(value) for name, value in logs.items()})
+    self._on_round(epoch, self.heard[-1])
+    if np.isfinite(self.heard[-1]['loss']):
+      self._checkpoints.save({'rounds': self.heard},
+                             last=epoch + 1 == self._num_rounds)
+
+
+def _teacher(config: Config, split: Split, num_classes: int, work: Work,
+             ) -> tfk.Model:
   """A trained `networks.teacher`."""
   teacher = networks.teacher(split.image_shape, num_classes, config.seed)
-  logits = tfk.Model(teacher.inputs, teacher.outputs[0])
-  classifier.fit(logits, split, TEACHER_STEPS, config.train.batch_size,
-                 config.seed)
+
+  def weights():
+    logits = tfk.Model(teacher.inputs, teacher.outputs[0])
+    classifier.fit(logits, split, TEACHER_STEPS, config.train.batch_size,
+                   config.seed)
+    return {str(i): value for i, value in enumerate(teacher.get_weights())}
+
+  found = work.kept('teacher', weights)
+  teacher.set_weights([found[str(i)] for i in range(len(found))])
   return teacher
 
 
 def fit(config: Config, split: Split, num_classes: int,
         callbacks: Optional[list[tfk.callbacks.Callback]] = None,
+        on_round: OnRound = lambda i, terms: None, work: Work = NO_WORK,
         ) -> Autoencoder:
   """Trains the autoencoder that `config` describes.
 
@@ -66,7 +108,10 @@ def fit(config: Config, split: Split, num_classes: int,
     config: of the model and its training.
     split: the training images.
     num_classes: of their labels.
-    callbacks: further Keras callbacks.
+    callbacks: further Keras callbacks; they hear nothing of rounds that an
+      earlier process made.
+    on_round: is told of each round, of those too.
+    work: where checkpoints are kept, if at all.
 
   Raises:
     FloatingPointError: if the loss is no longer finite; says the epoch, the
@@ -74,7 +119,7 @@ def fit(config: Config, split: Split, num_classes: int,
   """
   model = models.build(config, split.image_shape, num_classes)
   if config.train.teacher_weight:
-    teacher = _teacher(config, split, num_classes)
+    teacher = _teacher(config, split, num_classes, work)
     # No attribute of the model, which would train it.
     model.add_image_penalty('teacher', config.train.teacher_weight,
                             functools.partial(losses.feature_distance, teacher))
@@ -85,12 +130,16 @@ def fit(config: Config, split: Split, num_classes: int,
                                                          rounds * steps)
   model.compile(tfk.optimizers.Adam(learning_rate),
                 steps_per_execution=min(steps, STEPS_PER_EXECUTION))
-  history = model.fit(
-      split.batches(config.train.batch_size, seed=config.seed), epochs=rounds,
-      steps_per_epoch=steps, verbose=0,
-      callbacks=[_StopIfNotFinite(), *(callbacks or [])])
+  made = _Rounds(model, rounds, work, on_round)
+  done = len(made.heard)
+  if done < rounds:
+    model.fit(
+        split.batches(config.train.batch_size, seed=config.seed,
+                      skip=done * steps),
+        epochs=rounds, initial_epoch=done, steps_per_epoch=steps, verbose=0,
+        callbacks=[_StopIfNotFinite(), *(callbacks or []), made])
   # The last step may have spoiled weights whose loss nobody has seen.
-  if not np.isfinite(history.history['loss'][-1]) or not all(
+  if not np.isfinite(made.heard[-1]['loss']) or not all(
       np.isfinite(weight).all() for weight in model.get_weights()):
     raise FloatingPointError(divergence.message(
         'training', model.not_finite(), int(model.optimizer.iterations),

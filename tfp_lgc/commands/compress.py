@@ -1,11 +1,13 @@
 """lgc-compress, bin/compress: a data set in, an artifact out."""
 
 import dataclasses
+import hashlib
 import json
 import os
+import pathlib
 import platform
 import time
-from typing import Any, Mapping, Optional, Sequence
+from typing import AbstractSet, Any, Mapping, NamedTuple, Optional, Sequence
 
 from tfp_lgc import budget, flags, runfile
 from tfp_lgc.commands.run import (
@@ -13,6 +15,7 @@ from tfp_lgc.commands.run import (
   print_table,
   run,
   start_tensorflow,
+  stopping,
   warn,
 )
 from tfp_lgc.config import (
@@ -32,6 +35,11 @@ from tfp_lgc.version import __version__
 USAGE = """\
 Compresses a labelled image data set into a small artifact: a decoder and a
 Gaussian mixture per class, from which lgc-sample draws labelled images."""
+
+# Of a run that is not at its end, in its output.
+WORK_NAME = '.resume'
+# There: the checksum of the artifact that it is about to put in place.
+SAVING_NAME = 'saving.txt'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +65,10 @@ class Run:
   license: str = setting(
       'unknown', 'What the dataset card says of the license of the images, as '
       'CC-BY-4.0; nobody checks it.')
+  checkpoint_seconds: float = setting(
+      30.0, 'Seconds of training between two checkpoints, from which the same '
+      'command goes on after a kill; 0: after every round.', low=0.0,
+      high=1e6)
   seed: int = setting(
       0, 'Same seed, same machine, same bytes.', low=0, high=2**31 - 1)
 
@@ -78,17 +90,11 @@ def _compress(argv: Sequence[str]) -> None:
   config = dataclasses.replace(Config(*sections), seed=options.seed)
   start_tensorflow()
   from tfp_lgc import artifact as artifact_lib
-  from tfp_lgc import (
-    card,
-    compression,
-    evaluation,
-    memory,
-    pipeline,
-    sampling,
-    sources,
-  )
+  from tfp_lgc import locking, memory, sources, staging
   from tfp_lgc.metrics import tstr
-  artifact_lib.check_output(options.output, options.overwrite)
+  output = pathlib.Path(options.output)
+  if not (output / WORK_NAME).is_dir():  # Else it may be of this very run.
+    artifact_lib.check_output(output, options.overwrite)
   tstr.check(config.evaluate)
   source = sources.load(config.data)
   # What would be refused after training.
@@ -98,38 +104,103 @@ def _compress(argv: Sequence[str]) -> None:
     memory.check(source.train.num_bytes, source.train.bound, '--report')
   given, versions = flags.given(GROUPS, argv, FILE), _versions()
   _say_other_versions(argv, versions)
+  about = Invocation(list(argv[1:]), given, versions,
+                     runfile.dumps(_settings(groups), given, versions))
+  staging.check_directory(output)
+  with stopping('the same command goes on from its last checkpoint'), (
+      locking.only_writer(output)):
+    staging.recover(output)
+    summary = _run(source, config, options, export, about)
+  print_table(_table(summary, options.output))
+  print(json.dumps(summary))
+
+
+class Invocation(NamedTuple):
+  """How the command was called.
+
+  Attributes:
+    arguments: of the command line.
+    given: names of the settings that it gives.
+    versions: of the packages.
+    run: run.json.
+  """
+  arguments: list[str]
+  given: AbstractSet[str]
+  versions: Mapping[str, str]
+  run: str
+
+
+def _run(source, config: Config, options: Run, export: ExportConfig,
+         called: Invocation) -> dict[str, Any]:
+  """From images to all files, or what is left of that to do."""
+  from tfp_lgc import artifact as artifact_lib
+  from tfp_lgc import compression, resuming
+  num_bytes = budget.parse(options.budget) if options.budget else 0
+  folder = os.path.join(options.output, WORK_NAME)
+  mine = compression.fingerprint(source, config, num_bytes, called.given)
+  if resuming.is_of(folder, mine) and _is_made(folder, options.output):
+    options = dataclasses.replace(options, overwrite=True)
+  artifact_lib.check_output(options.output, options.overwrite)
+  with resuming.keeping(folder, mine, options.checkpoint_seconds,
+                        warn) as work:
+    return _make(work, source, config, options, export, num_bytes, called)
+
+
+def _is_made(folder: str, output: str) -> bool:
+  """Whether it was this run, before a kill, that made what stands there."""
+  from tfp_lgc import artifact as artifact_lib
+  try:
+    made = pathlib.Path(folder, SAVING_NAME).read_text()
+  except FileNotFoundError:
+    return False
+  path = pathlib.Path(output, artifact_lib.LGC_NAME)
+  return not path.exists() or (
+      hashlib.sha256(path.read_bytes()).hexdigest() == made)
+
+
+def _make(work, source, config: Config, options: Run, export: ExportConfig,
+          num_bytes: int, called: Invocation) -> dict[str, Any]:
+  """All files, and the summary."""
+  from tfp_lgc import card, compression, pipeline, sampling
   log = new_progress()
   log.record(event='config', **dataclasses.asdict(config),
-             arguments=list(argv[1:]), versions=versions)
+             arguments=called.arguments, versions=called.versions)
   about = {'source': card.public_name(config.data.dataset),
            'license': options.license}
   tensorboard = _tensorboard(options, source)
   with pipeline.raw_sizes(source) as sizes:
-    artifact = compression.compress(
-        source, config, budget=options.budget, progress=log,
-        callbacks=tensorboard, fixed=given)
+    artifact = compression.compress_with(work, source, config, num_bytes,
+                                         called.given, log, tensorboard)
+    work.write(SAVING_NAME, hashlib.sha256(artifact.to_bytes()).hexdigest())
     with log.stage('save'):
       artifact.save(options.output, log.records, options.overwrite, warn,
-                    run=runfile.dumps(_settings(groups), given, versions),
+                    run=called.run,
                     **about, **dataclasses.asdict(export))
     for callback in tensorboard:
       callback.samples(sampling.sample(artifact, 16).images)
-    accuracies = {}
-    if options.evaluate and (reason := evaluation.cannot_judge(source)):
-      warn(f'no evaluation: {reason}')
-    elif options.evaluate:
-      result = evaluation.evaluate(artifact, source, config, progress=log)
-      accuracies = {  # Those of groups are a table of means already.
-          name: value['mean'] if isinstance(value, dict) else value
-          for name, value in result.items()}
+    accuracies = _accuracies(artifact, source, config, options, log)
     summary = _summary(config, artifact, options.output, sizes.result(), log,
                        accuracies)
   artifact.write_metrics(options.output, [
       *log.records, {'event': 'summary', **summary}], **about)
   if options.report:
     _report(options, source, log)
-  print_table(_table(summary, options.output))
-  print(json.dumps(summary))
+  return summary
+
+
+def _accuracies(artifact, source, config: Config, options: Run, log,
+                ) -> dict[str, Any]:
+  """Of judges, or nothing."""
+  from tfp_lgc import evaluation
+  if not options.evaluate:
+    return {}
+  if reason := evaluation.cannot_judge(source):
+    warn(f'no evaluation: {reason}')
+    return {}
+  result = evaluation.evaluate(artifact, source, config, progress=log)
+  return {  # Those of groups are a table of means already.
+      name: value['mean'] if isinstance(value, dict) else value
+      for name, value in result.items()}
 
 
 def _settings(groups: Sequence[Any]) -> dict[str, Any]:

@@ -1,19 +1,30 @@
 """What all commands share: how they end, what they say while they work, and how
 they start TensorFlow."""
 
+import contextlib
 import os
+import signal
 import sys
 import tempfile
-from typing import Callable, Optional, Sequence
+import threading
+from typing import Callable, Iterator, Optional, Sequence
 
 from tfp_lgc import errors, flags, logs, terminal
 from tfp_lgc.progress import Progress
 
 __all__ = ['new_progress', 'print_table', 'run', 'say', 'start_tensorflow',
-           'warn']
+           'stopping', 'warn']
 
 # Seconds between two lines about the steps of a stage, where nobody looks on.
 LINE_INTERVAL = 60.0
+
+
+class _Stopped(BaseException):
+  """Ctrl-C or SIGTERM; the message says how to go on."""
+
+  def __init__(self, number: int):
+    super().__init__()
+    self.number, self.advice = number, ''
 
 
 def run(body: Callable[[Sequence[str]], None],
@@ -37,6 +48,10 @@ def run(body: Callable[[Sequence[str]], None],
   except BrokenPipeError:  # As from `| head`: nobody reads on.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
+  except _Stopped as stop:
+    word = 'interrupted' if stop.number == signal.SIGINT else 'terminated'
+    print(f'{name}: {word}; {stop.advice}', file=sys.stderr)
+    return 128 + stop.number
   except KeyboardInterrupt:
     print(f'{name}: interrupted', file=sys.stderr)
     return 130
@@ -57,6 +72,31 @@ def run(body: Callable[[Sequence[str]], None],
 def _print_error(name: str, line: str) -> None:
   """No log: whatever --verbosity, this is why the command ends."""
   print(f'{name}: {terminal.painted("error:")} {line}', file=sys.stderr)
+@contextlib.contextmanager
+def stopping(advice: str) -> Iterator[None]:
+  """Ctrl-C and SIGTERM end the block as an exception does, and the command with
+  130 or 143, after a line that ends in `advice`.
+
+  They are heard of between calls of TensorFlow. Other threads than the main one
+  have no signals.
+  """
+  if threading.current_thread() is not threading.main_thread():
+    yield
+    return
+
+  def stop(number, frame):
+    raise _Stopped(number)
+
+  before = {number: signal.signal(number, stop)
+            for number in (signal.SIGINT, signal.SIGTERM)}
+  try:
+    yield
+  except _Stopped as stopped:
+    stopped.advice = advice
+    raise
+  finally:
+    for number, handler in before.items():
+      signal.signal(number, handler)
 
 
 def _is_tensorflow_error(error: Exception) -> bool:
