@@ -12,7 +12,7 @@ import zlib
 import numpy as np
 import pytest
 
-from tfp_lgc import codec, container
+from tfp_lgc import codec, container, limits
 from tfp_lgc.errors import ArtifactError
 
 HEADER = {'model': {'model': 'vae'}, 'class_names': ['a', 'ü']}
@@ -277,7 +277,7 @@ def test_a_step_is_finite(step, position, lgc_file):
   steps = [0x3F80] * 3
   steps[position] = step
   payload = struct.pack('<HHH', *steps) + PAYLOAD[6:]
-  with pytest.raises(ArtifactError, match='x: .*finite'):
+  with pytest.raises(ArtifactError, match="'x': .*finite"):
     container.loads(lgc_file({'tensors': [GOOD]}, payload))
 
 
@@ -345,7 +345,7 @@ def test_more_symbols_than_python_decodes_in_seconds_are_refused(monkeypatch):
   noise = np.random.default_rng(0).normal(size=[2, 5000])
   tensors = {name: codec.quantize(part, 5) for name, part in zip('ab', noise)}
   content = container.dumps(HEADER, tensors)
-  monkeypatch.setattr(container, 'MAX_ANS_SYMBOLS', 9999)
+  monkeypatch.setattr(limits, 'MAX_ANS_SYMBOLS', 9999)
   with pytest.raises(ArtifactError, match='more than 9999 symbols by ans'):
     container.loads(content)
   _same(container.loads(container.dumps(HEADER, tensors))[1], tensors)

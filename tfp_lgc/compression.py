@@ -56,6 +56,7 @@ def compress(dataset, config: Optional[Config] = None, *,
   config = config_lib.replace(config or Config(), **overrides)
   source = pipeline.open_source(dataset, config)
   progress = progress or Progress()
+  pipeline.tell_skipped(source, progress)
   if num_bytes:
     return search.compress_within(source, num_bytes, config, progress,
                                   fixed | set(overrides), callbacks)

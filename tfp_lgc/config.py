@@ -87,6 +87,10 @@ class DataConfig:
   validation_fraction: float = setting(
       0.0, 'Share of the train split that is held out and takes the place of '
       'the test split: what settings are to be chosen by.', low=0.0, high=0.9)
+  skip_bad_images: bool = setting(
+      False, 'Leave out the files of a folder of images that are damaged, of '
+      'another size than most or otherwise not to be used, and list them; '
+      'without it the first one ends the run.')
   spurious_base: str = setting(
       'mnist', 'Gray data set that spuco colors: a name or path as in '
       '--dataset.')

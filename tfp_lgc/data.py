@@ -95,12 +95,14 @@ class Source:
     class_names: one string a class; a single one where nothing is labeled.
     test_groups: int `[N]`, an attribute of each test image, in their order,
       that its class should not be told by; None if there is none.
+    skipped: what is wrong with each image that was left out.
   """
   name: str
   train: Split
   test: Optional[Split]
   class_names: tuple[str, ...]
   test_groups: Optional[np.ndarray] = None
+  skipped: tuple[str, ...] = ()
 
   def __post_init__(self):
     if not self.train.num_examples:
@@ -299,7 +301,7 @@ def validation(source: Source, fraction: float) -> Source:
   return Source(source.name,
                 array_split(images.images[train], images.labels[train]),
                 array_split(images.images[held_out], images.labels[held_out]),
-                source.class_names)
+                source.class_names, skipped=source.skipped)
 
 
 def from_arrays(train, test=None, test_fraction: float = 0.0,
