@@ -79,10 +79,8 @@ def _loaded(content: bytes) -> Loaded:
   return Loaded(artifact, seconds, peak)
 
 
-def _check_loaded(content: bytes, artifact, dictionary) -> None:
-  """Nothing of the file was lost or changed, now or when it is written."""
-  file = fuzzing.parsed(content, dictionary)
-  assert not fuzzing.differences(artifact, file)
+def _check_written(artifact, file) -> None:
+  """Nothing is lost or changed when it is written and read again either."""
   again = artifact.to_bytes()
   other = tfp_lgc.Artifact.from_bytes(again)
   assert not fuzzing.differences(other, file)
@@ -103,10 +101,10 @@ def _check_drawn(artifact) -> bool:
   return True
 
 
-def _fuzz(seeds, lgc_file, dictionary, number, draw_every):
-  """Loads so many files; returns what came of them."""
+def _fuzz(seeds, lgc_file, dictionary, numbers, write_every, draw_every):
+  """Loads the files of these numbers; returns what came of them."""
   counts, worst = collections.Counter(), [(0.0, 0), (0.0, 0), (0, 0)]
-  for i in range(number):
+  for i in numbers:
     rng = np.random.default_rng([1, i])
     seed, other = (seeds[int(rng.integers(len(seeds)))] for _ in range(2))
     mutator = fuzzing.MUTATORS[i % len(fuzzing.MUTATORS)]
@@ -117,7 +115,12 @@ def _fuzz(seeds, lgc_file, dictionary, number, draw_every):
       assert extra <= MAX_EXTRA_NUM_BYTES
       counts[mutator.__name__, loaded.artifact is not None] += 1
       if loaded.artifact:
-        _check_loaded(content, loaded.artifact, dictionary)
+        file = fuzzing.parsed(content, dictionary)
+        assert not fuzzing.differences(loaded.artifact, file)
+        # Not for all, which takes longer: numbers without a common divisor
+        # with that of the mutators come to all of these.
+        if i % write_every == 0:
+          _check_written(loaded.artifact, file)
         if i % draw_every == 0:
           counts['drawn', _check_drawn(loaded.artifact)] += 1
     except BaseException as error:
@@ -144,12 +147,13 @@ def test_seeds_are_of_every_version_and_kind(seeds):
   assert {'texture/scale', 'head/params/kernel'} <= names
 
 
-def test_good_files_load_and_draw(seeds, lgc_file, dictionary):
+def test_good_files_load_and_draw(seeds, lgc_file):
   """Or the fuzzer would begin with bad ones."""
   for i, seed in enumerate(seeds):
     content = lgc_file(seed.header, seed.payload, seed.version)
     loaded = _loaded(content)
-    _check_loaded(content, loaded.artifact, dictionary)
+    assert not fuzzing.differences(loaded.artifact, seed)
+    _check_written(loaded.artifact, seed)
     if i % 9 == 0:
       assert _check_drawn(loaded.artifact)
 
@@ -173,13 +177,16 @@ def test_what_differs_is_found(seeds, lgc_file):
 
 def test_hostile_files_are_loaded_as_they_stand_or_refused(seeds, lgc_file,
                                                            dictionary):
-  counts, _ = _fuzz(seeds, lgc_file, dictionary, 600, 150)
+  counts, _ = _fuzz(seeds, lgc_file, dictionary, range(600), 8, 150)
   _check_counts(counts)
 
 
 @pytest.mark.slow
-def test_twenty_thousand_hostile_files(seeds, lgc_file, dictionary, capsys):
-  counts, worst = _fuzz(seeds, lgc_file, dictionary, 20_400, 170)
+@pytest.mark.parametrize('part', range(4))
+def test_twenty_thousand_hostile_files(part, seeds, lgc_file, dictionary,
+                                       capsys):
+  counts, worst = _fuzz(seeds, lgc_file, dictionary,
+                        range(5100 * part, 5100 * (part + 1)), 8, 160)
   _check_counts(counts)
   with capsys.disabled():
     print(f'\n{_total(counts, True)} loaded, {_total(counts, False)} refused, '
@@ -282,8 +289,9 @@ def _called(tree):
 @pytest.mark.parametrize('module', sorted(_on_the_path()))
 def test_nothing_on_the_way_of_a_file_runs_code(module):
   tree = imports_test.MODULES[module]
-  imported = {part for name in imports_test._imported(tree)
-              for part in name.split('.')[:1]}
+  # What asks whether a package is there loads nothing.
+  imported = {name.split('.')[0] for name in imports_test._imported(tree)
+              if name != 'importlib.util'}
   assert not imported & _RUNS
   for name, call in _called(tree):
     source = ast.unparse(call)

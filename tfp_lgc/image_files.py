@@ -80,7 +80,7 @@ def read(path: pathlib.Path) -> np.ndarray:
 
 
 def _pixels(image, path: pathlib.Path) -> np.ndarray:
-  from PIL import ImageOps  # pylint: disable=g-import-not-at-top
+  from PIL import Image, ImageOps  # pylint: disable=g-import-not-at-top
   width, height = image.size
   if width * height > MAX_PIXELS:
     raise DataError(f'{path}: has {width} x {height} pixels; at most '
@@ -93,6 +93,10 @@ def _pixels(image, path: pathlib.Path) -> np.ndarray:
   if image.format != 'MPO' and getattr(image, 'n_frames', 1) > 1:
     raise DataError(f'{path}: is animated, {image.n_frames} frames; must be '
                     'one image')
+  if image.format == 'PNG':
+    # Reading pixels passes over wrong checksums and a missing end.
+    with Image.open(path, formats=FORMATS) as other:
+      other.verify()
   image.load()
   if image.has_transparency_data:
     alpha = np.asarray(image.convert('RGBA'))[..., 3]
