@@ -207,19 +207,25 @@ def header_text(rng, seed, make, others):
   return make(None, seed.payload, seed.version, text=text.encode(kind))
 
 
+def _other_part(rng, part: bytes, other: bytes) -> bytes:
+  which = int(rng.integers(9))
+  if which == 0:
+    return bytes(byte ^ 1 << int(rng.integers(8)) for byte in part[:1]
+                 ) + part[1:]
+  if which == 1:
+    return rng.bytes(len(part))
+  if which == 8:
+    return part + rng.bytes(3)
+  return [b'', part + part, part[::-1], bytes(len(part)), b'\xff' * len(part),
+          other][which - 2]
+
+
 def _mutated(rng, data: bytes, others: bytes = b'') -> bytes:
   """Bytes that are flipped, inserted, deleted, doubled, swapped or cut."""
   for _ in range(_pick(rng, [1, 1, 1, 2, 5])):
     i, j = sorted(int(k) for k in rng.integers(0, len(data) + 1, 2))
     j = min(j, i + _pick(rng, [1, 2, 8, len(data)]))
-    part = data[i:j]
-    data = data[:i] + _pick(rng, [
-        lambda: bytes(byte ^ 1 << int(rng.integers(8)) for byte in part[:1])
-                + part[1:],
-        lambda: rng.bytes(len(part)), lambda: b'', lambda: part + part,
-        lambda: part[::-1], lambda: bytes(len(part)),
-        lambda: b'\xff' * len(part), lambda: others[i:j],
-        lambda: part + rng.bytes(3)])() + data[j:]
+    data = data[:i] + _other_part(rng, data[i:j], others[i:j]) + data[j:]
     if rng.random() < 0.1:
       data = data[:j] if rng.random() < 0.5 else data + rng.bytes(9)
   return data
