@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tfp_lgc import data, image_files, sources
+from tfp_lgc import compression, data, image_files, pipeline, sources
 from tfp_lgc.config import Config, DataConfig
 from tfp_lgc.errors import DataError
-from tfp_lgc.pipeline import tell_skipped
+from tfp_lgc.pipeline import Fitted, tell_skipped
 from tfp_lgc.progress import Progress
 
 _RNG = np.random.default_rng(0)
@@ -314,6 +314,18 @@ def test_what_was_skipped_is_said_and_recorded():
                   *(f'  {line}' for line in skipped[:10]), '  ... and 2 more']
   assert progress.records == [{'event': 'skipped_images', 'count': 12,
                                'first': list(skipped[:10])}]
+
+
+def test_compress_tells_of_them(tmp_path, monkeypatch):
+  """Once, and before it begins."""
+  _folder(tmp_path)
+  monkeypatch.setattr(pipeline, 'fit', lambda source, *_: Fitted(
+      source.train.num_examples, None, None, None, None))
+  progress = Progress()
+  assert compression.compress(f'{tmp_path}/', skip_bad_images=True,
+                              progress=progress) == 12
+  [row] = progress.records
+  assert (row['event'], row['count']) == ('skipped_images', 4)
 
 
 def test_the_flag_is_off_by_default():
