@@ -226,8 +226,8 @@ def _header(body: Union[bytes, memoryview], most: int, unpacker=None,
   try:
     text = unpacker.decompress(body, most + 1)
     if len(text) > most:
-      raise ArtifactError(f'a header of more than the {most} bytes that are '
-                          'allowed in so short a file')
+      raise ValueError(f'it has more than the {most} bytes that are allowed in '
+                       'so short a file')
     header = json.loads(text.decode(), object_pairs_hook=_object,
                         parse_constant=_no_number)
   except (zlib.error, ValueError, RecursionError) as error:
