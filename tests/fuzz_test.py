@@ -187,12 +187,12 @@ def test_twenty_thousand_hostile_files(part, seeds, lgc_file, dictionary,
                                        capsys):
   counts, worst = _fuzz(seeds, lgc_file, dictionary,
                         range(5100 * part, 5100 * (part + 1)), 8, 160)
-  _check_counts(counts)
   with capsys.disabled():
     print(f'\n{_total(counts, True)} loaded, {_total(counts, False)} refused, '
           f'drawn {counts["drawn", True]}, not drawn {counts["drawn", False]}')
     print('longest {:.3f} s (file {}); memory by size of file {:.1f} (file '
           '{}); memory {} bytes (file {})'.format(*sum(worst, ())))
+  _check_counts(counts)
 
 
 def _total(counts, loaded):

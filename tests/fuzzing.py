@@ -240,7 +240,9 @@ def any_bytes(rng, seed, make, others):
 
 def no_checksum(rng, seed, make, others):
   """A file that was damaged on its way."""
-  return _mutated(rng, make(seed.header, seed.payload, seed.version))
+  content = make(seed.header, seed.payload, seed.version)
+  other = _mutated(rng, content)
+  return other if other != content else content + b'\0'
 
 
 def payload_bytes(rng, seed, make, others):

@@ -152,7 +152,8 @@ def survey(paths: Sequence[pathlib.Path], skip: bool, cache_num_bytes: int,
   if pixels is not None:
     pixels = [image for image in pixels if image.shape[:2] == size]
   channels = max(shapes[i][2] for i in kept)
-  return Survey(kept, (size[0], size[1], channels), [bad[i] for i in sorted(bad)], pixels)
+  return Survey(kept, (size[0], size[1], channels),
+                [bad[i] for i in sorted(bad)], pixels)
 
 
 def _check_size(path, shape, size) -> None:
