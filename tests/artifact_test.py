@@ -200,7 +200,7 @@ WRONG = {
         None, 0, -2, 3, 1025, 2.5, '2', True, [2], _NAN, _INF, -_INF, 10**400],
     'model.num_filters': [0, _INF, _NAN],
     'model.min_stddev': [None, 0, -1.0, _NAN, _INF, '0.05', 10**400],
-    'model.no_such_setting': [1],
+    'model.no_such_setting': [1], 'no_such_key': [1], 'model.preset': ['none'],
     'structures': [
         None, 5, [], ['full'], ['full'] * 4, ['prior'] * 3,
         ['round'] * 3, [1, 2, 3], 'full', ['diag'] * 3, [['full']] * 3],
@@ -638,6 +638,23 @@ def test_a_prior_takes_no_more_memory_than_a_file_may(artifact):
   header['structures'] = ['prior']
   with pytest.raises(ArtifactError, match='1000 components'):
     tfp_lgc.Artifact.from_bytes(container.dumps(header, tensors))
+
+
+def test_an_artifact_that_no_loader_would_read_is_not_written(artifact):
+  """Padded it takes memory that its few bytes are not believed to need."""
+  count = 2000
+  total = count + 999
+  size = artifact.model.latent_size
+  tensors = {**artifact.tensors,
+             'mixture/log_weights': quantize(np.zeros(total), 2),
+             'mixture/loc': quantize(np.zeros([total, size]), 2),
+             'mixture/scale_diag': quantize(np.zeros([total, size]), 2)}
+  large = dataclasses.replace(
+      artifact, class_names=tuple(map(str, range(count))),
+      class_counts=(1,) * count, num_components=(1000, *[1] * (count - 1)),
+      structures=('diag',) * count, tensors=tensors, encoder=None)
+  with pytest.raises(ArtifactError, match='padded.*fewer components'):
+    large.to_bytes()
 
 
 def test_padding_takes_no_more_memory_than_a_file_may(artifact):

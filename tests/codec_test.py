@@ -183,7 +183,7 @@ def test_any_bytes_are_refused_or_are_integers_in_range(name):
       num_refused += 1
     else:
       assert got.shape == (4, 9)
-      assert -32 <= got.min() and got.max() < 32
+      assert -32 < got.min() and got.max() < 32
   assert num_refused > 400
 
 
@@ -195,8 +195,16 @@ def test_packed_ends_in_zeros():
       codec.CODECS['packed'].decode(bad, (3,), 3)
 
 
+def test_the_symbol_0_stands_for_no_number():
+  """No code has it, and so a file with it could not be written again."""
+  for name, code in (('packed', bytes([0x41, 0x70])),  # 4, 1, 7, 0 of 4 bits.
+                     ('lzma', lzma.compress(bytes([4, 1, 7, 0]), **LZMA))):
+    with pytest.raises(ArtifactError, match='symbol is 0'):
+      codec.CODECS[name].decode(code, (4,), 4)
+
+
 def test_a_symbol_of_too_many_bits_is_refused():
-  code = lzma.compress(bytes([0, 63, 64]), **LZMA)
+  code = lzma.compress(bytes([1, 63, 64]), **LZMA)
   with pytest.raises(ArtifactError, match='6 bits'):
     codec.CODECS['lzma'].decode(code, (3,), 6)
 

@@ -34,6 +34,8 @@ def _at_limits():
       values[name] = field.metadata['choices'][-1]
     elif field.metadata['high'] is not None:
       values[name] = field.metadata['high']
+    elif isinstance(field.default, bool):
+      values[name] = not field.default
     else:
       values[name] = 'ü "quoted" \n'
   return replace(Config(), **values)

@@ -12,7 +12,7 @@ import zlib
 import numpy as np
 import pytest
 
-from tfp_lgc import codec, container
+from tfp_lgc import codec, container, limits
 from tfp_lgc.errors import ArtifactError
 
 HEADER = {'model': {'model': 'vae'}, 'class_names': ['a', 'ü']}
@@ -157,6 +157,14 @@ TEXTS = {
     'deep': b'[' * 100_000, 'deep within': b'{"tensors":' + b'[' * 100_000,
     'deep and whole': b'{"tensors":[],"a":%s}' % (
         b'[' * 100_000 + b']' * 100_000),
+    'twice': b'{"tensors":[],"a":1,"a":2}',
+    'twice within': b'{"tensors":[],"a":{"b":1,"b":1}}',
+    'tensors twice': b'{"tensors":[],"tensors":[]}',
+    'nan': b'{"tensors":[],"a":NaN}',
+    'infinity': b'{"tensors":[],"a":-Infinity}',
+    'UTF-16': '{"tensors":[]}'.encode('utf-16-le'),
+    'UTF-32': '{"tensors":[]}'.encode('utf-32'),
+    'marked UTF-8': b'\xef\xbb\xbf{"tensors":[]}',
     'a number of many digits': b'{"tensors":[],"a":%s}' % (b'9' * 10_000),
 }
 
@@ -277,8 +285,21 @@ def test_a_step_is_finite(step, position, lgc_file):
   steps = [0x3F80] * 3
   steps[position] = step
   payload = struct.pack('<HHH', *steps) + PAYLOAD[6:]
-  with pytest.raises(ArtifactError, match='x: .*finite'):
+  with pytest.raises(ArtifactError, match="'x': .*finite"):
     container.loads(lgc_file({'tensors': [GOOD]}, payload))
+
+
+@pytest.mark.parametrize('step', [0x7F7F, 0xFF7F, 0x7F00])
+def test_a_number_is_finite(step, lgc_file):
+  """The largest steps times integers that are not small."""
+  payload = struct.pack('<HHH', step, 0x3F80, 0x3F80) + b'\xf8\x8f\x18'
+  content = lgc_file({'tensors': [GOOD]}, payload)
+  with pytest.raises(ArtifactError, match="'x': .*finite"):
+    container.loads(content)
+  # The same step, of ones.
+  ones = payload[:6] + b'\x98\x89\x88'
+  _, tensors = container.loads(lgc_file({'tensors': [GOOD]}, ones))
+  assert np.isfinite(codec.dequantize(tensors['x'])).all()
 
 
 def test_a_name_stands_for_one_tensor(lgc_file):
@@ -345,7 +366,32 @@ def test_more_symbols_than_python_decodes_in_seconds_are_refused(monkeypatch):
   noise = np.random.default_rng(0).normal(size=[2, 5000])
   tensors = {name: codec.quantize(part, 5) for name, part in zip('ab', noise)}
   content = container.dumps(HEADER, tensors)
-  monkeypatch.setattr(container, 'MAX_ANS_SYMBOLS', 9999)
+  monkeypatch.setattr(limits, 'MAX_ANS_SYMBOLS', 9999)
   with pytest.raises(ArtifactError, match='more than 9999 symbols by ans'):
     container.loads(content)
   _same(container.loads(container.dumps(HEADER, tensors))[1], tensors)
+
+
+@pytest.mark.parametrize('size, which', [(2**18 + 10_000, 'lzma'),
+                                         (2**21 + 60_000, 'packed')])
+def test_zeros_are_written_so_that_they_are_read(size, which):
+  """However few bytes another code of them takes."""
+  tensors = {'zeros': codec.quantize(np.zeros(size), 2)}
+  content = container.dumps(HEADER, tensors)
+  _same(container.loads(content)[1], tensors)
+  smallest = codec.encode_smallest(tensors['zeros'])[1]
+  assert len(smallest) < len(content) < 1.3 * size / 4
+  header, _ = container._header(content[10:-32], 2**20)
+  assert header['tensors'][0][4] == which
+
+
+def test_a_header_that_no_loader_would_read_is_not_written():
+  """Names that are all alike take no bytes, but memory."""
+  header = {**HEADER, 'class_names': ['x' * 400_000]}
+  with pytest.raises(ArtifactError, match='shorter names'):
+    container.dumps(header, _tensors())
+  # Of names that tell something there may be many.
+  names = [f'n{i * 7919 % 10**8:08d}' for i in range(20_000)]
+  header = {**HEADER, 'class_names': names}
+  content = container.dumps(header, _tensors())
+  assert container.loads(content)[0] == header

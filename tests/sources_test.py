@@ -12,7 +12,7 @@ import tensorflow as tf
 from PIL import Image
 from sklearn import datasets
 
-from tfp_lgc import data, sources
+from tfp_lgc import data, image_files, sources
 from tfp_lgc.config import DataConfig
 from tfp_lgc.errors import DataError
 
@@ -513,7 +513,7 @@ def test_idx_of_too_few_labels_is_refused(tmp_path):
 # Folders of images.
 
 
-@pytest.mark.parametrize('suffix', sources.IMAGE_SUFFIXES)
+@pytest.mark.parametrize('suffix', image_files.SUFFIXES)
 def test_a_folder_has_the_pixels_that_pillow_reads(suffix, tmp_path):
   pixels = _RNG.integers(0, 256, [6, 9, 8, 3], np.uint8)
   expected = collections.Counter()

@@ -131,3 +131,16 @@ def test_a_texture_is_added_to_samples_alone(artifacts):
 def test_a_texture_takes_few_bytes(artifacts):
   plain, textured = artifacts
   assert 0 < textured.num_bytes - plain.num_bytes < 250
+
+
+def test_images_that_are_not_finite_are_no_crash():
+  """What weights of a hostile file make; the others are as ever."""
+  images = np.full([3, 4, 4, 1], 0.5, np.float32)
+  images[1] = np.nan
+  scale = np.linspace(0.1, 0.2, texture.NUM_NODES)[:, np.newaxis]
+  kernel = np.ones([texture.KERNEL_SIZE] * 2 + [1, 1])
+  normal = lambda shape, seed: tf.ones(shape)
+  got = texture.with_noise(
+      tf.constant(images), tf.constant(scale, tf.float32),
+      tf.constant(kernel, tf.float32), tf.constant([0, 0]), normal).numpy()
+  assert np.isfinite(got[[0, 2]]).all()

@@ -8,6 +8,7 @@ import dataclasses
 import functools
 import io
 import json
+import math
 import os
 import pathlib
 import shutil
@@ -42,6 +43,7 @@ from tfp_lgc.errors import ArtifactError, ConfigError
 from tfp_lgc.folding import decoder_weights
 from tfp_lgc.head import Head
 from tfp_lgc.header import for_drawing, Header, LABELS
+from tfp_lgc.limits import limits, MAX_BLOCK_NUMBERS
 from tfp_lgc.locking import only_writer
 from tfp_lgc.mixture import Mixture
 from tfp_lgc.options import ExportConfig
@@ -52,7 +54,7 @@ from tfp_lgc.packing import (
   vector_bits,
 )
 from tfp_lgc.runfile import RUN_NAME
-from tfp_lgc.sampler import Sampler
+from tfp_lgc.sampler import BLOCK_SIZE, Sampler
 from tfp_lgc.staging import check_directory, replacing
 from tfp_lgc.texture import Texture
 
@@ -179,8 +181,8 @@ class Artifact(Editable):
     the header describes takes memory."""
     def compare(got, expected):
       if got != expected:
-        raise ArtifactError(f'the decoder has tensors {got}; must be '
-                            f'{expected}')
+        raise ArtifactError(f'the decoder has tensors {str(got)[:1000]}; must '
+                            f'be {str(expected)[:1000]}')
 
     shapes = {name: tensor.values.shape for name, tensor in self.tensors.items()
               if name.startswith(('decoder/', 'head/'))}
@@ -191,7 +193,9 @@ class Artifact(Editable):
                 self.image_shape).items()} if self.model.head == 'maf' else {})
     try:
       with tf.Graph().as_default():  # Takes no memory.
-        _, _, variables = self._built()
+        decoder, _, variables = self._built()
+        largest = max(math.prod(layer.output_shape[1:])
+                      for layer in decoder.layers[1:])
         expected = {name: tuple(variable.shape)
                     for name, variable in variables.items()}
     except ConfigError as error:
@@ -200,6 +204,11 @@ class Artifact(Editable):
           f'max_head_params = {self.model.max_head_params} allows; compress '
           'the data anew') from error
     compare(shapes, expected)
+    if BLOCK_SIZE * largest > MAX_BLOCK_NUMBERS:
+      raise ArtifactError(
+          f'{BLOCK_SIZE} images, which are drawn at once, take {largest} '
+          'numbers each in a layer of the decoder; at most '
+          f'{MAX_BLOCK_NUMBERS // BLOCK_SIZE} are allowed')
 
   def _built(self) -> tuple[tfk.Model, Head, dict[str, tf.Variable]]:
     """Decoder, head, and the variables of both by their names in `tensors`."""
@@ -214,7 +223,10 @@ class Artifact(Editable):
 
   @functools.cached_property
   def _content(self) -> bytes:
-    return container.dumps(self.to_json(), self.tensors)
+    content = container.dumps(self.to_json(), self.tensors)
+    # Or no loader would take it.
+    self.check_padding(limits(len(content)).padded)
+    return content
 
   def to_bytes(self) -> bytes:
     """The content of artifact.lgc."""
@@ -254,13 +266,14 @@ class Artifact(Editable):
     try:
       artifact = cls(tensors=tensors, **Header.fields(header))
       artifact.check()
+      artifact.check_padding(limits(len(content)).padded)
       _ = artifact.mixture, artifact.texture  # Refuse other shapes.
       for tensor in tensors:
         if not tensor.startswith(_PARTS):
           raise ArtifactError(f'there is no tensor {tensor!r}')
     except (KeyError, TypeError, ConfigError, ArtifactError) as error:
       raise ArtifactError(f'{name}: the header does not describe an artifact: '
-                          f'{error}') from error
+                          f'{str(error)[:1000]}') from error
     return artifact
 
   def save(self, directory: Path, metrics: Iterable[dict[str, Any]] = (),

@@ -16,9 +16,10 @@ import numpy as np
 
 from tfp_lgc import ans
 from tfp_lgc.errors import ArtifactError
+from tfp_lgc.limits import MAX_ANS_SYMBOLS
 
-__all__ = ['CODECS', 'Codec', 'MAX_ANS_SYMBOLS', 'Quantized', 'dequantize',
-           'encode_smallest', 'entropy_bits', 'quantize', 'quantize_by_step']
+__all__ = ['CODECS', 'Codec', 'Quantized', 'dequantize', 'encode_smallest',
+           'entropy_bits', 'quantize', 'quantize_by_step']
 
 
 class Quantized(NamedTuple):
@@ -120,6 +121,8 @@ def _offset(values: np.ndarray, bits: int) -> np.ndarray:
 def _restore(symbols: np.ndarray, shape, bits: int) -> np.ndarray:
   if symbols.size and symbols.max() >= 2 ** bits:
     raise ArtifactError(f'a symbol needs more than {bits} bits')
+  if not symbols.all():
+    raise ArtifactError('a symbol is 0, which stands for no number')
   return symbols.astype(np.int32).reshape(shape) - 2 ** (bits - 1)
 
 
@@ -205,10 +208,6 @@ def _ans_decode(data: bytes, shape, bits: int) -> np.ndarray:
 CODECS = {'packed': Codec(_pack, _unpack),
           'lzma': Codec(_lzma_encode, _lzma_decode),
           'ans': Codec(_ans_encode, _ans_decode)}
-
-
-# Symbols of one file that `ans` may code: Python takes seconds for a million.
-MAX_ANS_SYMBOLS = 2**21
 
 
 def encode_smallest(quantized: Quantized, max_ans: int = MAX_ANS_SYMBOLS,

@@ -67,7 +67,6 @@ def compress(dataset, config: Optional[Config] = None, *,
   config = config_lib.replace(config or Config(), **overrides)
   source = pipeline.open_source(dataset, config)
   progress = progress or Progress()
-  overlap.warn(source, progress)
   fixed = fixed | set(overrides)
   run = work_dir is not None and fingerprint(source, config, num_bytes, fixed)
   with resuming.keeping(work_dir, run or '', checkpoint_seconds,
@@ -94,6 +93,8 @@ def compress_with(work: resuming.Work, source: Source, config: Config,
                   callbacks: Sequence[tfk.callbacks.Callback] = (),
                   ) -> Artifact:
   """`compress`, with work that was opened elsewhere; 0 bytes: no budget."""
+  pipeline.tell_skipped(source, progress)
+  overlap.warn(source, progress)
   if num_bytes:
     return search.compress_within(source, num_bytes, config, progress, fixed,
                                   callbacks, work)

@@ -99,6 +99,10 @@ class DataConfig:
       '', 'Black and white of the pixels of an .npz file (or of arrays) that '
       'are not whole numbers from 0 to 255: 0,1 or -1,1 or 0,255 or 0,65535. '
       'They are rounded to 256 levels. Has to be given for floats and uint16.')
+  skip_bad_images: bool = setting(
+      False, 'Leave out the files of a folder of images that are damaged, of '
+      'another size than most or otherwise not to be used, and list them; '
+      'without it the first one ends the run.')
   spurious_base: str = setting(
       'mnist', 'Gray data set that spuco colors: a name or path as in '
       '--dataset.')

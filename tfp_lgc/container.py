@@ -18,25 +18,24 @@ import json
 import math
 import struct
 import zlib
-from typing import Any, Collection, Optional
+from typing import Any, Callable, Collection, Optional, Union
 
 import numpy as np
 
-from tfp_lgc.codec import (
-  CODECS,
-  encode_smallest,
-  MAX_ANS_SYMBOLS,
-  Quantized,
-)
+from tfp_lgc.codec import CODECS, encode_smallest, Quantized
 from tfp_lgc.errors import ArtifactError
+from tfp_lgc.limits import (
+  Limits,
+  limits,
+  MAX_ELEMENTS,
+  MAX_NUM_BYTES,
+  MAX_TENSORS,
+)
 
 __all__ = ['DICTIONARY', 'FORMAT_VERSION', 'dumps', 'loads', 'sizes']
 
 FORMAT_VERSION = 3
 MAGIC = b'\x89LGC\r\n\x1a\n'
-MAX_HEADER_NUM_BYTES = 2**24
-MAX_TENSORS = 10_000
-MAX_ELEMENTS = 2**26
 
 # What the header's deflate stream may refer to as if it came before: headers
 # are alike, so that most of one is a few references. Part of the format.
@@ -80,22 +79,64 @@ def dumps(header: dict[str, Any], tensors: dict[str, Quantized]) -> bytes:
   Args:
     header: whatever JSON can hold; the key 'tensors' is taken.
     tensors: name -> tensor, kept in order.
+
+  Raises:
+    ArtifactError: for what no file may describe, see `limits`.
   """
-  entries, payload, max_ans = [], [], MAX_ANS_SYMBOLS
+  num_numbers = sum(tensor.values.size for tensor in tensors.values())
+  # Zeros may take so few bytes that no loader would believe them.
+  for encode in (_smallest(limits(MAX_NUM_BYTES).symbols),
+                 _smallest(limits(0).symbols), _packed):
+    entries, payload = _coded(tensors, encode)
+    text = _header_text({**header, 'tensors': entries})
+    body = b''.join([_PREFIX.pack(MAGIC, FORMAT_VERSION), _deflate(text),
+                     *payload])
+    most = limits(len(body) + _DIGEST_SIZE)
+    if num_numbers <= most.numbers and _num_symbols(entries) <= most.symbols:
+      break
+  else:
+    raise ArtifactError(f'more than {MAX_ELEMENTS} numbers')
+  if len(text) > most.header:
+    raise ArtifactError(f'a header of {len(text)} bytes; at most {most.header} '
+                        'are allowed; give the classes shorter names')
+  return body + hashlib.sha256(body).digest()
+
+
+def _smallest(max_ans: int) -> Callable[[Quantized], tuple[str, bytes]]:
+  """tensor -> name of a codec and the code, `ans` for so many symbols of all
+  tensors together."""
+  left = max_ans
+
+  def encode(tensor: Quantized) -> tuple[str, bytes]:
+    nonlocal left
+    codec, code = encode_smallest(tensor, left)
+    left -= tensor.values.size if codec == 'ans' else 0
+    return codec, code
+  return encode
+
+
+def _packed(tensor: Quantized) -> tuple[str, bytes]:
+  return 'packed', CODECS['packed'].encode(tensor.values, tensor.bits)
+
+
+def _coded(tensors: dict[str, Quantized], encode: Callable,
+           ) -> tuple[list[list], list[bytes]]:
+  """Entries of the header, and the payload in parts."""
+  entries, payload = [], []
   for name, tensor in tensors.items():
-    codec, code = encode_smallest(tensor, max_ans)
-    max_ans -= tensor.values.size if codec == 'ans' else 0
+    codec, code = encode(tensor)
     entries.append([name, list(tensor.values.shape), tensor.bits,
                     len(tensor.steps), codec, len(code)])
     payload += [(tensor.steps.view(np.uint32) >> 16).astype('<u2').tobytes(),
                 code]
-  body = b''.join([_PREFIX.pack(MAGIC, FORMAT_VERSION),
-                   _pack_header({**header, 'tensors': entries}), *payload])
-  return body + hashlib.sha256(body).digest()
+  return entries, payload
 
 
-def _pack_header(header: dict[str, Any]) -> bytes:
-  text = json.dumps(header, separators=(',', ':')).encode()
+def _header_text(header: dict[str, Any]) -> bytes:
+  return json.dumps(header, separators=(',', ':')).encode()
+
+
+def _deflate(text: bytes) -> bytes:
   packer = zlib.compressobj(9, zlib.DEFLATED, -15, 9, zdict=DICTIONARY)
   return packer.compress(text) + packer.flush()
 
@@ -112,11 +153,13 @@ def sizes(content: bytes, keys: Collection[str] = (),
     Name of a tensor -> bytes of its steps and its code; and the bytes that the
     header would be shorter without these keys.
   """
-  header, _ = _header(content[_PREFIX.size:-_DIGEST_SIZE])
+  header, _ = _header(content[_PREFIX.size:-_DIGEST_SIZE],
+                      limits(len(content)).header)
   rest = {key: value for key, value in header.items() if key not in keys}
   return ({name: 2 * num_steps + length
            for name, _, _, num_steps, _, length in header['tensors']},
-          len(_pack_header(header)) - len(_pack_header(rest)))
+          len(_deflate(_header_text(header)))
+          - len(_deflate(_header_text(rest))))
 
 
 def loads(content: bytes, name: str = 'artifact',
@@ -143,18 +186,20 @@ def loads(content: bytes, name: str = 'artifact',
   if hashlib.sha256(body).digest() != content[-_DIGEST_SIZE:]:
     raise ArtifactError(f'{name}: the checksum does not match; the file is '
                         'truncated or altered, get it anew')
+  most = limits(len(content))
   try:
     if version < 3:
-      header, payload = _long_header(bytes(body))
+      header, payload = _long_header(body, most.header)
     else:
-      header, payload = _header(bytes(body[_PREFIX.size:]))
-    tensors = _tensors(header.pop('tensors'), payload)
+      header, payload = _header(body[_PREFIX.size:], most.header)
+    tensors = _tensors(header.pop('tensors'), payload, most)
   except ArtifactError as error:
     raise ArtifactError(f'{name}: {error}') from error
   return header, tensors
 
 
-def _long_header(body: bytes) -> tuple[dict[str, Any], memoryview]:
+def _long_header(body: memoryview, most: int,
+                 ) -> tuple[dict[str, Any], memoryview]:
   """`_header` of versions 1 and 2."""
   if len(body) < _LONG_PREFIX.size:
     raise ArtifactError('the header is longer than the file')
@@ -162,24 +207,29 @@ def _long_header(body: bytes) -> tuple[dict[str, Any], memoryview]:
   start = _LONG_PREFIX.size + packed_size
   if start > len(body):
     raise ArtifactError('the header is longer than the file')
-  header, rest = _header(body[_LONG_PREFIX.size:start], zlib.decompressobj(),
-                         text_size)
+  if text_size > most:
+    raise ArtifactError(f'a header of {text_size} bytes; at most {most} are '
+                        'allowed in so short a file')
+  header, rest = _header(body[_LONG_PREFIX.size:start], text_size,
+                         zlib.decompressobj(), text_size)
   if rest:
     raise ArtifactError('the header is shorter than it says')
-  return header, memoryview(body)[start:]
+  return header, body[start:]
 
 
-def _header(body: bytes, unpacker=None, text_size: Optional[int] = None,
+def _header(body: Union[bytes, memoryview], most: int, unpacker=None,
+            text_size: Optional[int] = None,
             ) -> tuple[dict[str, Any], memoryview]:
-  """The header that a body begins with, and what follows it."""
-  most = MAX_HEADER_NUM_BYTES if text_size is None else text_size
-  if most > MAX_HEADER_NUM_BYTES:
-    raise ArtifactError(f'a header of {text_size} bytes; at most '
-                        f'{MAX_HEADER_NUM_BYTES} are allowed')
+  """The header of at most `most` bytes that a body begins with, and what
+  follows it."""
   unpacker = unpacker or zlib.decompressobj(-15, zdict=DICTIONARY)
   try:
     text = unpacker.decompress(body, most + 1)
-    header = json.loads(text)
+    if len(text) > most:
+      raise ValueError(f'it has more than the {most} bytes that are allowed in '
+                       'so short a file')
+    header = json.loads(text.decode(), object_pairs_hook=_object,
+                        parse_constant=_no_number)
   except (zlib.error, ValueError, RecursionError) as error:
     raise ArtifactError(f'the header is damaged: {error}') from error
   if (text_size not in (None, len(text)) or not unpacker.eof
@@ -187,6 +237,18 @@ def _header(body: bytes, unpacker=None, text_size: Optional[int] = None,
       or not isinstance(header.get('tensors'), list)):
     raise ArtifactError('the header is damaged')
   return header, memoryview(unpacker.unused_data)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+  result = dict(pairs)
+  if len(result) < len(pairs):
+    # Of two values each reader would take another one.
+    raise ValueError('it says something twice')
+  return result
+
+
+def _no_number(name: str) -> None:
+  raise ValueError(f'{name} is no number of JSON')
 
 
 def _is_count(value, most: int) -> bool:
@@ -210,7 +272,13 @@ def _check_entry(entry) -> None:
     raise ArtifactError(f'a tensor is badly described: {str(entry)[:80]}')
 
 
-def _tensors(entries: list, payload: memoryview) -> dict[str, Quantized]:
+def _num_symbols(entries: list) -> int:
+  """By `ans`."""
+  return sum(math.prod(entry[1]) for entry in entries if entry[4] == 'ans')
+
+
+def _tensors(entries: list, payload: memoryview, most: Limits,
+             ) -> dict[str, Quantized]:
   if len(entries) > MAX_TENSORS:
     raise ArtifactError(f'{len(entries)} tensors; at most {MAX_TENSORS} are '
                         'allowed')
@@ -218,22 +286,36 @@ def _tensors(entries: list, payload: memoryview) -> dict[str, Quantized]:
     _check_entry(entry)
   if len({entry[0] for entry in entries}) < len(entries):
     raise ArtifactError('two tensors have one name')
-  if sum(math.prod(entry[1]) for entry in entries) > MAX_ELEMENTS:
-    raise ArtifactError(f'more than {MAX_ELEMENTS} numbers')
-  if sum(math.prod(entry[1]) for entry in entries
-         if entry[4] == 'ans') > MAX_ANS_SYMBOLS:
-    raise ArtifactError(f'more than {MAX_ANS_SYMBOLS} symbols by ans')
+  if sum(math.prod(entry[1]) for entry in entries) > most.numbers:
+    raise ArtifactError(f'more than {most.numbers} numbers in so short a file')
+  if _num_symbols(entries) > most.symbols:
+    raise ArtifactError(f'more than {most.symbols} symbols by ans in so short '
+                        'a file')
   if sum(2 * entry[3] + entry[5] for entry in entries) != len(payload):
     raise ArtifactError('the tensors do not fill the file exactly')
   tensors, start = {}, 0
   for name, shape, bits, num_steps, codec, length in entries:
     steps = np.frombuffer(payload[start:start + 2 * num_steps], '<u2')
     steps = (steps.astype(np.uint32) << 16).view(np.float32)
-    if not np.isfinite(steps).all():
-      raise ArtifactError(f'{name}: has a step that is not finite')
     start += 2 * num_steps
     code = bytes(payload[start:start + length])
     start += length
     values = CODECS[codec].decode(code, tuple(shape), bits)
     tensors[name] = Quantized(values, steps, bits)
+    if not _is_finite(tensors[name]):
+      raise ArtifactError(f'{name!r}: holds a step or a number that is not '
+                          'finite')
   return tensors
+
+
+def _is_finite(tensor: Quantized) -> bool:
+  """Whether steps are, and what they make of the integers, in float32."""
+  if not np.isfinite(tensor.steps).all():
+    return False
+  if not tensor.values.size:
+    return True
+  values = tensor.values.reshape([-1, len(tensor.steps)])
+  peak = np.maximum(values.max(axis=0), -values.min(axis=0))
+  with np.errstate(over='ignore'):
+    largest = (peak * tensor.steps.astype(np.float64)).astype(np.float32)
+  return bool(np.isfinite(largest).all())

@@ -12,7 +12,7 @@ from tfp_lgc import value_range as value_range_lib
 from tfp_lgc.errors import DataError
 
 __all__ = ['Images', 'Source', 'Split', 'bounded', 'from_arrays',
-           'gzip_num_bytes', 'validation']
+           'gzip_num_bytes', 'most_cached', 'validation']
 
 # A split of at most this many raw bytes is kept in memory once read.
 CACHE_NUM_BYTES = 2**30
@@ -126,12 +126,14 @@ class Source:
     class_names: one string a class; a single one where nothing is labeled.
     test_groups: int `[N]`, an attribute of each test image, in their order,
       that its class should not be told by; None if there is none.
+    skipped: what is wrong with each image that was left out.
   """
   name: str
   train: Split
   test: Optional[Split]
   class_names: tuple[str, ...]
   test_groups: Optional[np.ndarray] = None
+  skipped: tuple[str, ...] = ()
 
   def __post_init__(self):
     if not self.train.num_examples:
@@ -316,6 +318,12 @@ def array_split(images: np.ndarray, labels: np.ndarray,
   return Split(examples, len(images), images.shape[1:])
 
 
+def most_cached(max_memory: str) -> int:
+  """Raw bytes of images that are kept in memory; see `--max_memory`."""
+  bound = memory.limits(max_memory)
+  return bound.split if bound else CACHE_NUM_BYTES
+
+
 def bounded(source: Source, bound: Optional[memory.Limits]) -> Source:
   """The same, its splits within a bound of memory."""
   return dataclasses.replace(
@@ -341,7 +349,7 @@ def validation(source: Source, fraction: float) -> Source:
   return Source(source.name,
                 array_split(images.images[train], images.labels[train]),
                 array_split(images.images[held_out], images.labels[held_out]),
-                source.class_names)
+                source.class_names, skipped=source.skipped)
 
 
 def from_arrays(train, test=None, test_fraction: float = 0.0,

@@ -81,6 +81,9 @@ def evaluate(artifact: AnyArtifact, dataset, config: Optional[Config] = None,
   made = _opened(artifact, registry.uses_encoder(chosen))
   config, settings = _configs(config, overrides)
   source = pipeline.open_source(dataset, config, test)
+  progress = progress or Progress()
+  if source is not dataset:  # Or who opened it has been told.
+    pipeline.tell_skipped(source, progress)
 
   num, bound = source.train.num_examples, source.train.bound
 
@@ -93,7 +96,7 @@ def evaluate(artifact: AnyArtifact, dataset, config: Optional[Config] = None,
 
   subject = Subject(
       source, draw, lambda: made.num_bytes if num_bytes is None else num_bytes,
-      config, settings, whole('runs', runs, 1), progress or Progress(), made,
+      config, settings, whole('runs', runs, 1), progress, made,
       compress_as(made), stream if bound else None)
   registry.check(chosen, subject)
   check_source(made, source)
@@ -134,6 +137,9 @@ def evaluate_baseline(baseline: str, budget: Union[int, str], dataset,
   chosen = options_lib.chosen_metrics(metrics)
   config, settings = _configs(config, overrides)
   source = pipeline.open_source(dataset, config, test)
+  progress = progress or Progress()
+  if source is not dataset:
+    pipeline.tell_skipped(source, progress)
   images = functools.cache(
       lambda: source.train.to_memory(source.class_names))
   made: dict[int, Compressed] = {}
@@ -151,7 +157,7 @@ def evaluate_baseline(baseline: str, budget: Union[int, str], dataset,
 
   subject = Subject(
       source, draw, lambda: compressed(config.seed).num_bytes, config, settings,
-      whole('runs', runs, 1), progress or Progress())
+      whole('runs', runs, 1), progress)
   registry.check(chosen, subject)
   overlap.warn(source, subject.progress)
   compressed(config.seed)  # Known of, even if no metric can be measured.

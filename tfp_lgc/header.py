@@ -8,9 +8,9 @@ import numpy as np
 from tfp_lgc import config as config_lib
 from tfp_lgc import networks
 from tfp_lgc.config import MixtureConfig, ModelConfig
-from tfp_lgc.container import MAX_ELEMENTS
 from tfp_lgc.covariance import COVARIANCES
 from tfp_lgc.errors import ArtifactError
+from tfp_lgc.limits import MAX_CLASSES, MAX_ELEMENTS
 
 __all__ = ['DRAWING', 'LABELS', 'Header', 'TRAINING', 'for_drawing']
 
@@ -78,11 +78,15 @@ class Header:
     Raises:
       KeyError, TypeError, ConfigError, ArtifactError: if it is none.
     """
+    if unknown := set(header) - {'model', *_TUPLES, *_SCALARS}:
+      raise ArtifactError(f'there is no {sorted(unknown)[0]!r}')
     header = {'structures': ['full'] * len(header['class_names']),
               'num_conditions': 0, 'temperature': 1.0, **header}
     if not all(isinstance(header[key], list) for key in _TUPLES):
       raise ArtifactError(f'{", ".join(_TUPLES)} must be lists')
     settings = {**_EARLIER, **header['model']}
+    if unknown := set(settings) - {*DRAWING, *TRAINING}:
+      raise ArtifactError(f'there is no setting {sorted(unknown)[0]!r}')
     if missing := set(DRAWING) - set(settings):
       raise ArtifactError(f'model has no {", ".join(sorted(missing))}')
     model = config_lib.replace(ModelConfig(), **settings)
@@ -101,6 +105,9 @@ class Header:
             and np.prod(np.array(self.image_shape, float)) <= 2**28
             and self.image_shape[2] in (1, 3)):
       raise ArtifactError(f'image_shape = {self.image_shape}')
+    if num_classes > MAX_CLASSES:
+      raise ArtifactError(f'{num_classes} classes; at most {MAX_CLASSES} are '
+                          'allowed')
     if not (num_classes and counts(self.class_counts, 0)
             and counts(self.num_components, 1) and sum(self.class_counts)
             and len(self.class_counts) == len(self.num_components)
@@ -109,13 +116,7 @@ class Header:
             and len(set(self.class_names)) == num_classes):
       raise ArtifactError('class_names, class_counts and num_components do not '
                           'fit')
-    # Classes are padded to the same number of components.
-    largest = max(self.num_components)
-    if 'prior' in self.structures:
-      largest = max(largest, self.model.prior_num_components)
-    if num_classes * largest * self.model.latent_size**2 > MAX_ELEMENTS:
-      raise ArtifactError(f'{num_classes} classes of up to {largest} '
-                          'components')
+    self.check_padding(MAX_ELEMENTS)
     if not set(self.structures) <= {*COVARIANCES, 'prior'}:
       raise ArtifactError(f'structures = {self.structures}')
     if networks.code_size(self.model, self.image_shape):
@@ -124,3 +125,20 @@ class Header:
         or self.num_conditions not in (0, num_classes)):
       raise ArtifactError(f'num_conditions = {self.num_conditions}')
     config_lib.replace(MixtureConfig(), temperature=self.temperature)
+
+  def check_padding(self, most: int) -> None:
+    """Refuses mixtures that take much more memory than their tensors, for all
+    classes are padded to the same number of components.
+
+    Args:
+      most: numbers that their weights and covariances may have.
+    """
+    num_classes, largest = len(self.class_names), max(self.num_components)
+    if 'prior' in self.structures:
+      largest = max(largest, self.model.prior_num_components)
+    row = largest * self.model.latent_size**2
+    if num_classes * largest + len(self.structures) * row > most:
+      raise ArtifactError(
+          f'{num_classes} classes of up to {largest} components, padded, are '
+          f'more than {most} numbers; compress with fewer components or '
+          'latents')

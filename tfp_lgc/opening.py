@@ -9,6 +9,7 @@ from tfp_lgc import container
 from tfp_lgc.artifact import Artifact, Path
 from tfp_lgc.encoder import load_encoder
 from tfp_lgc.errors import ArtifactError, LgcError
+from tfp_lgc.limits import MAX_NUM_BYTES
 
 __all__ = ['load', 'load_with_encoder', 'num_bytes_on_disk']
 
@@ -32,6 +33,9 @@ def load(path: Path) -> Artifact:
   """
   found = _found(path)
   try:
+    if (num_bytes := found.stat().st_size) > MAX_NUM_BYTES:
+      raise ArtifactError(f'{found}: has {num_bytes} bytes; an artifact has at '
+                          f'most {MAX_NUM_BYTES}')
     return Artifact.from_bytes(found.read_bytes(), str(found))
   except OSError as error:
     raise LgcError(f'artifact = {str(found)!r}: cannot be read: '

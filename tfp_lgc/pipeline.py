@@ -23,10 +23,12 @@ from tfp_lgc.progress import Progress
 from tfp_lgc.resuming import NO_WORK, Work
 
 __all__ = ['Fitted', 'Trained', 'finetuned', 'fit', 'open_source', 'raw_sizes',
-           'texture_of', 'train_encode']
+           'tell_skipped', 'texture_of', 'train_encode']
 
 # The numbers of a texture are few: so many images tell them well.
 TEXTURE_NUM_IMAGES = 10_000
+# Of images that are left out.
+MAX_NAMED = 10
 
 
 class Trained(NamedTuple):
@@ -200,6 +202,20 @@ def open_source(dataset, config: Config, test=None) -> Source:
     return sources.load(config.data)
   raise DataError(f'dataset: got {type(dataset).__name__}; must be a name or '
                   'path, (images, labels), or a Source')
+
+
+def tell_skipped(source: Source, progress: Progress) -> None:
+  """Says and records how many images were left out, and names the first."""
+  if not source.skipped:
+    return
+  first = source.skipped[:MAX_NAMED]
+  progress.note(f'{len(source.skipped)} images are left out:')
+  for line in first:
+    progress.note(f'  {line}')
+  if len(source.skipped) > len(first):
+    progress.note(f'  ... and {len(source.skipped) - len(first)} more')
+  progress.record(event='skipped_images', count=len(source.skipped),
+                  first=list(first))
 
 
 def _with_decoded(split: Split, artifact: Artifact, latents: np.ndarray,

@@ -1,7 +1,6 @@
 """Where data sets come from: SOURCES, and `load`, which picks one by name."""
 
 import dataclasses
-import functools
 import gzip
 import os
 import pathlib
@@ -12,14 +11,13 @@ from typing import Optional
 import numpy as np
 import tensorflow as tf
 
-from tfp_lgc import data, memory, spuco, streams
+from tfp_lgc import data, image_folder, memory, spuco, streams
 from tfp_lgc.config import DataConfig
 from tfp_lgc.data import Source, Split
 from tfp_lgc.errors import ConfigError, DataError
 
 __all__ = ['SOURCES', 'load']
 
-IMAGE_SUFFIXES = ('.png', '.jpg', '.jpeg', '.bmp', '.webp')
 # TensorFlow's own code for the item type of an IDX file, high byte first.
 IDX_UINT8 = b'\0\0\x08'
 
@@ -117,116 +115,8 @@ def _read_idx(path: pathlib.Path) -> np.ndarray:
 
 
 def folder(config: DataConfig) -> Source:
-  """A folder of images by class: train/CLASS/*.png and test/CLASS/*.png.
-
-  Without train/ the classes stand in the folder itself; without test/ a part
-  is held out; images that lie in no class folder make one class.
-  """
-  root = _existing(config.dataset)
-  train = _class_files(root / 'train' if _is_split(root, 'train') else root)
-  test = _class_files(root / 'test') if _is_split(root, 'test') else []
-  if not train:
-    raise DataError(f'{root}: has no train/CLASS/*.png (or .jpg), no '
-                    'CLASS/*.png and no IDX files')
-  num_channels = _num_channels([path for path, _ in train + test])
-  labels, class_names = data.encode_labels([name for _, name in train],
-                                           len(train), str(root))
-  paths = [path for path, _ in train]
-  shape = _decode(paths[0], num_channels).shape
-  split = functools.partial(_file_split, shape=shape,
-                            most=_most_cached(config))
-  if test:
-    test_labels, _ = data.encode_labels([name for _, name in test], len(test),
-                                        str(root / 'test'), class_names)
-    test_split = split([path for path, _ in test], test_labels)
-    return Source(config.dataset, split(paths, labels), test_split, class_names)
-  kept, held_out = data.hold_out(labels, config.test_fraction)
-  return Source(
-      config.dataset, split([paths[i] for i in kept], labels[kept]),
-      split([paths[i] for i in held_out], labels[held_out])
-      if len(held_out) else None, class_names)
-
-
-def _is_split(root: pathlib.Path, name: str) -> bool:
-  """Whether a folder of this name is a split, and not a class so called."""
-  if _images(root / name, '*/*'):
-    return True
-  beside = [path for path in _images(root, '*/*')
-            if path.parent.name not in ('train', 'test')]
-  return bool(_images(root / name, '*')) and not beside
-
-
-def _images(root: pathlib.Path, pattern: str) -> list[pathlib.Path]:
-  return [path for path in sorted(root.glob(pattern))
-          if path.suffix.lower() in IMAGE_SUFFIXES]
-
-
-def _class_files(root: pathlib.Path) -> list[tuple[pathlib.Path, str]]:
-  """(image file, class name), sorted; one class where nothing is in folders."""
-  files = _images(root, '*/*')
-  if files:
-    return [(path, path.parent.name) for path in files]
-  return [(path, data.UNLABELED[0]) for path in _images(root, '*')]
-
-
-def _num_channels(paths: list[pathlib.Path]) -> int:
-  """3 if one image has color, else 1; refuses what 8 bits cannot hold."""
-  from PIL import Image  # pylint: disable=g-import-not-at-top
-  modes: dict[str, pathlib.Path] = {}
-  for path in paths:
-    try:
-      with Image.open(path) as image:
-        modes.setdefault(image.mode, path)
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-      raise DataError(f'{path}: cannot be read as an image: {error}') from error
-  for mode, path in modes.items():
-    if mode not in ('1', 'L', 'P', 'RGB', 'RGBA', 'LA', 'CMYK', 'YCbCr'):
-      raise DataError(f'{path}: has pixels of kind {mode}; must be 8-bit gray '
-                      'or RGB')
-  return 1 if set(modes) <= {'1', 'L', 'LA'} else 3
-
-
-def _decode(path, num_channels: int) -> np.ndarray:
-  """uint8 `[H, W, num_channels]`."""
-  from PIL import Image  # pylint: disable=g-import-not-at-top
-  try:
-    with Image.open(path) as image:
-      pixels = np.asarray(image.convert('L' if num_channels == 1 else 'RGB'))
-  except (OSError, ValueError, SyntaxError) as error:
-    raise DataError(f'{path}: cannot be read as an image: {error}') from error
-  return pixels.reshape(pixels.shape[:2] + (num_channels,))
-
-
-def _most_cached(config: DataConfig) -> int:
-  """Raw bytes of a split that is kept in memory."""
-  bound = memory.limits(config.max_memory)
-  return bound.split if bound else data.CACHE_NUM_BYTES
-
-
-def _file_split(paths, labels: np.ndarray, shape, most: int) -> Split:
-  """A stream of image files, which are all decoded once right away: a damaged
-  file must be named now and not after an hour of training. They are kept if
-  they take `most` bytes at the most."""
-  order = np.random.default_rng(0).permutation(len(paths))
-
-  def decoded():
-    for i in order:
-      pixels = _decode(paths[i], shape[-1])
-      if pixels.shape != shape:
-        raise DataError(
-            f'{paths[i]}: is {pixels.shape[0]} x {pixels.shape[1]}, another '
-            f'image {shape[0]} x {shape[1]}; all images must be of one size')
-      yield pixels, labels[i]
-
-  if len(paths) * int(np.prod(shape)) <= most:
-    return data.array_split(np.stack([pixels for pixels, _ in decoded()]),
-                            labels[order])
-  for _ in decoded():
-    pass
-  examples = tf.data.Dataset.from_generator(
-      decoded, output_signature=(tf.TensorSpec(shape, tf.uint8),
-                                 tf.TensorSpec([], tf.int32)))
-  return Split(examples, len(paths), shape)
+  """A folder of images by class, see image_folder.py."""
+  return image_folder.load(_existing(config.dataset), config)
 
 
 def tfds(config: DataConfig) -> Source:
@@ -287,6 +177,7 @@ def _tfds_source(builder, config: DataConfig) -> Source:
     raise DataError(f'dataset = {config.dataset!r}: has images of type '
                     f'{dtype}; must be uint8')
   values, class_names = _tfds_classes(builder, image_key, label_key)
+  most = data.most_cached(config.max_memory)
 
   def example(row):
     if not label_key:
@@ -300,7 +191,7 @@ def _tfds_source(builder, config: DataConfig) -> Source:
     examples = builder.as_dataset(split=which, shuffle_files=False).map(
         example, num_parallel_calls=tf.data.AUTOTUNE)
     num_examples = builder.info.splits[which].num_examples
-    if num_examples * int(np.prod(shape)) <= _most_cached(config):
+    if num_examples * int(np.prod(shape)) <= most:
       examples = examples.cache()
     return Split(examples, num_examples, shape)
 

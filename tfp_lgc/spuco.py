@@ -146,4 +146,4 @@ def color(base: Source, config: DataConfig) -> Source:
       data.array_split(
           _colored(test.images, test_colors, palette, mask, rng),
           test.labels, keep_order=True),
-      class_names, test_colors)
+      class_names, test_colors, base.skipped)

@@ -120,7 +120,8 @@ def with_noise(images: tf.Tensor, scale: tf.Tensor, kernel: tf.Tensor,
   noise = tf.nn.conv2d(white, kernel, 1, 'VALID')  # [B, H, W, C]
   position = images * (NUM_NODES - 1)
   # The scale at the node below, and at that above it.
-  below = tf.minimum(tf.cast(position, tf.int32), NUM_NODES - 2)
+  # A hostile file may have weights whose images are not finite.
+  below = tf.clip_by_value(tf.cast(position, tf.int32), 0, NUM_NODES - 2)
   channel = tf.range(tf.shape(images)[-1])
   flat = below * tf.shape(images)[-1] + channel
   table = tf.reshape(scale, [-1])
