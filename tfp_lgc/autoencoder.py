@@ -200,8 +200,16 @@ class Autoencoder(tfk.Model):
       mean.update_state(terms[name])
     return {name: mean.result() for name, mean in self._means.items()}
 
-  def encode_all(self, split: Split, batch_size: int = 1000) -> Encoded:
-    """Latents of all images, in the order of the split."""
+  def encode_all(self, split: Split, batch_size: int = 1000,
+                 first_batch: int = 0) -> Encoded:
+    """Latents of all images, in the order of the split.
+
+    Args:
+      split: the images.
+      batch_size: of one call.
+      first_batch: how many batches stood before; draws are those that all
+        together would get.
+    """
     @tf.function(reduce_retracing=True)
     def encoded(images, labels, i):
       posterior = self.encode(to_unit(images), labels)
@@ -209,6 +217,7 @@ class Autoencoder(tfk.Model):
           [self._seed, ENCODE_SALT], i)), posterior.mean()
 
     parts = []
-    for i, (images, labels) in enumerate(split.batches(batch_size)):
+    for i, (images, labels) in enumerate(split.batches(batch_size),
+                                         first_batch):
       parts.append((*encoded(images, labels, tf.constant(i)), labels))
     return Encoded(*[tf.concat(part, 0).numpy() for part in zip(*parts)])
