@@ -63,6 +63,7 @@ setuptools.setup(
     entry_points={
         'console_scripts': [
             'lgc-compress = tfp_lgc.commands.compress:main',
+            'lgc-beam = tfp_lgc.commands.beam:main',
             'lgc-sample = tfp_lgc.commands.sample:main',
             'lgc-evaluate = tfp_lgc.commands.evaluate:main',
             'lgc-serve = tfp_lgc.commands.serve:main',

@@ -26,6 +26,7 @@ from tfp_lgc import compression, evaluation, search, sources
 from tfp_lgc import config as config_lib
 from tfp_lgc import options as options_lib
 from tfp_lgc.commands import (
+  beam,
   benchmark,
   compress,
   evaluate,
@@ -39,7 +40,7 @@ from tfp_lgc.metrics import tstr
 from tfp_lgc.opening import load
 
 BIN = pathlib.Path(__file__).parent.parent / 'bin'
-COMMANDS = {'benchmark': benchmark, 'compress': compress,
+COMMANDS = {'beam': beam, 'benchmark': benchmark, 'compress': compress,
             'evaluate': evaluate, 'report': report, 'sample': sample,
             'serve': serve}
 
@@ -674,6 +675,8 @@ DATA_FLAGS = {field.name
               for field in dataclasses.fields(config_lib.DataConfig)}
 JUDGE_FLAGS = {'judge', 'judge_steps', 'judge_batch_size', 'judge_augmentation'}
 FLAGS = {
+    'beam': {*config_lib.settings(options_lib.BeamConfig()),
+             *config_lib.settings(options_lib.DrawConfig()), *DATA_FLAGS},
     'benchmark': {*config_lib.settings(config_lib.Config()), 'preset', 'suite',
                   'output', 'figures', 'table', 'rows', 'runs', 'budgets',
                   'judges', 'artifacts'},

@@ -10,8 +10,8 @@ import contextlib
 import io
 import json
 import posixpath
-from typing import Any, Iterator, Mapping, NamedTuple
 import uuid
+from typing import Any, Iterator, Mapping, NamedTuple
 
 import numpy as np
 import tensorflow as tf

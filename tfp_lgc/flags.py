@@ -27,7 +27,8 @@ class HelpRequested(Exception):
 
 
 def parse(usage: str, groups: Sequence[type], argv: Sequence[str],
-          positional: Optional[str] = None) -> list[Any]:
+          positional: Optional[str] = None,
+          others: Optional[list[str]] = None) -> list[Any]:
   """Settings of a command line.
 
   ```python
@@ -42,6 +43,7 @@ def parse(usage: str, groups: Sequence[type], argv: Sequence[str],
     argv: the command's name and its arguments.
     positional: the string setting that an argument without a flag stands for,
       or None.
+    others: takes the arguments that are none of these; None refuses them.
 
   Returns:
     One instance of each group.
@@ -50,12 +52,14 @@ def parse(usage: str, groups: Sequence[type], argv: Sequence[str],
     HelpRequested: for --help.
     ConfigError: for a flag or value that is not allowed.
   """
-  values, rest = _values(groups, argv)
+  values, rest = _values(groups, argv, others is not None)
   if values.help:
     raise HelpRequested(_help(usage, argv[0], groups, positional))
   if rest and positional and not values[positional].present:
     values[positional].value = rest.pop(0)
-  if rest:
+  if others is not None:
+    others += rest
+  elif rest:
     raise ConfigError(f'unexpected argument {rest[0]!r}; flags are written '
                       '--name=value')
   chosen = {field.name: check(field, values[field.name].value)
@@ -83,6 +87,7 @@ def given(groups: Sequence[type], argv: Sequence[str]) -> frozenset[str]:
 
 
 def _values(groups: Sequence[type], argv: Sequence[str],
+            known_only: bool = False,
             ) -> tuple[flags.FlagValues, list[str]]:
   """Flags as absl reads them, and what is none."""
   values = flags.FlagValues()
@@ -94,7 +99,7 @@ def _values(groups: Sequence[type], argv: Sequence[str],
           field.name, field.default, field.metadata['help'],
           flag_values=values)
   try:
-    return values, values(list(argv))[1:]
+    return values, values(list(argv), known_only)[1:]
   except flags.Error as error:
     raise ConfigError(str(error)) from error
 

@@ -156,25 +156,26 @@ def select(x: np.ndarray, config: MixtureConfig, floor: float, seed: int = 0,
   """
   return lowest_bic(
       lambda structure, k: most_likely(x, k, structure, config, floor, seed),
-      {structure: largest(x, structure, config)
+      {structure: range(1, largest(x, structure, config) + 1)
        for structure in structures(config)}, len(x), config)
 
 
-def lowest_bic(fit_of: Callable[[str, int], Fit], sizes: Mapping[str, int],
-               num_points: int, config: MixtureConfig) -> Selection:
+def lowest_bic(fit_of: Callable[[str, int], Fit],
+               sizes: Mapping[str, Sequence[int]], num_points: int,
+               config: MixtureConfig) -> Selection:
   """`select` among fits that are made, or were made, elsewhere.
 
   Args:
     fit_of: (structure, K) -> the fit; asked in the order of K.
-    sizes: structure -> the largest K.
+    sizes: structure -> the K that are tried, ascending.
     num_points: N.
     config: see there.
   """
   chosen, lowest = None, math.inf
   curves: dict[str, list[float]] = {}
-  for structure, most in sizes.items():
+  for structure, ks in sizes.items():
     bics = curves[structure] = []
-    for k in range(1, most + 1):
+    for k in ks:
       fit = fit_of(structure, k)
       if not math.isfinite(fit.log_likelihood):
         break
@@ -183,7 +184,7 @@ def lowest_bic(fit_of: Callable[[str, int], Fit], sizes: Mapping[str, int],
       bics.append(bic(fit.log_likelihood, num_points, free))
       if chosen is None or bics[-1] < lowest:
         chosen, lowest = (fit.components, structure), bics[-1]
-      if k > 2 and bics[-1] > bics[-2] > bics[-3]:
+      if len(bics) > 2 and bics[-1] > bics[-2] > bics[-3]:
         break
   assert chosen is not None
   return Selection(*chosen, curves)
