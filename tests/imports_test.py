@@ -227,8 +227,8 @@ def test_keras_2_is_imported_by_its_own_name():
     # `--help` does not wait; nor does a flag that is wrong.
     (['', '.budget', '.config', '.errors', '.flags', '.progress', '.commands',
       '.commands.beam', '.commands.benchmark', '.commands.compress',
-      '.commands.evaluate', '.commands.report', '.commands.run', '.commands.sample',
-      '.commands.serve'],
+      '.commands.evaluate', '.commands.report', '.commands.run',
+      '.commands.sample', '.commands.serve'],
      {'numpy', 'tensorflow', 'tf_keras', 'sklearn'}),
     # A format that others read needs no TensorFlow.
     (['.codec', '.container', '.writers'], {'tensorflow', 'tf_keras'}),

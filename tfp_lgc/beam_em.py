@@ -20,6 +20,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from tfp_lgc import beam_encode, beam_files, beam_start, beam_state, em
 from tfp_lgc.artifact import Artifact
+from tfp_lgc.beam_files import Latents
 from tfp_lgc.beam_start import SAMPLE_SIZE, Starts
 from tfp_lgc.beam_state import DONE, LAST, Run, State, STEP
 from tfp_lgc.config import Config
@@ -113,7 +114,7 @@ class Sum(beam.CombineFn):
 
 
 class _Statistics(beam.DoFn):
-  """Of each record, (position of a run, `Statistics`) for all runs of its class
+  """Of latents, (position of a run, `Statistics`) for all runs of their class
   that are not done."""
 
   def __init__(self, path: str):
@@ -129,8 +130,7 @@ class _Statistics(beam.DoFn):
       if run.status != DONE:
         self._runs[run.label].append((i, run))
 
-  def process(self, record: bytes):
-    latents = beam_files.from_record(record)
+  def process(self, latents: Latents):
     runs, points = self._runs[latents.label], latents.points
     for first in range(0, len(points) if runs else 0, em.BATCH_SIZE):
       rows = self._frames[latents.label].rows(
@@ -140,9 +140,9 @@ class _Statistics(beam.DoFn):
                                   tf.float64 if run.is_wide else tf.float32)
 
 
-def _pack(pair: tuple[int, Statistics]) -> bytes:
+def _pack(pair: tuple[int, Statistics]) -> tuple[int, bytes]:
   i, statistics = pair
-  return beam_files.to_bytes({'run': np.array(i), **statistics._asdict()})
+  return i, beam_files.to_bytes({'run': np.array(i), **statistics._asdict()})
 
 
 def _unpack(content: bytes) -> tuple[int, Statistics]:
@@ -156,11 +156,11 @@ def _sums(directory: str, working: str, path: str,
   folder = beam_files.join(working, 'sums')
   with beam.Pipeline(options=options) as pipeline:
     _ = (pipeline
-         | 'Latents' >> beam_encode.read(directory)
+         | 'Latents' >> beam_encode.Read(directory)
          | 'Statistics' >> beam.ParDo(_Statistics(path))
          | 'Sum' >> beam.CombinePerKey(Sum())
          | 'Pack' >> beam.Map(_pack)
-         | 'Write' >> beam_state.write(folder))
+         | 'Write' >> beam_state.Write(folder))
   return dict(map(_unpack, beam_state.collect(folder)))
 
 

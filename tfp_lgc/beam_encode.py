@@ -6,7 +6,7 @@ so that EM is given batches of one class.
 """
 
 import dataclasses
-from typing import Any, Callable, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Iterator, NamedTuple, Optional, Sequence
 
 import apache_beam as beam
 import numpy as np
@@ -19,7 +19,7 @@ from tfp_lgc.beam_files import Latents
 from tfp_lgc.config import DataConfig
 from tfp_lgc.errors import ConfigError, LgcError
 
-__all__ = ['PIECE_SIZE', 'encode', 'latents_of', 'pieces_of', 'read']
+__all__ = ['PIECE_SIZE', 'Read', 'encode', 'latents_of', 'pieces_of']
 
 # Images that are encoded by one call, as `Autoencoder.encode_all` does.
 BATCH_SIZE = 1000
@@ -130,25 +130,25 @@ class _Encode(beam.DoFn):
               int(label), piece.first + rows, points[rows])))
 
 
-def read(directory: str) -> beam.PTransform:
-  """The records that `encode` wrote, as bytes."""
-  note = beam_files.settings_of(directory)
-  return _Read([piece.path for piece in pieces_of(
-      directory, note['num_images'], note['piece_size'])])
+class Read(beam.PTransform):
+  """The `Latents` that `encode` wrote, file by file on whichever worker."""
 
-
-class _Read(beam.PTransform):
-  """All records of some files, file by file on whichever worker."""
-
-  def __init__(self, paths: Sequence[str]):
+  def __init__(self, directory: str):
     super().__init__()
-    self._paths = paths
+    self._directory = directory
 
   def expand(self, pipeline):
+    note = beam_files.settings_of(self._directory)
+    pieces = pieces_of(self._directory, note['num_images'], note['piece_size'])
     return (pipeline
-            | 'Files' >> beam.Create(self._paths)
+            | 'Files' >> beam.Create([piece.path for piece in pieces])
             | 'Spread' >> beam.Reshuffle()
-            | 'Read' >> beam.io.ReadAllFromTFRecord())
+            | 'Records' >> beam.FlatMap(_records))
+
+
+def _records(path: str) -> Iterator[Latents]:
+  for record in tf.data.TFRecordDataset(path).as_numpy_iterator():
+    yield beam_files.from_record(record)
 
 
 def latents_of(directory: str) -> tuple[np.ndarray, np.ndarray]:
@@ -160,9 +160,7 @@ def latents_of(directory: str) -> tuple[np.ndarray, np.ndarray]:
   """
   settings = beam_files.settings_of(directory)
   pieces = pieces_of(directory, settings['num_images'], settings['piece_size'])
-  rows = [beam_files.from_record(record)
-          for piece in pieces
-          for record in tf.data.TFRecordDataset(piece.path).as_numpy_iterator()]
+  rows = [row for piece in pieces for row in _records(piece.path)]
   order = np.argsort(np.concatenate([row.positions for row in rows]))
   labels = np.concatenate([np.full(len(row.points), row.label, np.int32)
                            for row in rows])

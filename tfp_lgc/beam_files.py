@@ -1,7 +1,7 @@
 """What the pipelines of lgc-beam leave for each other.
 
-It lies on a disk that all workers see. A path may be whatever both TensorFlow
-and Beam open: a folder of a shared disk, or `gs://...`. A file is written aside
+It lies on a disk that all workers see. A path may be whatever TensorFlow opens:
+a folder of a shared disk, or `gs://...`. A file is written aside
 and then renamed: where its name stands it is whole, and two workers that were
 given the same piece do not disturb each other.
 """

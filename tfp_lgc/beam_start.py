@@ -98,7 +98,7 @@ class _Merge(beam.CombineFn):
 
 
 class _Start(beam.DoFn):
-  """The runs of a class at their starts, as bytes of a `State`."""
+  """(label, bytes of a `State`): the runs of a class at their starts."""
 
   def __init__(self, config: Config, given: Optional[Starts]):
     self._config, self._given = config, given
@@ -116,7 +116,7 @@ class _Start(beam.DoFn):
     else:
       runs = [Run(label, structure, 0, components)
               for structure, components in self._given.get(label, [])]
-    yield beam_state.to_bytes(State(
+    yield label, beam_state.to_bytes(State(
         np.array([label]), np.array([its.count]), frame.center[np.newaxis],
         np.array([frame.unit]), floor,
         tuple(run._replace(components=frame.inside(run.components))
@@ -136,8 +136,7 @@ def _runs(label: int, x: np.ndarray, config: Config, floor: float,
       for i in range(its.num_restarts if k > 1 else 1)]
 
 
-def _keyed(record: bytes, seed: int) -> tuple[int, Summary]:
-  latents = beam_files.from_record(record)
+def _keyed(latents: Latents, seed: int) -> tuple[int, Summary]:
   return latents.label, summary(latents, seed)
 
 
@@ -165,7 +164,7 @@ def start(directory: str, working: str, config: Config,
   with beam.Pipeline(options=options) as pipeline:
     summaries = (
         pipeline
-        | 'Latents' >> beam_encode.read(directory)
+        | 'Latents' >> beam_encode.Read(directory)
         | 'Summarize' >> beam.Map(_keyed, seed=config.seed)
         | 'Merge' >> beam.CombinePerKey(
             _Merge(sample_size if given is None else 0)))
@@ -175,6 +174,6 @@ def start(directory: str, working: str, config: Config,
     _ = (summaries
          | 'Start' >> beam.ParDo(_Start(config, given),
                                  beam.pvalue.AsSingleton(total))
-         | 'Write' >> beam_state.write(folder))
+         | 'Write' >> beam_state.Write(folder))
   return beam_state.joined([
       beam_state.from_bytes(content) for content in beam_state.collect(folder)])

@@ -1,6 +1,6 @@
 """How far the EM runs of beam_em.py are, in memory and as a file."""
 
-from typing import Iterator, NamedTuple, Sequence
+from typing import Iterable, Iterator, NamedTuple, Sequence
 
 import apache_beam as beam
 import numpy as np
@@ -9,8 +9,11 @@ import tensorflow as tf
 from tfp_lgc import beam_files
 from tfp_lgc.em import Components, Frame
 
-__all__ = ['DONE', 'LAST', 'Run', 'STEP', 'State', 'collect', 'from_bytes',
-           'joined', 'to_bytes', 'write']
+__all__ = ['DONE', 'LAST', 'Run', 'STEP', 'State', 'Write', 'collect',
+           'from_bytes', 'joined', 'to_bytes']
+
+# Into which a pipeline puts its results.
+NUM_FILES = 64
 
 # What a run is waiting for: an M-step; the likelihood of its last components;
 # nothing.
@@ -105,17 +108,44 @@ def joined(states: Sequence[State]) -> State:
                tuple(run for state in states for run in state.runs))
 
 
-def write(folder: str) -> beam.PTransform:
-  """Writes bytes for `collect`; what an earlier try left is taken away."""
-  if tf.io.gfile.exists(folder):
-    tf.io.gfile.rmtree(folder)
-  tf.io.gfile.makedirs(folder)
-  return beam.io.WriteToTFRecord(beam_files.join(folder, 'part'))
+class Write(beam.PTransform):
+  """Writes (number, bytes) for `collect`, to a few files.
+
+  Neither this nor `beam_encode.Read` is Beam's own: TensorFlow checks records
+  without a further package, and all files are opened by one of the two.
+  """
+
+  def __init__(self, folder: str):
+    super().__init__()
+    self._folder = folder
+
+  def expand(self, pairs):
+    # What an earlier try left.
+    if tf.io.gfile.exists(self._folder):
+      tf.io.gfile.rmtree(self._folder)
+    tf.io.gfile.makedirs(self._folder)
+    return (pairs
+            | 'File' >> beam.Map(_by_file)
+            | 'Group' >> beam.GroupByKey()
+            | 'Write' >> beam.Map(_write, folder=self._folder))
+
+
+def _by_file(pair: tuple[int, bytes]) -> tuple[int, bytes]:
+  number, content = pair
+  return number % NUM_FILES, content
+
+
+def _write(pair: tuple[int, Iterable[bytes]], folder: str) -> None:
+  number, contents = pair
+  path = beam_files.join(folder, f'part-{number:05d}')
+  with beam_files.placed(path, folder) as aside:
+    with tf.io.TFRecordWriter(aside) as writer:
+      for content in contents:
+        writer.write(content)
 
 
 def collect(folder: str) -> Iterator[bytes]:
   """What was written, in any order; then the folder is taken away."""
-  # In one folder there is nothing but whole files when a pipeline has ended.
-  for path in sorted(tf.io.gfile.glob(beam_files.join(folder, 'part-*'))):
-    yield from tf.data.TFRecordDataset(path).as_numpy_iterator()
+  paths = sorted(tf.io.gfile.glob(beam_files.join(folder, 'part-*')))
+  yield from tf.data.TFRecordDataset(paths).as_numpy_iterator()
   tf.io.gfile.rmtree(folder)
