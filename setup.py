@@ -53,9 +53,9 @@ setuptools.setup(
         'tf_keras>=2.18,<2.22',
     ],
     extras_require={
-        # Not in `test`: it wants a protobuf and a pillow older than the others
-        # would get. The first that is built for TensorFlow's protobuf 6.
-        'beam': ['apache-beam>=2.66'],
+        # Not in `test`: it wants older versions of protobuf, pillow and
+        # python-dateutil than the others get. The one that was tried.
+        'beam': ['apache-beam>=2.77'],
         'serving': _SERVING,
         'test': [*_SERVING, 'ai-edge-litert', 'mlcroissant', 'mypy', 'pytest',
                  'pytest-xdist', 'ruff'],
