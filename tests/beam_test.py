@@ -45,10 +45,10 @@ def settings(**mixture_settings):
 
 
 def points(num_points=240, seed=0):
-  """Two classes, each of three clusters in three dimensions."""
+  """Two classes, each of three clusters in three dimensions that overlap."""
   rng = np.random.default_rng(seed)
   labels = np.arange(num_points) % 2
-  centers = 4 * rng.normal(size=[2, 3, 3])[labels, rng.integers(
+  centers = 1.5 * rng.normal(size=[2, 3, 3])[labels, rng.integers(
       0, 3, num_points)]
   mix = np.eye(3) + 0.4 * rng.normal(size=[3, 3])
   x = 5 + centers + rng.normal(size=[num_points, 3]) @ mix
@@ -108,7 +108,7 @@ def test_em_is_that_of_one_process(fitted):
   assert set(found.fits) == {
       (label, structure, k) for label in (0, 1)
       for structure in em.COVARIANCES for k in (2, 3)}
-  ended = set()
+  ended, moved = set(), []
   for label in (0, 1):
     for structure, start in starts[label]:
       ours = found.fits[label, structure, len(start.loc)]
@@ -118,9 +118,9 @@ def test_em_is_that_of_one_process(fitted):
                                                   abs=1e-5)
       assert ours[2:] == other[2:]  # Iterations, and whether it converged.
       ended.add(other.num_iterations)
-      # It has gone somewhere.
-      assert np.abs(ours.components.loc - start.loc).max() > 1e-3
+      moved.append(np.abs(ours.components.loc - start.loc).max())
   assert len(ended) > 1, 'some runs are to end before others'
+  assert np.median(moved) > 0.01, 'most are to go somewhere'
 
 
 @pytest.mark.filterwarnings('ignore:Best performing', 'ignore:Initialization')
@@ -283,7 +283,7 @@ def test_moments_are_those_of_numpy_and_the_sample_is_of_no_order():
     results.append(merge.extract_output(
         merge.merge_accumulators(accumulators)))
   for its in results:
-    assert its.count == 240 and len(its.points) == 50
+    assert its.num_points == 240 and len(its.points) == 50
     np.testing.assert_allclose(its.mean, x.astype(float).mean(axis=0),
                                rtol=1e-12)
     np.testing.assert_allclose(its.squares / 240, x.astype(float).var(axis=0),
@@ -363,15 +363,26 @@ def test_encoding_goes_on_where_it_was_killed(artifact, latents, tmp_path):
     beam_encode.encode(artifact, DIGITS, str(output), OPTIONS, piece_size=2000)
 
 
-def test_the_artifact_is_that_of_one_process(artifact, latents, tmp_path):
+def test_the_artifact_is_that_of_one_process(artifact, tmp_path):
+  """Of other images, some of a class that is new."""
   images = sources.load(DIGITS)
   train = images.train.to_memory(images.class_names)
-  names = np.array(train.class_names)[train.labels]
-  expected = artifact.updated(train.images, names)
-  ours = beam_em.refit(artifact, str(latents), str(tmp_path / 'em'), OPTIONS)
+  x, names = train.images[:600], np.array(train.class_names)[train.labels[:600]]
+  names[names == '3'] = '9'
+  names[names == '5'] = 'x'
+  np.savez(tmp_path / 'x.npz', x_train=x, y_train=names, x_test=x,
+           y_test=names)
+  beam_encode.encode(artifact, config.DataConfig(
+      dataset=str(tmp_path / 'x.npz')), str(tmp_path / 'latents'), OPTIONS)
+  ours = beam_em.refit(artifact, str(tmp_path / 'latents'),
+                       str(tmp_path / 'em'), OPTIONS)
+  expected = artifact.updated(x, names)
+  assert ours.class_names == expected.class_names == (
+      *artifact.class_names, 'x')
   assert ours.class_counts == expected.class_counts
+  assert ours.class_counts[3:6] == artifact.class_counts[3:4] + (
+      (names == '4').sum(), artifact.class_counts[5])
   assert ours.num_components == expected.num_components
-  assert max(ours.num_components) == 2
   for name, tensor in expected.tensors.items():
     # Rounded to integers, of which the last bit may turn.
     assert np.abs(ours.tensors[name].values - tensor.values).max() <= 1, name

@@ -249,3 +249,16 @@ def test_a_file_of_flags_is_there(tmp_path):
                [f'--flagfile={tmp_path}']):
     with pytest.raises(ConfigError):
       _parse(*args)
+
+
+def test_what_is_of_others_is_handed_on():
+  others = []
+  [fruit] = flags.parse('Cooks.', [Fruit], [
+      'cook', '--water=2', '--apples=5', '--fire', 'blue', '--salt'],
+      others=others)
+  assert fruit == Fruit(apples=5)
+  assert others == ['--water=2', '--fire', 'blue', '--salt']
+  with pytest.raises(ConfigError, match='apples'):
+    flags.parse('Cooks.', [Fruit], ['cook', '--apples=many'], others=[])
+  with pytest.raises(ConfigError, match='water'):
+    flags.parse('Cooks.', [Fruit], ['cook', '--water=2'])

@@ -289,6 +289,10 @@ def _check_pieces(latents: str, note: Mapping) -> None:
                         'the job encode again, which goes on')
 
 
+def _of(fits: Mapping[tuple[str, int], Fit]) -> Callable[[str, int], Fit]:
+  return lambda structure, k: fits[structure, k]
+
+
 def _chosen(state: State, config: Config) -> Fitted:
   """By BIC."""
   frames, by_size = state.frames(), collections.defaultdict(list)
@@ -300,13 +304,11 @@ def _chosen(state: State, config: Config) -> Fitted:
   fits = {key: best(runs) for key, runs in by_size.items()}
   selections = {}
   for label, count in zip(state.labels.tolist(), state.counts.tolist()):
+    its = {key[1:]: fit for key, fit in fits.items() if key[0] == label}
     sizes = collections.defaultdict(list)
-    for its, structure, k in fits:
-      if its == label:
-        sizes[structure].append(k)
-    selections[label] = lowest_bic(
-        lambda structure, k, label=label: fits[label, structure, k], sizes,
-        count, config.mixture)
+    for structure, k in its:
+      sizes[structure].append(k)
+    selections[label] = lowest_bic(_of(its), sizes, count, config.mixture)
   return Fitted(state.labels, state.counts, selections, fits)
 
 

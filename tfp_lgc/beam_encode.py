@@ -6,7 +6,7 @@ so that EM is given batches of one class.
 """
 
 import dataclasses
-from typing import Any, Callable, Iterator, NamedTuple, Optional, Sequence
+from typing import Any, Iterator, NamedTuple, Optional, Sequence
 
 import apache_beam as beam
 import numpy as np
@@ -107,8 +107,6 @@ class _Encode(beam.DoFn):
     """Takes what a pickle can hold; see `Encoder.to_parts`."""
     self._settings, self._weights = settings, weights
     self._data, self._output = data, output
-    self._encoder: Optional[encoder.Encoder] = None
-    self._part: Optional[Callable] = None
 
   def setup(self):
     """Once a worker."""

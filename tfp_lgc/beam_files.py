@@ -62,7 +62,7 @@ def from_record(record: bytes) -> Latents:
                  points.reshape([len(positions), -1]))
 
 
-def to_bytes(arrays: Mapping[str, np.ndarray]) -> bytes:
+def to_bytes(arrays: Mapping[str, Any]) -> bytes:
   """Arrays by name, as an .npz file."""
   buffer = io.BytesIO()
   np.savez(buffer, **arrays)

@@ -33,7 +33,7 @@ class Summary(NamedTuple):
   """Moments of points, and those of them that have the lowest keys.
 
   Attributes:
-    count: N.
+    num_points: N.
     mean: float64 `[d]`.
     squares: float64 `[d]`, sums of squared distances from the mean.
     keys: float64 `[n]`, random numbers that only the seed and the points'
@@ -41,7 +41,7 @@ class Summary(NamedTuple):
     positions: int64 `[n]`.
     points: float32 `[n, d]`.
   """
-  count: int
+  num_points: int
   mean: np.ndarray
   squares: np.ndarray
   keys: np.ndarray
@@ -65,13 +65,14 @@ def merged(a: Summary, b: Summary, sample_size: int) -> Summary:
   T. F. Chan, G. H. Golub, R. J. LeVeque, Updating Formulae and a Pairwise
   Algorithm for Computing Sample Variances, 1979.
   """
-  count = a.count + b.count
+  num_points = a.num_points + b.num_points
   shift = b.mean - a.mean
   keys = np.concatenate([a.keys, b.keys])
   kept = np.argsort(keys)[:sample_size]
   return Summary(
-      count, a.mean + shift * (b.count / count),
-      a.squares + b.squares + np.square(shift) * (a.count * b.count / count),
+      num_points, a.mean + shift * (b.num_points / num_points),
+      a.squares + b.squares + np.square(shift) * (
+          a.num_points * b.num_points / num_points),
       keys[kept], np.concatenate([a.positions, b.positions])[kept],
       np.concatenate([a.points, b.points])[kept])
 
@@ -106,10 +107,10 @@ class _Start(beam.DoFn):
   def process(self, pair: tuple[int, Summary], total: Summary):
     label, its = pair
     # As `latent.floor` has it.
-    unit = float((total.squares / total.count).mean()) or 1.0
+    unit = float((total.squares / total.num_points).mean()) or 1.0
     floor = self._config.mixture.covariance_floor * unit
     frame = Frame(its.mean, float(
-        np.sqrt(its.squares / its.count).max()) or 1.0)
+        np.sqrt(its.squares / its.num_points).max()) or 1.0)
     if self._given is None:
       x = its.points[np.argsort(its.positions)]
       runs = _runs(label, x, self._config, floor)
@@ -117,7 +118,7 @@ class _Start(beam.DoFn):
       runs = [Run(label, structure, 0, components)
               for structure, components in self._given.get(label, [])]
     yield label, beam_state.to_bytes(State(
-        np.array([label]), np.array([its.count]), frame.center[np.newaxis],
+        np.array([label]), np.array([its.num_points]), frame.center[np.newaxis],
         np.array([frame.unit]), floor,
         tuple(run._replace(components=frame.inside(run.components))
               for run in runs)))

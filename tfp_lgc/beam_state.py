@@ -103,8 +103,9 @@ def from_bytes(content: bytes) -> State:
 def joined(states: Sequence[State]) -> State:
   """Those of single classes as one, by label."""
   states = sorted(states, key=lambda state: state.labels[0])
-  return State(*[np.concatenate(parts) for parts in zip(
-      *[state[:4] for state in states])], states[0].floor,
+  labels, counts, centers, units = [
+      np.concatenate([state[i] for state in states]) for i in range(4)]
+  return State(labels, counts, centers, units, states[0].floor,
                tuple(run for state in states for run in state.runs))
 
 
