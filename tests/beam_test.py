@@ -137,14 +137,15 @@ def test_em_is_that_of_scikit_learn(fitted, structure):
       reg_covar=added, weights_init=weights / weights.sum(),
       means_init=start.loc, precisions_init=(
           precisions if structure == 'full' else precisions[0]))
-  theirs.fit(x[labels == 0])
+  own = x[labels == 0].astype(np.float64)  # Or its sums were float32.
+  theirs.fit(own)
   np.testing.assert_allclose(ours.components.loc, theirs.means_, atol=1e-5)
   np.testing.assert_allclose(np.exp(ours.components.log_weights),
                              theirs.weights_, atol=1e-5)
   expected = np.broadcast_to(theirs.covariances_, [3, 3, 3])
   np.testing.assert_allclose(covariances(ours.components), expected, atol=1e-5)
   assert ours.log_likelihood == pytest.approx(
-      theirs.score(x[labels == 0]), abs=1e-5)
+      theirs.score(own), abs=1e-5)
 
 
 def test_bic_chooses_as_in_one_process(tmp_path):
