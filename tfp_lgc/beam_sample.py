@@ -60,6 +60,8 @@ def sample(artifact: sampling.AnyArtifact, n: int, output: str,
     raise ConfigError(f'output = {output!r}: is not empty; name another '
                       'directory')
   splits = dict(splits or {'train': n})
+  if sum(splits.values()) != n:
+    raise ConfigError(f'splits = {splits}: must add up to n = {n}')
   size = tfds_writer.shard_size(artifact.image_shape)
   beam_files.claim(working, {'artifact': artifact.checksum, 'n': n,
                              'splits': splits, 'shard_size': size, **how})

@@ -49,10 +49,9 @@ def _pipeline_options(runner: str, others: Sequence[str]):
   except ImportError as error:
     raise ConfigError("Apache Beam is missing; install it with pip install "
                       f"'tfp_lgc[beam]' ({error})") from error
-  for argument in others:
-    if argument == others[0] and not argument.startswith('--'):
-      raise ConfigError(f'unexpected argument {argument!r}; flags are written '
-                        '--name=value')
+  if others and not others[0].startswith('--'):
+    raise ConfigError(f'unexpected argument {others[0]!r}; flags are written '
+                      '--name=value')
   said = io.StringIO()
   try:
     with contextlib.redirect_stderr(said):
