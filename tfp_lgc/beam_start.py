@@ -18,6 +18,7 @@ from tfp_lgc.beam_files import Latents
 from tfp_lgc.beam_state import Run, State
 from tfp_lgc.config import Config
 from tfp_lgc.em import Components, Frame, kmeans_start
+from tfp_lgc.errors import ConfigError
 from tfp_lgc.mixture import largest, structures
 
 __all__ = ['SAMPLE_SIZE', 'Starts', 'Summary', 'merged', 'start', 'summary']
@@ -115,8 +116,11 @@ class _Start(beam.DoFn):
       x = its.points[np.argsort(its.positions)]
       runs = _runs(label, x, self._config, floor)
     else:
+      if not self._given.get(label):
+        raise ConfigError(f'starts: has none of class {label}, which has '
+                          'images')
       runs = [Run(label, structure, 0, components)
-              for structure, components in self._given.get(label, [])]
+              for structure, components in self._given[label]]
     yield label, beam_state.to_bytes(State(
         np.array([label]), np.array([its.num_points]), frame.center[np.newaxis],
         np.array([frame.unit]), floor,

@@ -2,7 +2,8 @@
 
 import contextlib
 import io
-from typing import Optional, Sequence
+import logging
+from typing import Iterator, Optional, Sequence
 
 from tfp_lgc import flags
 from tfp_lgc.commands.run import run, say, start_tensorflow
@@ -42,6 +43,17 @@ def _beam(argv: Sequence[str]) -> None:
     raise LgcError(f'the pipeline failed: {lines[-1].strip()}') from error
 
 
+@contextlib.contextmanager
+def _without_warnings() -> Iterator[None]:
+  """Beam warns of what is not installed, and of flags, of which we say more."""
+  logging.disable(logging.WARNING)
+  try:
+    yield
+  finally:
+    logging.disable(logging.NOTSET)
+
+
+@_without_warnings()
 def _pipeline_options(runner: str, others: Sequence[str]):
   """Of flags that are not ours."""
   try:
