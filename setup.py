@@ -69,6 +69,9 @@ setuptools.setup(
     ],
     extras_require={
         'docs': _DOCS,
+        # Not in `test`: it wants older versions of protobuf, pillow and
+        # python-dateutil than the others get. The one that was tried.
+        'beam': ['apache-beam>=2.77'],
         'serving': _SERVING,
         'test': [*_SERVING, *_DOCS, 'ai-edge-litert', 'mlcroissant', 'mypy',
                  'pytest', 'pytest-xdist', 'ruff'],
@@ -76,6 +79,7 @@ setuptools.setup(
     entry_points={
         'console_scripts': [
             'lgc-compress = tfp_lgc.commands.compress:main',
+            'lgc-beam = tfp_lgc.commands.beam:main',
             'lgc-sample = tfp_lgc.commands.sample:main',
             'lgc-evaluate = tfp_lgc.commands.evaluate:main',
             'lgc-serve = tfp_lgc.commands.serve:main',

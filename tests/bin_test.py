@@ -30,6 +30,7 @@ from tfp_lgc import compression, evaluation, locking, search, sources
 from tfp_lgc import config as config_lib
 from tfp_lgc import options as options_lib
 from tfp_lgc.commands import (
+  beam,
   benchmark,
   compress,
   evaluate,
@@ -43,7 +44,7 @@ from tfp_lgc.metrics import tstr
 from tfp_lgc.opening import load
 
 BIN = pathlib.Path(__file__).parent.parent / 'bin'
-COMMANDS = {'benchmark': benchmark, 'compress': compress,
+COMMANDS = {'beam': beam, 'benchmark': benchmark, 'compress': compress,
             'evaluate': evaluate, 'report': report, 'sample': sample,
             'serve': serve}
 
@@ -897,6 +898,8 @@ JUDGE_FLAGS = {'judge', 'judge_steps', 'judge_batch_size', 'judge_augmentation'}
 EVERY = {'verbosity', 'flagfile', 'version', 'help'}
 WITH_FILE = {'compress', 'evaluate'}
 FLAGS = {
+    'beam': {*config_lib.settings(options_lib.BeamConfig()),
+             *config_lib.settings(options_lib.DrawConfig()), *DATA_FLAGS},
     'benchmark': {*config_lib.settings(config_lib.Config()), 'preset', 'suite',
                   'output', 'figures', 'table', 'rows', 'runs', 'budgets',
                   'judges', 'artifacts'},

@@ -396,3 +396,16 @@ def test_verbosity_takes_effect():
 def test_a_verbosity_that_absl_does_not_have_is_refused(flag):
   with pytest.raises(ConfigError, match='verbosity'):
     _parse(flag)
+
+
+def test_what_is_of_others_is_handed_on():
+  others = []
+  [fruit] = flags.parse('Cooks.', [Fruit], [
+      'cook', '--water=2', '--apples=5', '--fire', 'blue', '--salt'],
+      others=others)
+  assert fruit == Fruit(apples=5)
+  assert others == ['--water=2', '--fire', 'blue', '--salt']
+  with pytest.raises(ConfigError, match='apples'):
+    flags.parse('Cooks.', [Fruit], ['cook', '--apples=many'], others=[])
+  with pytest.raises(ConfigError, match='water'):
+    flags.parse('Cooks.', [Fruit], ['cook', '--water=2'])

@@ -266,6 +266,45 @@ def test_the_validation_split_is_a_test_split_where_there_is_no_other(tmp_path):
   assert _rows(source.test, NAMES) == _multiset(*TEST, NAMES)
 
 
+def test_parts_of_tfds_are_in_the_order_of_the_files(tmp_path, monkeypatch):
+  """Whichever files they lie in; of a whole, TFDS takes turns between files."""
+  from tfp_lgc import progress, tfds_writer
+  monkeypatch.setattr(tfds_writer, 'SHARD_NUM_IMAGES', 256)
+  pixels = np.arange(600)
+
+  def portions(first, stop):
+    rows = pixels[first:stop]
+    images = np.zeros([len(rows), 2, 2, 1], np.uint8)
+    images[:, 0, 0, 0], images[:, 0, 1, 0] = rows // 256, rows % 256
+    yield images, (rows % 3).astype(np.int32)
+  tfds_writer.write_tfds(
+      portions, {'train': 590, 'test': 10}, (2, 2, 1), NAMES,
+      str(tmp_path / 'lgc_samples' / '1.0.0'), {}, progress.Progress())
+  config = DataConfig(dataset='lgc_samples', data_dir=str(tmp_path))
+  part = sources.parts(config)
+  for first, stop in ((0, 10), (250, 590), (300, 301)):
+    split = part(first, stop)
+    assert split.num_examples == stop - first
+    images = split.to_memory(NAMES)
+    expected, = portions(first, stop)
+    np.testing.assert_array_equal(images.images, expected[0])
+    np.testing.assert_array_equal(images.labels, expected[1])
+
+
+@pytest.mark.parametrize('share', [0.0, 0.2])
+def test_parts_of_others_are_those_of_the_whole(share):
+  config = DataConfig(validation_fraction=share)
+  whole = sources.load(config).train
+  images = whole.to_memory(())
+  part = sources.parts(config)
+  for first, stop in ((0, 7), (1000, whole.num_examples + 5)):
+    split = part(first, stop)
+    ours = split.to_memory(())
+    assert split.num_examples == len(ours)
+    np.testing.assert_array_equal(ours.images, images.images[first:stop])
+    np.testing.assert_array_equal(ours.labels, images.labels[first:stop])
+
+
 def test_classes_that_tfds_only_counts_are_numbered(tmp_path):
   import tensorflow_datasets as tfds
   config = _tfds(tmp_path, TRAIN, TEST,

@@ -16,6 +16,7 @@ COMMANDS = {
     'evaluate': 'what an artifact, or a baseline, is worth to a classifier',
     'report': 'a page about runs, or pictures of what an artifact does',
     'serve': 'images over HTTP',
+    'beam': 'very large jobs, as pipelines of Apache Beam',
     'benchmark': 'what is published, measured again',
 }
 

@@ -208,10 +208,18 @@ class Autoencoder(tfk.Model):
     return {name: mean.result() for name, mean in self._means.items()}
 
   def encode_all(self, split: Split, batch_size: int = 1000,
-                 on_step: Callable[[int], None] = lambda done: None) -> Encoded:
+                 on_step: Callable[[int], None] = lambda done: None,
+                 first_batch: int = 0) -> Encoded:
     """Latents of all images, in the order of the split; files mapped into
-    memory where the bound of the split wants it so. `on_step` is told how many
-    are done."""
+    memory where the bound of the split wants it so.
+
+    Args:
+      split: the images.
+      batch_size: of one call.
+      on_step: is told how many are done.
+      first_batch: how many batches stood before; draws are those that all
+        together would get.
+    """
     @tf.function(reduce_retracing=True)
     def encoded(images, labels, i):
       posterior = self.encode(to_unit(images), labels)
@@ -220,7 +228,7 @@ class Autoencoder(tfk.Model):
 
     draw = mean = np.zeros([0, 0], np.float32)
     labels, first = np.zeros(split.num_examples, np.int32), 0
-    for i, (images, told) in enumerate(split.batches(batch_size)):
+    for i, (images, told) in enumerate(split.batches(batch_size), first_batch):
       parts = encoded(images, told, tf.constant(i))
       if not first:
         shape = split.num_examples, parts[0].shape[1]

@@ -10,16 +10,18 @@ of quantization above all: they were made of the images of all classes.
 import dataclasses
 import math
 import numbers
-from typing import Any, Mapping, NamedTuple, Optional, TypeVar
+from typing import Any, Mapping, NamedTuple, Optional, Sequence, TypeVar
 
 import numpy as np
 
 from tfp_lgc import latent, packing
 from tfp_lgc.codec import dequantize, quantize, quantize_by_step, Quantized
+from tfp_lgc.config import Config
 from tfp_lgc.data import array_split, check_images, encode_labels
 from tfp_lgc.encoder import Encoder
 from tfp_lgc.errors import ArtifactError, ConfigError, LgcError
 from tfp_lgc.header import Header
+from tfp_lgc.mixture import Mixture
 
 __all__ = ['Editable', 'merge']
 
@@ -138,6 +140,26 @@ class Editable(Header):
       DataError: for images or labels of another form.
       LgcError: if classes share their components.
     """
+    encoder = self.check_refit()
+    x = check_images(images, 'images', encoder.config.data.value_range)
+    if not len(x) or x.shape[1:] != self.image_shape:
+      raise LgcError(f'images: got shape {x.shape}; must be one or more of '
+                     f'{self.image_shape}, as the artifact has them')
+    positions, names = encode_labels(labels, len(x), 'labels')
+    told = positions
+    if self.num_conditions:
+      told, _ = encode_labels(labels, len(x), 'labels', self.class_names)
+    points = encoder.points(array_split(x, told, keep_order=True))
+    mixture, _ = latent.fit(points, positions, len(names), encoder.config)
+    return self.refitted(mixture, names, np.bincount(positions).tolist())
+
+  def check_refit(self) -> Encoder:
+    """The encoder, if mixtures of new images can take the place of others.
+
+    Raises:
+      ArtifactError: if the encoder is missing, or for a file too old.
+      LgcError: if classes share their components.
+    """
     if self.encoder is None:
       raise ArtifactError('the artifact is without its encoder; open the '
                           'folder that bin/compress wrote to by '
@@ -151,8 +173,30 @@ class Editable(Header):
       raise ArtifactError('the artifact is of format version 1 or 2, whose '
                           'tensors take no further rows; compress the data '
                           'anew')
+    return self.encoder
+
+  def refitted(self: AnyEditable, mixture: Mixture, class_names: Sequence[str],
+               class_counts: Sequence[int]) -> AnyEditable:
+    """`updated` by mixtures that were fitted to latents elsewhere.
+
+    Args:
+      mixture: of C classes, of latents of the artifact's encoder.
+      class_names: `[C]`; other classes of the artifact stay as they are.
+      class_counts: `[C]`, images of each.
+
+    Raises:
+      ArtifactError: if the encoder is missing, or for a file too old.
+      LgcError: if classes share their components, for a class that a model
+        which is told labels does not know, or for numbers that do not fit the
+        artifact's steps.
+    """
+    encoder = self.check_refit()
+    new = [name for name in class_names if name not in self.class_names]
+    if self.num_conditions and new:
+      raise LgcError(f'class_names: {new[0]!r} is no class that the model was '
+                     'told of; compress all data anew')
     classes = {its.name: its for its in _classes(self)}
-    for its in _fitted(self, self.encoder, images, labels,
+    for its in _fitted(encoder.config, mixture, class_names, class_counts,
                        list(classes.values())):
       if its.name in classes:  # What the decoder is told of it stays.
         its = its._replace(condition=classes[its.name].condition)
@@ -209,21 +253,9 @@ def merge(a: AnyEditable, b: AnyEditable) -> AnyEditable:
   return _joined(a, _classes(a) + _classes(b))
 
 
-def _fitted(artifact: Editable, encoder: Encoder, images, labels,
-            classes: list[_Class]) -> list[_Class]:
+def _fitted(config: Config, mixture: Mixture, names: Sequence[str],
+            counts: Sequence[int], classes: list[_Class]) -> list[_Class]:
   """Classes of new images, in the steps of the artifact."""
-  config = encoder.config
-  x = check_images(images, 'images', config.data.value_range)
-  if not len(x) or x.shape[1:] != artifact.image_shape:
-    raise LgcError(f'images: got shape {x.shape}; must be one or more of '
-                   f'{artifact.image_shape}, as the artifact has them')
-  positions, names = encode_labels(labels, len(x), 'labels')
-  told = positions
-  if artifact.num_conditions:
-    told, _ = encode_labels(labels, len(x), 'labels', artifact.class_names)
-  encoded = encoder.model.encode_all(array_split(x, told, keep_order=True))
-  latents = getattr(encoded, config.mixture.latent_statistic)[:, encoder.kept]
-  mixture, _ = latent.fit(latents, positions, len(names), config)
   rows = packing.mixture_numbers(mixture, config.mixture.covariance_rank)
   tensors = {name: _like([its.tensors[name] for its in classes
                           if name in its.tensors], value,
@@ -231,7 +263,7 @@ def _fitted(artifact: Editable, encoder: Encoder, images, labels,
                          'images')
              for name, value in rows.items()}
   return [_Class(*parts, None) for parts in zip(
-      names, np.bincount(positions).tolist(), mixture.num_components,
+      names, counts, mixture.num_components,
       mixture.structures,
       _by_class(tensors, mixture.num_components, mixture.structures))]
 

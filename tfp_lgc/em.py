@@ -3,7 +3,8 @@
 A. P. Dempster, N. M. Laird, D. B. Rubin, Maximum Likelihood from Incomplete
 Data via the EM Algorithm, JRSS B 1977. A step is a sum of sufficient
 statistics over batches of points, so that no intermediate grows with their
-number. It needs nothing of an artifact; mixture.py chooses K and the structure.
+number. It needs nothing of an artifact; mixture.py chooses K and the structure,
+and beam_em.py makes the same steps on many machines.
 """
 
 import functools
@@ -16,7 +17,8 @@ import threadpoolctl
 
 from tfp_lgc.covariance import COVARIANCES
 
-__all__ = ['Components', 'Fit', 'fit_em', 'kmeans_start', 'log_joint']
+__all__ = ['Components', 'Fit', 'Frame', 'Statistics', 'e_step', 'fit_em',
+           'kmeans_start', 'log_joint', 'm_step', 'whitening_of']
 
 # Points per batch of an E-step.
 BATCH_SIZE = 6144
@@ -59,7 +61,7 @@ class Fit(NamedTuple):
   converged: bool
 
 
-class _Statistics(NamedTuple):
+class Statistics(NamedTuple):
   """Sums over data under the responsibilities; adding two joins their data.
 
   The moments are those of the whitened points L_k^-1 (x - loc_k), not of the
@@ -72,7 +74,40 @@ class _Statistics(NamedTuple):
   sum_ww: tf.Tensor  # [K, d, d]
 
 
-def _whitening(components: Components) -> tf.Tensor:
+class Frame(NamedTuple):
+  """Where points have mean 0 and scales up to 1, for the sake of float32.
+
+  Attributes:
+    center: float64 `[d]`, the mean of all points.
+    unit: the largest of their d standard deviations; 1 if all are 0.
+  """
+  center: np.ndarray
+  unit: float
+
+  def rows(self, x: np.ndarray) -> np.ndarray:
+    """float64 `[N, d + 1]` of points `[N, d]`: each in here, followed by 1."""
+    rows = np.ones([len(x), x.shape[1] + 1])
+    rows[:, :-1] = (np.asarray(x, np.float64) - self.center) / self.unit
+    return rows
+
+  def inside(self, components: Components) -> Components:
+    """Components of points as those of points in here."""
+    return Components(components.log_weights,
+                      (components.loc - self.center) / self.unit,
+                      components.scale_tril / self.unit)
+
+  def outside(self, components: Components) -> Components:
+    """The inverse of `inside`."""
+    return Components(components.log_weights,
+                      components.loc * self.unit + self.center,
+                      components.scale_tril * self.unit)
+
+  def log_density(self, log_likelihood: float) -> float:
+    """The mean log-likelihood of points, of that of points in here, nats."""
+    return log_likelihood - len(self.center) * math.log(self.unit)
+
+
+def whitening_of(components: Components) -> tf.Tensor:
   """`[K, d + 1, d]`: what a point, followed by 1, is multiplied by to become
   L_k^-1 (x - loc_k)."""
   num, size = tf.shape(components.loc)[0], tf.shape(components.loc)[1]
@@ -103,7 +138,7 @@ def log_joint(x: np.ndarray, components: Components) -> np.ndarray:
   # Those of a `Mixture` are float32.
   components = Components(*[np.asarray(part, np.float64)
                             for part in components])
-  whitening = _whitening(components)
+  whitening = whitening_of(components)
   parts = []
   for first in range(0, len(x), BATCH_SIZE):
     batch = np.asarray(x[first:first + BATCH_SIZE], np.float64)
@@ -112,8 +147,8 @@ def log_joint(x: np.ndarray, components: Components) -> np.ndarray:
   return np.concatenate(parts)
 
 
-def _e_step(x: tf.Tensor, row_weights: tf.Tensor, components: Components,
-            whitening: tf.Tensor) -> _Statistics:
+def e_step(x: tf.Tensor, row_weights: tf.Tensor, components: Components,
+           whitening: tf.Tensor) -> Statistics:
   """Statistics of one batch.
 
   Args:
@@ -121,7 +156,7 @@ def _e_step(x: tf.Tensor, row_weights: tf.Tensor, components: Components,
       sums are of its type.
     row_weights: of the type of x, `[B]`; a row of weight 0 does not count.
     components: float64.
-    whitening: of the type of x, see `_whitening`.
+    whitening: of the type of x, see `whitening_of`.
   """
   def moments(part):
     """Of the points that one component has anything to do with: few, as soon
@@ -143,14 +178,14 @@ def _e_step(x: tf.Tensor, row_weights: tf.Tensor, components: Components,
       moments, (whitening, responsibilities), fn_output_signature=[_F64, _F64],
       parallel_iterations=PARALLEL)
   log_evidence = highest + tf.math.log(tf.cast(total, _F64))
-  return _Statistics(
+  return Statistics(
       tf.reduce_sum(log_evidence * tf.cast(row_weights, _F64)),
       tf.reduce_sum(tf.cast(responsibilities, _F64), axis=1),
       sum_w[:, :, 0], sum_ww)
 
 
-def _m_step(statistics: _Statistics, components: Components, floor: tf.Tensor,
-            structure: str, rank: int) -> Components:
+def m_step(statistics: Statistics, components: Components, floor: tf.Tensor,
+           structure: str, rank: int) -> Components:
   """The most likely components, `floor` added to each variance.
 
   `components` are those that the statistics were whitened by.
@@ -189,12 +224,12 @@ def _compiled_em(structure: str, rank: int, dtype: tf.DType):
     num_rows = tf.reduce_sum(tf.cast(row_weights, _F64))
 
     def statistics(components):
-      whitening = tf.cast(_whitening(components), dtype)
+      whitening = tf.cast(whitening_of(components), dtype)
 
       def add(i, total):
-        part = _e_step(batches[i], row_weights[i], components, whitening)
-        return i + 1, _Statistics(*[a + b for a, b in zip(total, part)])
-      zero = _Statistics(tf.zeros([], _F64), *[
+        part = e_step(batches[i], row_weights[i], components, whitening)
+        return i + 1, Statistics(*[a + b for a, b in zip(total, part)])
+      zero = Statistics(tf.zeros([], _F64), *[
           tf.zeros_like(parameter) for parameter in components])
       _, total = tf.while_loop(
           lambda i, _: i < tf.shape(batches)[0], add, (0, zero),
@@ -203,7 +238,7 @@ def _compiled_em(structure: str, rank: int, dtype: tf.DType):
 
     def step(i, components, total, last_gain, gain, fell):
       del last_gain, fell
-      tried = _m_step(total, components, floor, structure, rank)
+      tried = m_step(total, components, floor, structure, rank)
       tried_total = statistics(tried)
       rise = (tried_total.log_likelihood - total.log_likelihood) / num_rows
       level = tf.abs(tried_total.log_likelihood) / num_rows
@@ -253,12 +288,11 @@ def fit_em(x: np.ndarray, start: Components, floor: float = 1e-6,
     rank: of the structure low_rank.
   """
   x = np.asarray(x, np.float64)
-  center = x.mean(axis=0)
-  unit = float(x.std(axis=0).max()) or 1.0
+  frame = Frame(x.mean(axis=0), float(x.std(axis=0).max()) or 1.0)
   num_batches = -(-len(x) // BATCH_SIZE)
   rows = -(-len(x) // num_batches)
   padded = np.ones([num_batches * rows, x.shape[1] + 1])
-  padded[:len(x), :-1] = (x - center) / unit
+  padded[:len(x)] = frame.rows(x)
   row_weights = np.zeros(len(padded))
   row_weights[:len(x)] = 1.0
   for dtype in (tf.float32, tf.float64):
@@ -266,17 +300,14 @@ def fit_em(x: np.ndarray, start: Components, floor: float = 1e-6,
         structure, rank, dtype)(
             tf.constant(padded.reshape([num_batches, rows, -1]), dtype),
             tf.constant(row_weights.reshape([num_batches, rows]), dtype),
-            Components(start.log_weights, (start.loc - center) / unit,
-                       start.scale_tril / unit),
-            np.float64(floor / unit**2), np.int32(max_iterations),
-            np.float64(tolerance))
+            frame.inside(start), np.float64(floor / frame.unit**2),
+            np.int32(max_iterations), np.float64(tolerance))
     if np.isfinite(log_likelihood):
       break
-  log_weights, loc, scale_tril = [part.numpy() for part in components]
   return Fit(
-      Components(log_weights, loc * unit + center, scale_tril * unit),
-      float(log_likelihood) - x.shape[1] * math.log(unit),
-      int(num_iterations), bool(converged))
+      frame.outside(Components(*[part.numpy() for part in components])),
+      frame.log_density(float(log_likelihood)), int(num_iterations),
+      bool(converged))
 
 
 def kmeans_start(x: np.ndarray, num_components: int, floor: float,
@@ -302,8 +333,8 @@ def kmeans_start(x: np.ndarray, num_components: int, floor: float,
   clusters = [x[labels == k] for k in range(num_components)]
   loc = np.stack([part.mean(axis=0) for part in clusters])
   centered = [part - mean for part, mean in zip(clusters, loc)]
-  components = _m_step(
-      _Statistics(
+  components = m_step(
+      Statistics(
           np.float64(0), np.array([float(len(part)) for part in clusters]),
           np.stack([part.sum(axis=0) for part in centered]),
           np.stack([part.T @ part for part in centered])),

@@ -80,7 +80,7 @@ def names(groups: Sequence[type]) -> frozenset[str]:
 
 def parse(usage: str, groups: Sequence[type], argv: Sequence[str],
           positional: Optional[str] = None, file: Optional[FromFile] = None,
-          ) -> list[Any]:
+          others: Optional[list[str]] = None) -> list[Any]:
   """Settings of a command line; `--verbosity` takes effect besides.
 
   ```python
@@ -96,6 +96,7 @@ def parse(usage: str, groups: Sequence[type], argv: Sequence[str],
     positional: the string setting that an argument without a flag stands for,
       or None.
     file: what `--config` sets, below flags; None for a command without it.
+    others: takes the arguments that are none of these; None refuses them.
 
   Returns:
     One instance of each group.
@@ -104,7 +105,7 @@ def parse(usage: str, groups: Sequence[type], argv: Sequence[str],
     HelpRequested: for --help or --version.
     ConfigError: for a flag, file or value that is not allowed.
   """
-  values, rest = _values(groups, argv, file)
+  values, rest = _values(groups, argv, file, others is not None)
   if values['help'].value:
     raise HelpRequested(_help(usage, argv[0], groups, positional, file))
   if values['version'].value:
@@ -112,7 +113,9 @@ def parse(usage: str, groups: Sequence[type], argv: Sequence[str],
   line = _read(groups, values, rest, file)
   if rest and positional and positional not in line.values:
     line.values[positional] = line.rest.pop(0)
-  if rest:
+  if others is not None:
+    others += rest
+  elif rest:
     raise ConfigError(f'unexpected argument {rest[0]!r}; flags are written '
                       '--name=value')
   fields = _fields(groups)
@@ -153,7 +156,8 @@ def _fields(groups: Sequence[type]) -> dict[str, dataclasses.Field]:
 
 
 def _values(groups: Sequence[type], argv: Sequence[str],
-            file: Optional[FromFile]) -> tuple[flags.FlagValues, list[str]]:
+            file: Optional[FromFile], known_only: bool = False,
+            ) -> tuple[flags.FlagValues, list[str]]:
   """Flags as absl reads them, and what is none."""
   values = flags.FlagValues()
   flags.DEFINE_bool('help', False, 'Show this.', flag_values=values,
@@ -164,7 +168,7 @@ def _values(groups: Sequence[type], argv: Sequence[str],
     _DEFINE[type(field.default)](
         field.name, field.default, field.metadata['help'], flag_values=values)
   try:
-    return values, values(list(argv))[1:]
+    return values, values(list(argv), known_only)[1:]
   except flags.Error as error:
     raise ConfigError(str(error)) from error
 

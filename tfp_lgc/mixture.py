@@ -16,7 +16,7 @@ fitted(0).log_prob(points)   # a tfd.MixtureSameFamily
 import dataclasses
 import math
 import numbers
-from typing import NamedTuple, Sequence
+from typing import Callable, Mapping, NamedTuple, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -26,8 +26,9 @@ from tfp_lgc.config import MixtureConfig
 from tfp_lgc.covariance import COVARIANCES
 from tfp_lgc.em import Components, Fit, fit_em, kmeans_start
 
-__all__ = ['Mixture', 'Selection', 'bic', 'largest', 'most_likely',
-           'num_params', 'select', 'share', 'stack', 'structures']
+__all__ = ['Mixture', 'Selection', 'best', 'bic', 'largest', 'lowest_bic',
+           'most_likely', 'num_params', 'select', 'share', 'stack',
+           'structures']
 
 tfd = tfp.distributions
 
@@ -153,22 +154,40 @@ def select(x: np.ndarray, config: MixtureConfig, floor: float, seed: int = 0,
     floor: added to the variances.
     seed: of the k-means++ starts.
   """
-  best, lowest = None, math.inf
+  return lowest_bic(
+      lambda structure, k: most_likely(x, k, structure, config, floor, seed),
+      {structure: range(1, largest(x, structure, config) + 1)
+       for structure in structures(config)}, len(x), config)
+
+
+def lowest_bic(fit_of: Callable[[str, int], Fit],
+               sizes: Mapping[str, Sequence[int]], num_points: int,
+               config: MixtureConfig) -> Selection:
+  """`select` among fits that are made, or were made, elsewhere.
+
+  Args:
+    fit_of: (structure, K) -> the fit; asked in the order of K.
+    sizes: structure -> the K that are tried, ascending.
+    num_points: N.
+    config: see there.
+  """
+  chosen, lowest = None, math.inf
   curves: dict[str, list[float]] = {}
-  for structure in structures(config):
+  for structure, ks in sizes.items():
     bics = curves[structure] = []
-    for k in range(1, largest(x, structure, config) + 1):
-      fit = most_likely(x, k, structure, config, floor, seed)
+    for k in ks:
+      fit = fit_of(structure, k)
       if not math.isfinite(fit.log_likelihood):
         break
-      free = num_params(k, x.shape[1], structure, config.covariance_rank)
-      bics.append(bic(fit.log_likelihood, len(x), free))
-      if best is None or bics[-1] < lowest:
-        best, lowest = (fit.components, structure), bics[-1]
-      if k > 2 and bics[-1] > bics[-2] > bics[-3]:
+      free = num_params(k, fit.components.loc.shape[1], structure,
+                        config.covariance_rank)
+      bics.append(bic(fit.log_likelihood, num_points, free))
+      if chosen is None or bics[-1] < lowest:
+        chosen, lowest = (fit.components, structure), bics[-1]
+      if len(bics) > 2 and bics[-1] > bics[-2] > bics[-3]:
         break
-  assert best is not None
-  return Selection(*best, curves)
+  assert chosen is not None
+  return Selection(*chosen, curves)
 
 
 def structures(config: MixtureConfig) -> list[str]:
@@ -213,6 +232,11 @@ def most_likely(x: np.ndarray, num_components: int, structure: str,
                              rank),
              floor, config.max_iterations, config.tolerance, structure, rank)
       for i in range(restarts)]
+  return best(fits)
+
+
+def best(fits: Sequence[Fit]) -> Fit:
+  """The most likely of several; one that failed only if all did."""
   return max(fits, key=lambda fit: fit.log_likelihood if math.isfinite(
       fit.log_likelihood) else -math.inf)
 

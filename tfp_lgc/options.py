@@ -6,13 +6,15 @@ only.
 
 import dataclasses
 import difflib
-from typing import Sequence, Union
+from typing import Any, Sequence, Union
 
 from tfp_lgc.config import setting
 from tfp_lgc.errors import ConfigError
 
 __all__ = [
+    'BeamConfig',
     'BenchmarkConfig',
+    'DrawConfig',
     'ExportConfig',
     'MetricsConfig',
     'ServeConfig',
@@ -40,6 +42,64 @@ class ExportConfig:
   max_serving_batch: int = setting(
       1024, 'Images, labels or latents of one request to the SavedModel at the '
       'most.', low=1, high=2**20)
+
+
+@dataclasses.dataclass(frozen=True)
+class DrawConfig:
+  """What is drawn."""
+  n: int = setting(100, 'How many images, at least 1.')
+  label: str = setting(
+      '', 'Name of the class to draw from; empty for all classes, as frequent '
+      'as in the training data.')
+  balanced: bool = setting(
+      False, 'Without --label, as many of each class as of any other.')
+  temperature: float = setting(
+      -1.0, 'What covariances are multiplied by; -1 for what the artifact was '
+      'made with.', low=-1.0, high=100.0)
+  stochastic: bool = setting(
+      False, 'Draw pixels from the output head, noise and all, instead of the '
+      'one image that stands for its distribution, and without texture.')
+  seed: int = setting(0, 'Same seed, same images.', low=0, high=2**31 - 1)
+  splits: str = setting(
+      'train', 'Of a TFDS data set: its one split; or several and how many '
+      'images of --n each has, train:900,test:100.')
+
+  def arguments(self) -> dict[str, Any]:
+    """Those of `tfp_lgc.sample`, but for n."""
+    return {'labels': self.label or None, 'seed': self.seed,
+            'balanced': self.balanced, 'stochastic': self.stochastic,
+            'temperature': (None if self.temperature == -1
+                            else self.temperature)}
+
+
+@dataclasses.dataclass(frozen=True)
+class BeamConfig:
+  """The pipeline."""
+  job: str = setting(
+      'sample', 'encode: --dataset to latents; fit: latents to --output, the '
+      'same artifact with mixtures of all of them; sample: a TFDS data set.',
+      choices=('encode', 'fit', 'sample'))
+  runner: str = setting(
+      'DirectRunner', 'What Beam runs on: DirectRunner, FlinkRunner, '
+      'SparkRunner, DataflowRunner or another that it knows.')
+  artifact: str = setting(
+      'lgc_artifact', 'Directory that lgc-compress wrote to; of the job sample '
+      'also artifact.lgc or a SavedModel.')
+  latents: str = setting(
+      'lgc_latents', 'Directory that the job encode writes and the job fit '
+      'reads; as all others but --artifact and --output of fit, on a disk that '
+      'all workers see.')
+  working: str = setting(
+      'lgc_em', 'Directory where the job fit keeps what stands after each '
+      'iteration; it can be removed afterwards.')
+  output: str = setting(
+      'lgc_output', 'Directory that the jobs fit and sample write.')
+  piece_size: int = setting(
+      64_000, 'Images of one file of latents, a multiple of 1,000; with many '
+      'classes the more the better.', low=1000, high=2**31 - 1)
+  sample_size: int = setting(
+      10_000, 'Images of a class that the start of EM is made from.', low=1,
+      high=2**31 - 1)
 
 
 @dataclasses.dataclass(frozen=True)

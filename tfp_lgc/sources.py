@@ -6,17 +6,16 @@ import os
 import pathlib
 import zipfile
 import zlib
-from typing import Optional
+from typing import Callable, Optional
 
 import numpy as np
-import tensorflow as tf
 
-from tfp_lgc import data, image_folder, memory, spuco, streams
+from tfp_lgc import data, image_folder, memory, spuco, streams, tfds_source
 from tfp_lgc.config import DataConfig
 from tfp_lgc.data import Source, Split
 from tfp_lgc.errors import ConfigError, DataError
 
-__all__ = ['SOURCES', 'load']
+__all__ = ['SOURCES', 'kind', 'load', 'parts']
 
 # TensorFlow's own code for the item type of an IDX file, high byte first.
 IDX_UINT8 = b'\0\0\x08'
@@ -119,94 +118,6 @@ def folder(config: DataConfig) -> Source:
   return image_folder.load(_existing(config.dataset), config)
 
 
-def tfds(config: DataConfig) -> Source:
-  """Any TFDS data set of images of one size, prepared first if need be."""
-  import tensorflow_datasets  # pylint: disable=g-import-not-at-top
-  name = config.dataset
-  # TFDS would make it, and download into it.
-  if config.data_dir and not os.path.isdir(config.data_dir):
-    raise DataError(f'data_dir = {config.data_dir!r}: is no directory; make it '
-                    'if the data set is to be downloaded there')
-  try:
-    builder = tensorflow_datasets.builder(name,
-                                          data_dir=config.data_dir or None)
-    builder.download_and_prepare()
-  except tensorflow_datasets.core.DatasetNotFoundError as error:
-    raise DataError(
-        f'dataset = {name!r}: is neither digits nor a TFDS name; write a path '
-        f'with a slash (./{name})') from error
-  except (OSError, RuntimeError, AssertionError, ValueError, ImportError,
-          tensorflow_datasets.download.DownloadError) as error:
-    raise DataError(
-        f'dataset = {name!r}: is not prepared in '
-        f'{config.data_dir or "the data_dir of TFDS"} and cannot be downloaded '
-        f'({type(error).__name__}); give the folder of a prepared copy by '
-        '--data_dir') from error
-  return _tfds_source(builder, config)
-
-
-def _tfds_classes(builder, image_key: str, label_key: Optional[str],
-                  ) -> tuple[np.ndarray, tuple[str, ...]]:
-  """The labels that occur, int64, sorted, and their names."""
-  if not label_key:
-    return np.zeros(1, np.int64), data.UNLABELED
-  feature = builder.info.features[label_key]
-  if names := getattr(feature, 'names', None):
-    return np.arange(len(names)), tuple(names)
-  if feature.shape or np.dtype(feature.np_dtype).kind not in 'iu':
-    raise DataError(f'dataset = {builder.name!r}: its {label_key} is no whole '
-                    'number for each image')
-  # Plain numbers, whose range only the examples know; images stay undecoded.
-  import tensorflow_datasets  # pylint: disable=g-import-not-at-top
-  skip = {image_key: tensorflow_datasets.decode.SkipDecoding()}
-  values = np.unique([
-      int(row[label_key]) for which in builder.info.splits
-      for row in builder.as_dataset(split=which, decoders=skip)])
-  return values, tuple(str(value) for value in values)
-
-
-def _tfds_source(builder, config: DataConfig) -> Source:
-  features = builder.info.features
-  image_key, label_key = builder.info.supervised_keys or (
-      'image', 'label' if 'label' in features else None)
-  shape = features[image_key].shape if image_key in features else None
-  if not shape or len(shape) != 3 or None in shape or shape[-1] not in (1, 3):
-    raise DataError(f'dataset = {config.dataset!r}: has no images of one size '
-                    f'(its {image_key} has shape {shape})')
-  if (dtype := np.dtype(features[image_key].np_dtype)) != np.uint8:
-    raise DataError(f'dataset = {config.dataset!r}: has images of type '
-                    f'{dtype}; must be uint8')
-  values, class_names = _tfds_classes(builder, image_key, label_key)
-  most = data.most_cached(config.max_memory)
-
-  def example(row):
-    if not label_key:
-      return row[image_key], tf.constant(0)
-    label = tf.cast(row[label_key], tf.int64)
-    tf.debugging.assert_non_negative(
-        label, f'dataset = {config.dataset}: has images without a label')
-    return row[image_key], tf.searchsorted(values, label[tf.newaxis])[0]
-
-  def split(which: str) -> Split:
-    examples = builder.as_dataset(split=which, shuffle_files=False).map(
-        example, num_parallel_calls=tf.data.AUTOTUNE)
-    num_examples = builder.info.splits[which].num_examples
-    if num_examples * int(np.prod(shape)) <= most:
-      examples = examples.cache()
-    return Split(examples, num_examples, shape)
-
-  splits = builder.info.splits
-  if 'train' not in splits:
-    raise DataError(f'dataset = {config.dataset!r}: has no train split, only '
-                    f'{", ".join(splits)}')
-  for test in ('test', 'validation'):
-    if test in splits:
-      return Source(config.dataset, split('train'), split(test), class_names)
-  kept = round(100 * (1 - config.test_fraction))
-  return Source(config.dataset, split(f'train[:{kept}%]'),
-                split(f'train[{kept}%:]'), class_names)
-
-
 def _existing(path: str) -> pathlib.Path:
   if not os.path.exists(path):
     raise DataError(f'dataset = {path!r}: there is no such file or folder')
@@ -224,8 +135,8 @@ def spurious(config: DataConfig) -> Source:
   return spuco.color(base, config)
 
 
-SOURCES = {'digits': digits, 'tfds': tfds, 'npz': npz, 'idx': idx,
-           'folder': folder, 'spuco': spurious}
+SOURCES = {'digits': digits, 'tfds': tfds_source.tfds, 'npz': npz,
+           'idx': idx, 'folder': folder, 'spuco': spurious}
 
 
 def kind(dataset: str) -> str:
@@ -269,3 +180,31 @@ def load(config: DataConfig) -> Source:
     source = data.validation(source, config.validation_fraction)
     return data.bounded(source, bound)
   return source
+
+
+def parts(config: DataConfig) -> Callable[[int, int], Split]:
+  """The train split by positions.
+
+  ```python
+  part = parts(DataConfig(dataset='mnist', data_dir='/data/tfds'))
+  part(20_000, 21_000)   # A `Split` of 1,000 images.
+  ```
+
+  Args:
+    config: as for `load`.
+
+  Returns:
+    (first, stop) -> the images from one position to before another. Those of a
+    TFDS data set are in the order of its files, of which no other is read
+    (`load` takes turns between files); others are opened as a whole, and in
+    the order of `load`.
+
+  Raises:
+    DataError: as `load`.
+  """
+  if kind(config.dataset) == 'tfds' and not config.validation_fraction:
+    return tfds_source.parts(config)
+  train = load(config).train
+  return lambda first, stop: Split(
+      train.examples.skip(first).take(stop - first),
+      min(stop, train.num_examples) - first, train.image_shape)

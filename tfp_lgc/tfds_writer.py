@@ -14,7 +14,7 @@ import json
 import os
 import pathlib
 import shutil
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Iterator, Union
 
 import numpy as np
 
@@ -22,8 +22,9 @@ from tfp_lgc.errors import ConfigError
 from tfp_lgc.progress import Progress
 from tfp_lgc.version import __version__
 
-__all__ = ['DATASET_NAME', 'is_in_place', 'parse_splits', 'shard_size',
-           'write_tfds']
+__all__ = ['DATASET_NAME', 'Shard', 'check_names', 'features_of',
+           'is_in_place', 'parse_splits', 'plan', 'serialized', 'shard_size',
+           'write_metadata', 'write_tfds']
 
 # In the names of all files; TFDS takes letters, digits and underscores.
 DATASET_NAME = 'lgc_samples'
@@ -38,6 +39,7 @@ SHARD_NUM_BYTES = 2**28
 MULTIPLE = 256
 
 Portions = Iterator[tuple[np.ndarray, np.ndarray]]
+Path = Union[str, os.PathLike]
 
 
 def parse_splits(text: str, n: int) -> dict[str, int]:
@@ -84,9 +86,9 @@ def shard_size(image_shape: tuple[int, int, int]) -> int:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Shard:
+class Shard:
   """A file: images from position `first` to before `stop`."""
-  path: pathlib.Path
+  path: str
   first: int
   stop: int
 
@@ -126,7 +128,7 @@ def write_tfds(portions: Callable[[int, int], Portions],
       at the same output, or TFDS cannot keep the name of a class.
     OSError: if the disk is full or not to be written to.
   """
-  _check_names(class_names)
+  check_names(class_names)
   directory = pathlib.Path(output).resolve()
   working = directory.with_name(directory.name + UNFINISHED)
   size = shard_size(image_shape)
@@ -136,7 +138,7 @@ def write_tfds(portions: Callable[[int, int], Portions],
   with _alone(working, output):
     if not is_in_place(output):
       (working / 'data').mkdir(exist_ok=True)
-      _write(working / 'data', portions, splits, size, _features(
+      _write(working / 'data', portions, splits, size, features_of(
           image_shape, class_names), progress)
       os.replace(working / 'data', directory)
     shutil.rmtree(working)
@@ -151,7 +153,9 @@ def is_in_place(output: str) -> bool:
           and directory.is_dir() and any(directory.iterdir()))
 
 
-def _features(image_shape: tuple[int, int, int], class_names: tuple[str, ...]):
+def features_of(image_shape: tuple[int, int, int],
+                class_names: tuple[str, ...]):
+  """Those of the data set, a `tfds.features.FeaturesDict`."""
   import tensorflow_datasets as tfds
   return tfds.features.FeaturesDict({
       'image': tfds.features.Image(shape=image_shape, dtype=np.uint8,
@@ -163,28 +167,56 @@ def _write(data: pathlib.Path, portions: Callable[[int, int], Portions],
            splits: dict[str, int], size: int, features, progress: Progress,
            ) -> None:
   """Writes shards of `size` images, and the metadata."""
-  import tensorflow_datasets as tfds
-  infos = []
+  shards = plan(data, splits, size)
   with progress.stage('write', sum(splits.values())):
-    start = 0
-    for name, count in splits.items():
-      template = tfds.core.ShardedFileTemplate(
-          data, dataset_name=DATASET_NAME, split=name,
-          filetype_suffix='tfrecord')
-      shards = _shards(template, start, count, size)
-      for shard in shards:
+    for its in shards.values():
+      for shard in its:
         _write_shard(shard, portions, features, progress)
-      infos.append(tfds.core.SplitInfo(
-          name, [shard.stop - shard.first for shard in shards],
-          sum(shard.path.stat().st_size for shard in shards), template))
-      start += count
-    tfds.folder_dataset.write_metadata(
-        data_dir=data, features=features, split_infos=infos, check_data=False,
-        supervised_keys=('image', 'label'),
-        description='Images drawn from a compressed data set by tfp_lgc.')
+    write_metadata(data, shards, features)
 
 
-def _check_names(class_names: tuple[str, ...]) -> None:
+def _template(data: Path, split: str):
+  """The names of the files of a split."""
+  import tensorflow_datasets as tfds
+  return tfds.core.ShardedFileTemplate(
+      tfds.core.as_path(data), dataset_name=DATASET_NAME, split=split,
+      filetype_suffix='tfrecord')
+
+
+def plan(data: Path, splits: dict[str, int], size: int,
+         ) -> dict[str, list[Shard]]:
+  """The files of all splits.
+
+  Args:
+    data: the directory that they are in.
+    splits: name -> number of images, one split after the other.
+    size: images a file.
+  """
+  shards, start = {}, 0
+  for name, count in splits.items():
+    shards[name] = _shards(_template(data, name), start, count, size)
+    start += count
+  return shards
+
+
+def write_metadata(data: Path, shards: dict[str, list[Shard]], features,
+                   ) -> None:
+  """Writes what TFDS has to know of files that stand; see `plan`."""
+  import tensorflow as tf
+  import tensorflow_datasets as tfds
+  infos = [
+      tfds.core.SplitInfo(
+          name, [shard.stop - shard.first for shard in its],
+          sum(tf.io.gfile.stat(shard.path).length for shard in its),
+          _template(data, name))
+      for name, its in shards.items()]
+  tfds.folder_dataset.write_metadata(
+      data_dir=data, features=features, split_infos=infos, check_data=False,
+      supervised_keys=('image', 'label'),
+      description='Images drawn from a compressed data set by tfp_lgc.')
+
+
+def check_names(class_names: tuple[str, ...]) -> None:
   """TFDS keeps them as lines of a file, without spaces at either end."""
   for name in class_names:
     # Either of \r and \n ends a line; half a surrogate pair is no UTF-8.
@@ -227,37 +259,38 @@ def _alone(working: pathlib.Path, output: str) -> Iterator[None]:
     yield
 
 
-def _shards(template, start: int, count: int, size: int) -> list[_Shard]:
+def _shards(template, start: int, count: int, size: int) -> list[Shard]:
   """The shards of `count` images from position `start` on."""
   firsts = range(start, start + count, size)
-  return [_Shard(pathlib.Path(template.sharded_filepath(
+  return [Shard(os.fspath(template.sharded_filepath(
       shard_index=i, num_shards=len(firsts))), first,
-                 min(first + size, start + count))
+                min(first + size, start + count))
           for i, first in enumerate(firsts)]
 
 
-def _write_shard(shard: _Shard, portions: Callable[[int, int], Portions],
+def _write_shard(shard: Shard, portions: Callable[[int, int], Portions],
                  features, progress: Progress) -> None:
   """Writes one file, if it does not stand."""
   import tensorflow as tf
-  if shard.path.exists():
+  path = pathlib.Path(shard.path)
+  if path.exists():
     progress.skip(shard.stop - shard.first)
     return
   # TFDS does not take it for one of its files.
-  aside = shard.path.with_name('shard')
+  aside = path.with_name('shard')
   done = shard.first
   with tf.io.TFRecordWriter(str(aside)) as writer:
     for images, labels in portions(shard.first, shard.stop):
       for image, label in zip(images, labels):
-        writer.write(_serialized(features, image, label))
+        writer.write(serialized(features, image, label))
       done += len(images)
       progress.step(done)
   with open(aside, 'rb') as file:
     os.fsync(file.fileno())
-  os.replace(aside, shard.path)
+  os.replace(aside, path)
 
 
-def _serialized(features, image: np.ndarray, label: np.integer) -> bytes:
+def serialized(features, image: np.ndarray, label: np.integer) -> bytes:
   """One example. TFDS leaves the order of its features to chance, which is
   another one in every process; here the same image is the same bytes."""
   import tensorflow as tf

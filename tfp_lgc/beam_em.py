@@ -1,0 +1,333 @@
+"""EM of mixtures by class over latents of any number, as Beam pipelines.
+
+The first pipeline finds the starts (beam_start.py). Then each iteration is one
+pipeline: workers compute the sums of em.py over batches of one class, for all
+numbers of components that are tried at once, a `CombineFn` adds them in
+float64, and the M-step is made where the pipeline was started. What stands
+after an iteration is written down, so that a run that was killed goes on.
+"""
+
+import collections
+import functools
+import hashlib
+import math
+from typing import Callable, Mapping, NamedTuple, Optional
+
+import apache_beam as beam
+import numpy as np
+import tensorflow as tf
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from tfp_lgc import beam_encode, beam_files, beam_start, beam_state, em
+from tfp_lgc.artifact import Artifact
+from tfp_lgc.beam_files import Latents
+from tfp_lgc.beam_start import SAMPLE_SIZE, Starts
+from tfp_lgc.beam_state import DONE, LAST, Run, State, STEP
+from tfp_lgc.config import Config
+from tfp_lgc.em import Components, Fit, Frame, Statistics
+from tfp_lgc.errors import ConfigError
+from tfp_lgc.mixture import best, lowest_bic, Mixture, Selection, stack
+
+__all__ = ['Fitted', 'Sum', 'batch_statistics', 'fit', 'refit']
+
+_F64 = tf.float64
+
+
+class Fitted(NamedTuple):
+  """What `fit` found.
+
+  Attributes:
+    labels: int64 `[C]`, the classes that have images, in their order.
+    counts: int64 `[C]`, images of each.
+    selections: label -> what BIC chose.
+    fits: (label, structure, K) -> the most likely run.
+  """
+  labels: np.ndarray
+  counts: np.ndarray
+  selections: Mapping[int, Selection]
+  fits: Mapping[tuple[int, str, int], Fit]
+
+  @property
+  def mixture(self) -> Mixture:
+    """Of the classes `labels`."""
+    chosen = [self.selections[int(label)] for label in self.labels]
+    return stack([its.components for its in chosen],
+                 [its.structure for its in chosen])
+
+
+@functools.lru_cache(maxsize=None)
+def _compiled(dtype: tf.DType):
+  """The E-step of one batch, its heavy sums in `dtype`."""
+
+  @tf.function(input_signature=[
+      tf.TensorSpec([None, None], dtype),
+      Components(tf.TensorSpec([None], _F64), tf.TensorSpec([None, None], _F64),
+                 tf.TensorSpec([None, None, None], _F64))])
+  def statistics(rows, components):
+    return em.e_step(rows, tf.ones([tf.shape(rows)[0]], dtype), components,
+                     tf.cast(em.whitening_of(components), dtype))
+
+  return statistics
+
+
+def batch_statistics(rows: np.ndarray, components: Components,
+                     dtype: tf.DType = tf.float32) -> Statistics:
+  """What `em.fit_em` adds up over its batches, of one of them.
+
+  ```python
+  frame = em.Frame(points.mean(axis=0), points.std(axis=0).max())
+  now = frame.inside(components)
+  parts = [batch_statistics(frame.rows(batch), now)
+           for batch in np.array_split(points, 4)]
+  total = em.Statistics(*[sum(part) for part in zip(*parts)])
+  after = em.m_step(total, now, floor / frame.unit**2, 'full', 0)
+  frame.outside(em.Components(*after))   # After one iteration.
+  ```
+
+  Args:
+    rows: `[B, d + 1]`, see `em.Frame.rows`.
+    components: of points in the frame, float64.
+    dtype: of the heavy sums.
+
+  Returns:
+    float64 arrays; those of two batches with the same components may be added.
+  """
+  parts = _compiled(dtype)(tf.constant(rows, dtype), Components(*components))
+  return Statistics(*[part.numpy() for part in parts])
+
+
+class Sum(beam.CombineFn):
+  """Adds `Statistics`; None stands for no batch."""
+
+  def create_accumulator(self):
+    return None
+
+  def add_input(self, accumulator, element):
+    return self.merge_accumulators([accumulator, element])
+
+  def merge_accumulators(self, accumulators):
+    some = [its for its in accumulators if its is not None]
+    return Statistics(*map(sum, zip(*some))) if some else None
+
+  def extract_output(self, accumulator):
+    return accumulator
+
+
+class _Statistics(beam.DoFn):
+  """Of latents, (position of a run, `Statistics`) for all runs of their class
+  that are not done."""
+
+  def __init__(self, path: str):
+    """Takes the path of the state, which may be too large for a pickle."""
+    self._path = path
+
+  def setup(self):
+    """Once a worker."""
+    state = _load(self._path)
+    self._frames = state.frames()
+    self._runs = collections.defaultdict(list)
+    for i, run in enumerate(state.runs):
+      if run.status != DONE:
+        self._runs[run.label].append((i, run))
+
+  def process(self, latents: Latents):
+    runs, points = self._runs[latents.label], latents.points
+    for first in range(0, len(points) if runs else 0, em.BATCH_SIZE):
+      rows = self._frames[latents.label].rows(
+          points[first:first + em.BATCH_SIZE])
+      for i, run in runs:
+        yield i, batch_statistics(rows, run.components,
+                                  tf.float64 if run.is_wide else tf.float32)
+
+
+def _pack(pair: tuple[int, Statistics]) -> tuple[int, bytes]:
+  i, statistics = pair
+  return i, beam_files.to_bytes({'run': np.array(i), **statistics._asdict()})
+
+
+def _unpack(content: bytes) -> tuple[int, Statistics]:
+  arrays = beam_files.from_bytes(content)
+  return int(arrays.pop('run')), Statistics(**arrays)
+
+
+def _sums(directory: str, working: str, path: str,
+          options: Optional[PipelineOptions]) -> dict[int, Statistics]:
+  """One pass over all points; by the position of a run."""
+  folder = beam_files.join(working, 'sums')
+  with beam.Pipeline(options=options) as pipeline:
+    _ = (pipeline
+         | 'Latents' >> beam_encode.Read(directory)
+         | 'Statistics' >> beam.ParDo(_Statistics(path))
+         | 'Sum' >> beam.CombinePerKey(Sum())
+         | 'Pack' >> beam.Map(_pack)
+         | 'Write' >> beam_state.Write(folder))
+  return dict(map(_unpack, beam_state.collect(folder)))
+
+
+def _advanced(run: Run, its: Statistics, frame: Frame, count: int,
+              floor: float, config: Config, start: Components) -> Run:
+  """What `em.fit_em` makes of a pass over all points."""
+  log_likelihood = float(its.log_likelihood) / count
+  if not math.isfinite(log_likelihood) and not run.is_wide:
+    return Run(run.label, run.structure, run.restart, start, is_wide=True)
+  if run.status == LAST:
+    return run._replace(log_likelihood=log_likelihood, status=DONE)
+  components = em.m_step(its, run.components, np.float64(floor / frame.unit**2),
+                         run.structure, config.mixture.covariance_rank)
+  gain = log_likelihood - run.log_likelihood
+  num_iterations = run.num_iterations + 1
+  goes_on = (num_iterations < config.mixture.max_iterations
+             and abs(gain) >= config.mixture.tolerance)
+  return run._replace(
+      components=Components(*[np.asarray(part) for part in components]),
+      log_likelihood=log_likelihood, gain=gain, num_iterations=num_iterations,
+      status=STEP if goes_on else LAST)
+
+
+def _step(state: State, sums: Mapping[int, Statistics], config: Config,
+          at_start: State) -> State:
+  """All runs after one pass."""
+  frames = state.frames()
+  counts = dict(zip(state.labels.tolist(), state.counts.tolist()))
+  return state._replace(runs=tuple(
+      run if run.status == DONE else _advanced(
+          run, sums[i], frames[run.label], counts[run.label], state.floor,
+          config, at_start.runs[i].components)
+      for i, run in enumerate(state.runs)))
+
+
+def _path(working: str, iteration: int) -> str:
+  return beam_files.join(working, f'state-{iteration:05d}.npz')
+
+
+def _load(path: str) -> State:
+  with tf.io.gfile.GFile(path, 'rb') as file:
+    return beam_state.from_bytes(file.read())
+
+
+def _save(state: State, working: str, iteration: int) -> None:
+  with beam_files.placed(_path(working, iteration), working) as aside:
+    with tf.io.gfile.GFile(aside, 'wb') as file:
+      file.write(beam_state.to_bytes(state))
+
+
+def _digest(starts: Optional[Starts]) -> Optional[str]:
+  """What tells starts from others."""
+  if starts is None:
+    return None
+  sha256 = hashlib.sha256()
+  for label in sorted(starts):
+    for structure, components in starts[label]:
+      sha256.update(f'{label} {structure} {len(components.loc)} '.encode())
+      for part in components:
+        sha256.update(np.asarray(part, np.float64).tobytes())
+  return sha256.hexdigest()
+
+
+def fit(latents: str, working: str, config: Config,
+        options: Optional[PipelineOptions] = None,
+        starts: Optional[Starts] = None, sample_size: int = SAMPLE_SIZE,
+        say: Callable[[str], None] = lambda line: None) -> Fitted:
+  """Mixtures by class, their sizes and structures chosen by BIC.
+
+  From the same starts they are those of `mixture.select` but for rounding. A
+  class of more than `sample_size` points starts from k-means of so many of
+  them.
+
+  ```python
+  fitted = fit('latents', 'em', artifact.encoder.config)
+  fitted.fits[0, 'full', 3].log_likelihood   # nats an image
+  ```
+
+  Args:
+    latents: directory of `encode`.
+    working: a directory that does not exist, or that of the same run.
+    config: of the mixture, and the seed.
+    options: of Beam.
+    starts: of all runs, K in ascending order; None for k-means.
+    sample_size: see there.
+    say: is told in a line how far it is.
+
+  Raises:
+    ConfigError: if another run wrote to `working`, or `encode` is not done.
+  """
+  if config.mixture.selection != 'bic':
+    raise ConfigError(f'selection = {config.mixture.selection}: Beam fits '
+                      'mixtures by bic alone')
+  note = beam_files.settings_of(latents)
+  _check_pieces(latents, note)
+  mixture = {name: getattr(config.mixture, name) for name in (
+      'covariance', 'covariance_rank', 'covariance_floor',
+      'num_components_max', 'num_restarts', 'max_iterations', 'tolerance')}
+  beam_files.claim(working, {
+      'latents': note, 'mixture': mixture, 'seed': config.seed,
+      'starts': _digest(starts), 'sample_size': sample_size})
+  stands = sorted(tf.io.gfile.glob(beam_files.join(working, 'state-*.npz')))
+  if not stands:
+    _save(beam_start.start(latents, working, config, options, starts,
+                           sample_size), working, 0)
+  at_start = _load(_path(working, 0))
+  iteration = int(stands[-1][-9:-4]) if stands else 0
+  state = _load(_path(working, iteration))
+  while left := sum(run.status != DONE for run in state.runs):
+    say(f'iteration {iteration + 1}: {left} of {len(state.runs)} runs')
+    sums = _sums(latents, working, _path(working, iteration), options)
+    state = _step(state, sums, config, at_start)
+    iteration += 1
+    _save(state, working, iteration)
+    if iteration > 1:
+      tf.io.gfile.remove(_path(working, iteration - 1))
+  return _chosen(state, config)
+
+
+def _check_pieces(latents: str, note: Mapping) -> None:
+  pieces = beam_encode.pieces_of(latents, note['num_images'],
+                                 note['piece_size'])
+  for piece in pieces:
+    if not tf.io.gfile.exists(piece.path):
+      raise ConfigError(f'latents = {latents!r}: {piece.path} is missing; run '
+                        'the job encode again, which goes on')
+
+
+def _of(fits: Mapping[tuple[str, int], Fit]) -> Callable[[str, int], Fit]:
+  return lambda structure, k: fits[structure, k]
+
+
+def _chosen(state: State, config: Config) -> Fitted:
+  """By BIC."""
+  frames, by_size = state.frames(), collections.defaultdict(list)
+  for run in state.runs:
+    frame = frames[run.label]
+    by_size[run.label, run.structure, len(run.components.loc)].append(Fit(
+        frame.outside(run.components), frame.log_density(run.log_likelihood),
+        run.num_iterations, abs(run.gain) < config.mixture.tolerance))
+  fits = {key: best(runs) for key, runs in by_size.items()}
+  selections = {}
+  for label, count in zip(state.labels.tolist(), state.counts.tolist()):
+    its = {key[1:]: fit for key, fit in fits.items() if key[0] == label}
+    sizes = collections.defaultdict(list)
+    for structure, k in its:
+      sizes[structure].append(k)
+    selections[label] = lowest_bic(_of(its), sizes, count, config.mixture)
+  return Fitted(state.labels, state.counts, selections, fits)
+
+
+def refit(artifact: Artifact, latents: str, working: str,
+          options: Optional[PipelineOptions] = None,
+          sample_size: int = SAMPLE_SIZE,
+          say: Callable[[str], None] = lambda line: None) -> Artifact:
+  """The artifact with mixtures of the latents, as `Artifact.updated` makes it
+  of images; see `fit` for the arguments.
+
+  Raises:
+    ConfigError: if the latents are of the encoder of another artifact; as
+      `fit`.
+  """
+  note = beam_files.settings_of(latents)
+  if note.get('artifact') != artifact.checksum:
+    raise ConfigError(f'latents = {latents!r}: were encoded for another '
+                      'artifact')
+  config = artifact.check_refit().config
+  fitted = fit(latents, working, config, options, None, sample_size, say)
+  names = [note['class_names'][label] for label in fitted.labels]
+  return artifact.refitted(fitted.mixture, names, fitted.counts.tolist())

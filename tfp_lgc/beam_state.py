@@ -1,0 +1,152 @@
+"""How far the EM runs of beam_em.py are, in memory and as a file."""
+
+from typing import Iterable, Iterator, NamedTuple, Sequence
+
+import apache_beam as beam
+import numpy as np
+import tensorflow as tf
+
+from tfp_lgc import beam_files
+from tfp_lgc.em import Components, Frame
+
+__all__ = ['DONE', 'LAST', 'Run', 'STEP', 'State', 'Write', 'collect',
+           'from_bytes', 'joined', 'to_bytes']
+
+# Into which a pipeline puts its results.
+NUM_FILES = 64
+
+# What a run is waiting for: an M-step; the likelihood of its last components;
+# nothing.
+STEP, LAST, DONE = range(3)
+_SCALARS = ('label', 'structure', 'restart', 'log_likelihood', 'gain',
+            'num_iterations', 'is_wide', 'status')
+
+
+class Run(NamedTuple):
+  """One run of EM.
+
+  Attributes:
+    label: position of the class.
+    structure: of the covariances.
+    restart: 0, 1, ... of the runs with the same K.
+    components: of points in the frame of the class.
+    log_likelihood: mean over the points in the frame, nats; while steps are
+      made, that before the last of them.
+    gain: of the last step, nats.
+    num_iterations: M-steps made.
+    is_wide: whether its heavy sums are float64, because float32 did not do.
+    status: STEP, LAST or DONE.
+  """
+  label: int
+  structure: str
+  restart: int
+  components: Components
+  log_likelihood: float = -np.inf
+  gain: float = np.inf
+  num_iterations: int = 0
+  is_wide: bool = False
+  status: int = STEP
+
+
+class State(NamedTuple):
+  """All runs.
+
+  Attributes:
+    labels: int64 `[C]`, the classes that have images, in their order.
+    counts: int64 `[C]`, images of each.
+    centers: float64 `[C, d]`, of their frames.
+    units: float64 `[C]`, of the same.
+    floor: what is added to variances.
+    runs: those of all classes.
+  """
+  labels: np.ndarray
+  counts: np.ndarray
+  centers: np.ndarray
+  units: np.ndarray
+  floor: float
+  runs: tuple[Run, ...]
+
+  def frames(self) -> dict[int, Frame]:
+    """By label."""
+    return {int(label): Frame(center, float(unit)) for label, center, unit
+            in zip(self.labels, self.centers, self.units)}
+
+
+def to_bytes(state: State) -> bytes:
+  """An .npz file; components of all runs stand one after the other."""
+  arrays = {name: np.array([getattr(run, name) for run in state.runs])
+            for name in _SCALARS}
+  arrays['num_components'] = np.array([len(run.components.loc)
+                                       for run in state.runs])
+  for name in Components._fields:
+    arrays[name] = np.concatenate([getattr(run.components, name)
+                                   for run in state.runs])
+  for name in State._fields[:-1]:
+    arrays[name] = np.asarray(getattr(state, name))
+  return beam_files.to_bytes(arrays)
+
+
+def from_bytes(content: bytes) -> State:
+  """The inverse of `to_bytes`."""
+  arrays = beam_files.from_bytes(content)
+  ends = np.cumsum(arrays['num_components'])[:-1]
+  components = [Components(*parts) for parts in zip(
+      *[np.split(arrays[name], ends) for name in Components._fields])]
+  scalars = zip(*[arrays[name].tolist() for name in _SCALARS])
+  runs = [Run(label, structure, restart, its, *rest)
+          for its, (label, structure, restart, *rest)
+          in zip(components, scalars)]
+  return State(arrays['labels'], arrays['counts'], arrays['centers'],
+               arrays['units'], float(arrays['floor']), tuple(runs))
+
+
+def joined(states: Sequence[State]) -> State:
+  """Those of single classes as one, by label."""
+  states = sorted(states, key=lambda state: state.labels[0])
+  labels, counts, centers, units = [
+      np.concatenate([state[i] for state in states]) for i in range(4)]
+  return State(labels, counts, centers, units, states[0].floor,
+               tuple(run for state in states for run in state.runs))
+
+
+class Write(beam.PTransform):
+  """Writes (number, bytes) for `collect`, to a few files.
+
+  Neither this nor `beam_encode.Read` is Beam's own: TensorFlow checks records
+  without a further package, and all files are opened by one of the two.
+  """
+
+  def __init__(self, folder: str):
+    super().__init__()
+    self._folder = folder
+
+  def expand(self, pairs):
+    # What an earlier try left.
+    if tf.io.gfile.exists(self._folder):
+      tf.io.gfile.rmtree(self._folder)
+    tf.io.gfile.makedirs(self._folder)
+    return (pairs
+            | 'File' >> beam.Map(_by_file)
+            | 'Group' >> beam.GroupByKey()
+            | 'Write' >> beam.Map(_write, folder=self._folder))
+
+
+def _by_file(pair: tuple[int, bytes]) -> tuple[int, bytes]:
+  number, content = pair
+  return number % NUM_FILES, content
+
+
+def _write(pair: tuple[int, Iterable[bytes]], folder: str) -> None:
+  number, contents = pair
+  path = beam_files.join(folder, f'part-{number:05d}')
+  with beam_files.placed(path, folder) as aside:
+    with tf.io.TFRecordWriter(aside) as writer:
+      for content in contents:
+        writer.write(content)
+
+
+def collect(folder: str) -> Iterator[bytes]:
+  """What was written, in any order; then the folder is taken away."""
+  paths = sorted(tf.io.gfile.glob(beam_files.join(folder, 'part-*')))
+  yield from tf.data.TFRecordDataset(paths).as_numpy_iterator()
+  tf.io.gfile.rmtree(folder)
