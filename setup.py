@@ -53,6 +53,10 @@ setuptools.setup(
         'tf_keras>=2.18,<2.22',
     ],
     extras_require={
+        # What bin/benchmark --suite=throughput is measured beside. Of CPUs
+        # alone: python3 -m pip install torch --index-url
+        # https://download.pytorch.org/whl/cpu
+        'bench': ['torch>=2.2'],
         'serving': _SERVING,
         'test': [*_SERVING, 'ai-edge-litert', 'mlcroissant', 'mypy', 'pytest',
                  'pytest-xdist', 'ruff'],
