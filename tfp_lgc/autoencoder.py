@@ -200,15 +200,16 @@ class Autoencoder(tfk.Model):
       mean.update_state(terms[name])
     return {name: mean.result() for name, mean in self._means.items()}
 
+  @tf.function(reduce_retracing=True)
+  def _encoded(self, images, labels, i):
+    """Draw and mean of the i-th batch; traced once a model."""
+    posterior = self.encode(to_unit(images), labels)
+    return posterior.sample(seed=tf.random.fold_in(
+        [self._seed, ENCODE_SALT], i)), posterior.mean()
+
   def encode_all(self, split: Split, batch_size: int = 1000) -> Encoded:
     """Latents of all images, in the order of the split."""
-    @tf.function(reduce_retracing=True)
-    def encoded(images, labels, i):
-      posterior = self.encode(to_unit(images), labels)
-      return posterior.sample(seed=tf.random.fold_in(
-          [self._seed, ENCODE_SALT], i)), posterior.mean()
-
     parts = []
     for i, (images, labels) in enumerate(split.batches(batch_size)):
-      parts.append((*encoded(images, labels, tf.constant(i)), labels))
+      parts.append((*self._encoded(images, labels, tf.constant(i)), labels))
     return Encoded(*[tf.concat(part, 0).numpy() for part in zip(*parts)])
