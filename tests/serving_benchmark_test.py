@@ -73,6 +73,13 @@ def test_a_server_answers_all(capsys, monkeypatch):
   assert 0 < row['p50'] <= row['p99']
 
 
+def test_a_server_that_does_not_start_says_why(tmp_path, monkeypatch):
+  monkeypatch.setattr(serving, '_COMMAND', 'import sys; sys.exit(sys.argv[1])')
+  with pytest.raises(LgcError, match='did not start: .*artifact.lgc'):
+    with serving._server(tmp_path / 'artifact.lgc'):
+      pass
+
+
 def test_what_is_not_installed_is_a_line(capsys, monkeypatch):
   monkeypatch.setattr(serving.serving, 'missing', lambda: 'x not installed')
   assert benchmark.main(['benchmark', '--suite=serving']) == 2

@@ -65,7 +65,7 @@ def images():
 
 @pytest.mark.parametrize('trunk', ['dense', 'conv'])
 def test_the_same_weights_give_the_same_numbers(trunk, images):
-  config, ours, other = _pair('vae', trunk)
+  _, ours, other = _pair('vae', trunk)
   assert torch_networks.num_params(other) == sum(
       math.prod(weight.shape) for weight in ours.trainable_variables)
   x = (images / 255).astype(np.float32)
@@ -99,7 +99,7 @@ def test_its_loop_learns():
   train = torch_networks.trainer(other, images, config_lib.replace(
       config, batch_size=16))
   first = train(1)
-  assert train(100) < 0.7 * first
+  assert train(300) < 0.7 * first
 
 
 def test_labels_and_components_are_drawn_by_their_weights():

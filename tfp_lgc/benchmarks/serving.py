@@ -86,21 +86,23 @@ def run(config: Config, progress: Progress, done: Mapping[str, dict],
 def _server(path: pathlib.Path) -> Iterator[int]:
   """lgc-serve of an artifact, at a free port, which it yields."""
   root = str(pathlib.Path(serving.__file__).parents[1])
-  process = subprocess.Popen(
+  environment = {**os.environ, 'PYTHONPATH': os.pathsep.join(
+      [root, *filter(None, [os.environ.get('PYTHONPATH')])])}
+  # A pipe that nobody reads could hold it up.
+  with open(path.with_name('log'), 'w+') as log, subprocess.Popen(
       [sys.executable, '-c', _COMMAND, str(path), '--port=0'],
-      stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-      env={**os.environ, 'PYTHONPATH': os.pathsep.join(
-          [root, *filter(None, [os.environ.get('PYTHONPATH')])])})
-  try:
-    assert process.stdout is not None
-    # It prints its address when the first request will not wait.
-    port = urllib.parse.urlsplit(process.stdout.readline().strip()).port
-    if not port:
-      raise LgcError(f'lgc-serve: did not start: {process.communicate()[1]}')
-    yield port
-  finally:
-    process.terminate()
-    process.communicate()
+      stdout=subprocess.PIPE, stderr=log, text=True, env=environment,
+  ) as process:
+    try:
+      assert process.stdout is not None
+      # It prints its address when the first request will not wait.
+      port = urllib.parse.urlsplit(process.stdout.readline().strip()).port
+      if not port:
+        log.seek(0)
+        raise LgcError(f'lgc-serve: did not start: {log.read()}')
+      yield port
+    finally:
+      process.terminate()
 
 
 def ask(port: int, targets: list[str], in_parallel: int) -> list[Answer]:

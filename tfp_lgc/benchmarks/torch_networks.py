@@ -30,7 +30,9 @@ KNOWN = {'model': ('ae', 'vae'), 'trunk': ('dense', 'conv'),
 def use_threads_of_tensorflow() -> int:
   """As many threads as TensorFlow takes for an operation; returns them."""
   wanted = int(os.environ.get('TF_NUM_INTRAOP_THREADS') or 0)
-  torch.set_num_threads(wanted or len(os.sched_getaffinity(0)))
+  usable = (len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity')
+            else os.cpu_count() or 1)
+  torch.set_num_threads(wanted or usable)
   return torch.get_num_threads()
 
 
