@@ -56,7 +56,7 @@ SAME_LEVEL = {
     'benchmarks/baselines': {'benchmarks/frontier'},
     'benchmarks/gmm_dae_loss': {'benchmarks/ablation'},
     'benchmarks/serving': {'compression'},
-    'benchmarks/throughput': {'benchmarks/torch_networks', 'compression'},
+    'benchmarks/throughput': {'benchmarks/torch_networks'},
     'codec': {'ans', 'errors'},
     'commands/benchmark': {'commands/run'},
     'commands/compress': {'commands/run'},
