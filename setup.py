@@ -72,6 +72,10 @@ setuptools.setup(
         # Not in `test`: it wants older versions of protobuf, pillow and
         # python-dateutil than the others get. The one that was tried.
         'beam': ['apache-beam>=2.77'],
+        # What bin/benchmark --suite=throughput is measured beside. Of CPUs
+        # alone: python3 -m pip install torch --index-url
+        # https://download.pytorch.org/whl/cpu
+        'bench': ['torch>=2.2'],
         'serving': _SERVING,
         'test': [*_SERVING, *_DOCS, 'ai-edge-litert', 'mlcroissant', 'mypy',
                  'pytest', 'pytest-xdist', 'ruff'],

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from tfp_lgc import artifact, search
-from tfp_lgc.benchmarks import frontier
+from tfp_lgc.baselines import BASELINES
+from tfp_lgc.benchmarks import baselines, frontier
 from tfp_lgc.commands import benchmark
 
 FLAGS = ['--suite=frontier', '--dataset=digits', '--rows=lgc,lossless',
@@ -127,3 +128,38 @@ def test_a_path_gives_rows_its_file_name(capsys, tmp_path):
   rows = _rows(capsys, f'--dataset={tmp_path}/two.npz', '--rows=lossless',
                '--budgets=1kB', '--judges=mlp/none', '--runs=1')
   assert rows[-1]['name'] == 'frontier/two/lossless/1000'
+
+
+# The suite baselines, which is the same but for its defaults.
+
+
+def test_the_methods_of_the_figure_are_there():
+  assert {*frontier.METHODS, 'gzip', 'coreset_greedy', 'random_subset'} == set(
+      baselines.PROTOCOL.methods)
+  assert set(baselines.PROTOCOL.methods) - {'lgc'} <= set(BASELINES)
+  assert set(baselines.PROTOCOL.judges) <= set(frontier.JUDGES)
+
+
+def test_baselines_are_judged_by_both_networks(capsys, tmp_path):
+  flags = ['--suite=baselines', f'--output={tmp_path}/rows.jsonl', '--runs=1',
+           '--rows=gzip,random_subset', '--budgets=3kB', '--judge_steps=5']
+  rows = _rows(capsys, *flags)
+  means = {row['name'].split('/', 1)[1]: row for row in rows
+           if row['name'].count('/') == 3}
+  assert list(means) == ['digits/real/0', 'digits/gzip/3000',
+                         'digits/random_subset/3000']
+  assert {row['name'].split('/')[0] for row in rows} == {'baselines'}
+  for row in means.values():
+    assert list(row['accuracies']) == ['cnn/shift', 'lgc_cnn/none']
+  assert 0 < means['digits/gzip/3000']['num_bytes'] <= 3000
+  assert _rows(capsys, *flags)[-1] == rows[-1]
+  assert benchmark.main(['benchmark', *FLAGS, *flags, '--table',
+                         f'--figures={tmp_path}/figures']) == 0
+  table = capsys.readouterr().out
+  assert table.count('| gzip | ') == table.count('digits, judge ') == 2
+  assert (tmp_path / 'figures/baselines_digits.png').stat().st_size > 10_000
+
+
+def test_a_method_of_one_suite_is_not_of_the_other(capsys):
+  assert benchmark.main(['benchmark', *FLAGS, '--rows=gzip']) == 2
+  assert 'there is no gzip' in capsys.readouterr().err

@@ -207,6 +207,13 @@ class Autoencoder(tfk.Model):
                             tape=tape)
     return {name: mean.result() for name, mean in self._means.items()}
 
+  @tf.function(reduce_retracing=True)
+  def _encoded(self, images, labels, i):
+    """Draw and mean of the i-th batch; traced once a model."""
+    posterior = self.encode(to_unit(images), labels)
+    return posterior.sample(seed=tf.random.fold_in(
+        [self._seed, ENCODE_SALT], i)), posterior.mean()
+
   def encode_all(self, split: Split, batch_size: int = 1000,
                  on_step: Callable[[int], None] = lambda done: None,
                  first_batch: int = 0) -> Encoded:
@@ -220,16 +227,10 @@ class Autoencoder(tfk.Model):
       first_batch: how many batches stood before; draws are those that all
         together would get.
     """
-    @tf.function(reduce_retracing=True)
-    def encoded(images, labels, i):
-      posterior = self.encode(to_unit(images), labels)
-      return posterior.sample(seed=tf.random.fold_in(
-          [self._seed, ENCODE_SALT], i)), posterior.mean()
-
     draw = mean = np.zeros([0, 0], np.float32)
     labels, first = np.zeros(split.num_examples, np.int32), 0
     for i, (images, told) in enumerate(split.batches(batch_size), first_batch):
-      parts = encoded(images, told, tf.constant(i))
+      parts = self._encoded(images, told, tf.constant(i))
       if not first:
         shape = split.num_examples, parts[0].shape[1]
         draw, mean = [streams.scratch(shape, split.bound) for _ in parts]

@@ -21,8 +21,8 @@ __all__ = [
     'chosen_metrics',
 ]
 
-SUITES = ('augment', 'em', 'frontier', 'gmm_dae_loss', 'heads', 'latents',
-          'papers', 'throughput')
+SUITES = ('augment', 'baselines', 'em', 'frontier', 'gmm_dae_loss', 'heads',
+          'latents', 'papers', 'serving', 'throughput')
 # Named alone, or by the groups; those that train further artifacts are in none.
 PRIVACY = ('dcr', 'membership', 'copying', 'components')
 METRICS = ('accuracy', 'confusion', 'fid', 'kid', 'prdc', 'latents', 'rate',
@@ -154,21 +154,22 @@ class MetricsConfig:
 class BenchmarkConfig:
   """What of a suite is measured."""
   rows: str = setting(
-      '', 'Rows of the suite papers, heads, augment or frontier (methods), '
-      'separated by commas; of heads also what their names begin with, as '
-      'vpa_mlp/normal_unit. Empty: all.')
+      '', 'Rows of the suite papers, heads, augment, throughput, frontier or '
+      'baselines (methods), separated by commas; of heads also what their '
+      'names begin with, as vpa_mlp/normal_unit. Empty: all.')
   runs: int = setting(
-      3, 'Seeds of each row of the suites papers, heads, augment and frontier.',
-      low=1, high=1000)
+      3, 'Seeds of each row of the suites papers, heads, augment, frontier and '
+      'baselines.', low=1, high=1000)
   budgets: str = setting(
-      '', 'Sizes of the suite frontier, separated by commas, as 4kB,32kB. '
-      'Empty: all.')
+      '', 'Sizes of the suites frontier and baselines, separated by commas, as '
+      '4kB,32kB. Empty: those of the suite.')
   judges: str = setting(
-      '', 'Judges of the suite frontier, with the augmentation of what they '
-      'see, separated by commas, as cnn/shift,mlp/none. Empty: all.')
+      '', 'Judges of the suites frontier and baselines, with the augmentation '
+      'of what they see, separated by commas, as cnn/shift,mlp/none. Empty: '
+      'all of frontier, two of baselines.')
   artifacts: str = setting(
-      '', 'Folder where the suite frontier keeps artifacts, and finds those of '
-      'an earlier run. Empty: none.')
+      '', 'Folder where the suites frontier and baselines keep artifacts, and '
+      'find those of an earlier run. Empty: none.')
 
 
 def chosen_metrics(metrics: Union[str, Sequence[str]]) -> dict[str, bool]:

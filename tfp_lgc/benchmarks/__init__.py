@@ -4,12 +4,14 @@ from typing import Callable, NamedTuple, Optional
 
 from tfp_lgc.benchmarks import (
   augment,
+  baselines,
   em,
   frontier,
   gmm_dae_loss,
   heads,
   latents,
   papers,
+  serving,
   throughput,
 )
 
@@ -35,11 +37,13 @@ class Suite(NamedTuple):
 
 SUITES = {
     'augment': Suite(augment.run, table=augment.table),
+    'baselines': Suite(baselines.run, baselines.figures, frontier.table),
     'em': Suite(em.run),
     'frontier': Suite(frontier.run, frontier.figures, frontier.table),
     'gmm_dae_loss': Suite(gmm_dae_loss.run, gmm_dae_loss.figures),
     'heads': Suite(heads.run, table=heads.table),
     'latents': Suite(latents.run, latents.figures),
     'papers': Suite(papers.run, table=papers.table),
+    'serving': Suite(serving.run),
     'throughput': Suite(throughput.run),
 }

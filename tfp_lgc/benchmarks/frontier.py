@@ -12,7 +12,7 @@ import os
 import pathlib
 import statistics
 import zlib
-from typing import Any, Iterator, Mapping, Optional, Sequence
+from typing import Any, Iterator, Mapping, NamedTuple, Optional, Sequence
 
 import numpy as np
 from scipy import spatial
@@ -28,7 +28,7 @@ from tfp_lgc.options import BenchmarkConfig
 from tfp_lgc.progress import Progress
 from tfp_lgc.sampling import sample
 
-__all__ = ['BUDGETS', 'METHODS', 'figures', 'hull', 'run', 'table']
+__all__ = ['BUDGETS', 'METHODS', 'Protocol', 'figures', 'hull', 'run', 'table']
 
 BUDGETS = ('4kB', '7.84kB', '16kB', '20kB', '32kB', '64kB', '78.4kB', '392kB')
 # Ours, then what is made of real images and what is made of them.
@@ -42,8 +42,27 @@ JUDGES = ('cnn/shift', 'cnn/none', 'lgc_cnn/shift', 'lgc_cnn/none',
 Row = dict[str, Any]
 
 
+class Protocol(NamedTuple):
+  """What a suite of this kind measures.
+
+  Attributes:
+    name: of the suite; its rows begin with it.
+    methods: all that it has.
+    budgets: those of a run that names none.
+    judges: those of a run that names none.
+  """
+  name: str
+  methods: Sequence[str]
+  budgets: Sequence[str]
+  judges: Sequence[str]
+
+
+FRONTIER = Protocol('frontier', METHODS, BUDGETS, JUDGES)
+
+
 def run(config: Config, progress: Progress, done: Mapping[str, dict],
-        options: BenchmarkConfig) -> Iterator[Row]:
+        options: BenchmarkConfig, protocol: Protocol = FRONTIER,
+        ) -> Iterator[Row]:
   """Bytes and accuracies by method, budget and seed.
 
   Args:
@@ -53,9 +72,10 @@ def run(config: Config, progress: Progress, done: Mapping[str, dict],
     done: rows of an earlier run by name; judges that they have are not trained
       again.
     options: `rows`, methods; `budgets`; `judges`; `runs`; `artifacts`.
+    protocol: what `options` are chosen from, and their defaults.
 
   Yields:
-    For each, name (frontier/DATASET/METHOD/BUDGET/SEED), num_bytes, settings
+    For each, name (SUITE/DATASET/METHOD/BUDGET/SEED), num_bytes, settings
     (how it was made), judge_steps, and accuracies by judge: again after each
     judge, the last row of a name being the fullest. The method `real`, whose
     budget is 0, is all images: the ceiling. Then means over the seeds.
@@ -63,15 +83,17 @@ def run(config: Config, progress: Progress, done: Mapping[str, dict],
   source = pipeline.open_source(config.data.dataset, config)
   if reason := evaluation.cannot_judge(source):
     raise LgcError(f'dataset = {source.name!r}: {reason}; nothing to judge by')
-  methods = _chosen('rows', options.rows, METHODS)
-  judges = _chosen('judges', options.judges, JUDGES)
+  methods = _chosen('rows', options.rows, protocol.methods)
+  judges = (_chosen('judges', options.judges, JUDGES) if options.judges
+            else protocol.judges)
   budgets = [budget_lib.parse(text, 'budgets') for text in (
-      options.budgets.split(',') if options.budgets else BUDGETS)]
+      options.budgets.split(',') if options.budgets else protocol.budgets)]
   images = source.train.to_memory(source.class_names)
   points = [('real', 0)] + [(method, num_bytes) for num_bytes in budgets
                             for method in methods]
   for method, num_bytes in points:
-    name, rows = f'frontier/{_short(source)}/{method}/{num_bytes}', []
+    name = f'{protocol.name}/{_short(source)}/{method}/{num_bytes}'
+    rows = []
     for seed in range(config.seed, config.seed + options.runs):
       seeded = config_lib.replace(config, seed=seed)
       row = dict(done.get(f'{name}/{seed}', {'name': f'{name}/{seed}'}))
@@ -267,7 +289,8 @@ def _cell(row: Row, judge: str, best: float = math.inf) -> str:
   return text
 
 
-def figures(rows: Sequence[Row]) -> dict[str, Any]:
+def figures(rows: Sequence[Row], suite: str = FRONTIER.name,
+            ) -> dict[str, Any]:
   """Accuracy over bytes of each data set, by the first judge."""
   result = {}
   by_method = _means_by_method({row['name']: row for row in rows}, JUDGES[0])
@@ -279,7 +302,7 @@ def figures(rows: Sequence[Row]) -> dict[str, Any]:
     ceiling = [accuracy for _, accuracy in lines.pop('real', [])]
     points = [point for its in lines.values() for point in its]
     on = [points[i] for i in hull(*zip(*points))] if points else []
-    result[f'frontier_{dataset}.png'] = plots.frontier(
+    result[f'{suite}_{dataset}.png'] = plots.frontier(
         lines, on, ceiling[0] if ceiling else None,
         f'{dataset}, judge {JUDGES[0]}')
   return result

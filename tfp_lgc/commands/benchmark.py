@@ -31,23 +31,27 @@ class Run:
   """The suite."""
   suite: str = setting(
       'em', 'What is measured: augment, whether component means of a mixture '
-      'head help a judge; em, our EM against that of scikit-learn; frontier, '
-      'accuracy against bytes, ours beside baselines; '
+      'head help a judge; baselines, the figure of the LGC paper by bytes of '
+      'files; em, our EM against that of scikit-learn; frontier, accuracy '
+      'against bytes, ours beside baselines; '
       'gmm_dae_loss, what the loss of gmm_dae sees, and each of its terms '
       'alone; heads, reconstructions by likelihood; latents, what BIC chooses '
       'for draws and means, and how Gaussian the components are; papers, '
-      'accuracies and bytes of the models of the papers; throughput, seconds '
-      'to draw 60,000 images.', choices=SUITES)
+      'accuracies and bytes of the models of the papers; serving, seconds of '
+      'requests to lgc-serve, eight at a time; throughput, how fast is '
+      'training, encoding and drawing, beside PyTorch.', choices=SUITES)
   output: str = setting(
       '', 'x.jsonl to add the rows to; rows that it has are not made again, '
-      'but those of throughput, so use another file for other flags.')
+      'but those of throughput and serving, so use another file for other '
+      'flags.')
   figures: str = setting(
-      '', 'Folder for figures (PNG) of the rows of gmm_dae_loss, latents or '
-      'frontier; those of an earlier run are replaced. Empty: none.')
+      '', 'Folder for figures (PNG) of the rows of gmm_dae_loss, latents, '
+      'frontier or baselines; those of an earlier run are replaced. Empty: '
+      'none.')
   table: bool = setting(
-      False, 'Print the table of the rows of papers, heads, augment or '
-      'frontier that stand in --output, draw the --figures of frontier, and '
-      'measure nothing.')
+      False, 'Print the table of the rows of papers, heads, augment, frontier '
+      'or baselines that stand in --output, draw the --figures of the last '
+      'two, and measure nothing.')
   seed: int = setting(0, 'Of the first run.', low=0, high=2**30)
 
 
