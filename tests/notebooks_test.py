@@ -41,7 +41,7 @@ def test_it_runs(path, tmp_path):
   """Their asserts are what is tested; a figure shows that plots work."""
   notebook = jupytext.read(path)
   nbclient.NotebookClient(
-      notebook, timeout=None, kernel_name='python3',
+      notebook, timeout=None, iopub_timeout=600, kernel_name='python3',
       resources={'metadata': {'path': str(tmp_path)}}).execute()
   outputs = [output for cell in notebook.cells if cell.cell_type == 'code'
              for output in cell.outputs]
