@@ -200,13 +200,18 @@ class Autoencoder(tfk.Model):
       mean.update_state(terms[name])
     return {name: mean.result() for name, mean in self._means.items()}
 
-  def encode_all(self, split: Split, batch_size: int = 1000) -> Encoded:
-    """Latents of all images, in the order of the split."""
+  def encode_all(self, split: Split, batch_size: int = 1000,
+                 seed: Optional[np.ndarray] = None) -> Encoded:
+    """Latents of all images, in the order of the split; `seed`, int32 `[2]`, is
+    of the posterior draws, None for that of the model."""
+    if seed is None:
+      seed = np.array([self._seed, ENCODE_SALT], np.int32)
+
     @tf.function(reduce_retracing=True)
     def encoded(images, labels, i):
       posterior = self.encode(to_unit(images), labels)
-      return posterior.sample(seed=tf.random.fold_in(
-          [self._seed, ENCODE_SALT], i)), posterior.mean()
+      return (posterior.sample(seed=tf.random.fold_in(seed, i)),
+              posterior.mean())
 
     parts = []
     for i, (images, labels) in enumerate(split.batches(batch_size)):

@@ -9,6 +9,7 @@ from tfp_lgc import config as config_lib
 from tfp_lgc import pipeline, search
 from tfp_lgc.artifact import Artifact
 from tfp_lgc.config import Config
+from tfp_lgc.errors import ConfigError
 from tfp_lgc.progress import Progress
 
 __all__ = ['compress']
@@ -44,7 +45,8 @@ def compress(dataset, config: Optional[Config] = None, *,
 
   Returns:
     The artifact, in memory. The same settings give the same bytes on the same
-    machine, unless the program changes TensorFlow's global seed in between.
+    machine, unless the program changes TensorFlow's global seed in between, or
+    with dp_epsilon, whose noise has no seed.
 
   Raises:
     ConfigError: for a setting that does not exist or is not allowed, or a
@@ -56,6 +58,10 @@ def compress(dataset, config: Optional[Config] = None, *,
   config = config_lib.replace(config or Config(), **overrides)
   source = pipeline.open_source(dataset, config)
   progress = progress or Progress()
+  if num_bytes and config.privacy.dp_epsilon:
+    raise ConfigError(
+        f'budget = {budget}: is kept by a judge who looks at private images, '
+        'which dp_epsilon does not allow; choose the sizes, or no dp_epsilon')
   if num_bytes:
     return search.compress_within(source, num_bytes, config, progress,
                                   fixed | set(overrides), callbacks)

@@ -10,7 +10,7 @@ import numpy as np
 import tf_keras as tfk
 
 from tfp_lgc import config as config_lib
-from tfp_lgc import data, latent, packing, sources, texture, train
+from tfp_lgc import data, guaranteed, latent, packing, sources, texture, train
 from tfp_lgc.artifact import Artifact
 from tfp_lgc.autoencoder import Autoencoder
 from tfp_lgc.codec import Quantized
@@ -64,6 +64,9 @@ class Fitted(NamedTuple):
 def fit(source: Source, config: Config, progress: Progress,
         callbacks: Sequence[tfk.callbacks.Callback] = ()) -> Fitted:
   """`tfp_lgc.compress` without a budget, and what it makes on its way."""
+  if config.privacy.dp_epsilon:
+    made = guaranteed.fit(source, config, progress, callbacks)
+    return Fitted(*made, np.ones(made.latents.shape[1], bool))
   num_classes = len(source.class_names)
   model, latents, labels, kept, fill = train_encode(source, config, progress,
                                                     callbacks)

@@ -11,6 +11,7 @@ from tfp_lgc import classifier, losses, models, networks
 from tfp_lgc.autoencoder import Autoencoder
 from tfp_lgc.config import Config, TrainConfig
 from tfp_lgc.data import Split
+from tfp_lgc.errors import ConfigError
 
 __all__ = ['fit', 'schedule']
 
@@ -69,8 +70,14 @@ def fit(config: Config, split: Split, num_classes: int,
     callbacks: further Keras callbacks.
 
   Raises:
+    ConfigError: if a guarantee of privacy is asked for, see guaranteed.py.
     FloatingPointError: if the loss is no longer finite.
   """
+  if config.privacy.dp_epsilon:
+    raise ConfigError(
+        f'dp_epsilon = {config.privacy.dp_epsilon:g}: holds for whole artifacts '
+        'with settings that the user chose; use compress without a budget, or '
+        'give no dp_epsilon')
   model = models.build(config, split.image_shape, num_classes)
   if config.train.teacher_weight:
     teacher = _teacher(config, split, num_classes)

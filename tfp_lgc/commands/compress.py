@@ -17,9 +17,11 @@ from tfp_lgc.config import (
   MixtureConfig,
   ModelConfig,
   Preset,
+  PrivacyConfig,
   setting,
   TrainConfig,
 )
+from tfp_lgc.errors import ConfigError
 from tfp_lgc.options import ExportConfig
 
 USAGE = """\
@@ -60,11 +62,13 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
 def _compress(argv: Sequence[str]) -> None:
   groups = [Preset, DataConfig, ModelConfig, TrainConfig, MixtureConfig,
-            CodecConfig, EvaluateConfig, ExportConfig, Run]
+            CodecConfig, EvaluateConfig, PrivacyConfig, ExportConfig, Run]
   _, *sections, export, options = flags.parse(USAGE, groups, argv)
   if options.budget:
     budget.parse(options.budget)
   config = dataclasses.replace(Config(*sections), seed=options.seed)
+  if config.privacy.dp_epsilon:
+    _check_private(options)
   start_tensorflow()
   from tfp_lgc import artifact as artifact_lib
   from tfp_lgc import (
@@ -99,18 +103,44 @@ def _compress(argv: Sequence[str]) -> None:
     if options.evaluate and (reason := evaluation.cannot_judge(source)):
       say(f'no evaluation: {reason}')
     elif options.evaluate:
-      result = evaluation.evaluate(artifact, source, config, progress=log)
+      # Judges of real images tell of them: a guarantee has none.
+      result = (evaluation.accuracy_of_samples if artifact.privacy
+                else evaluation.evaluate)(artifact, source, config,
+                                          progress=log)
       accuracies = {  # Those of groups are a table of means already.
           name: value['mean'] if isinstance(value, dict) else value
           for name, value in result.items()}
-    summary = _summary(config, artifact, options.output, sizes.result(), log,
-                       accuracies)
+    raw = (_noised_size(artifact), None) if artifact.privacy else sizes.result()
+    summary = _summary(config, artifact, options.output, raw, log, accuracies)
+  # How long it took depends on the number of images.
+  written = {name: value for name, value in summary.items()
+             if name != 'seconds' or not artifact.privacy}
   artifact.write_metrics(options.output, [
-      *log.records, {'event': 'summary', **summary}], **about)
+      *log.records, {'event': 'summary', **written}], **about)
   if options.report:
     _report(options, source, log)
   print_table(_table(summary, options.output))
   print(json.dumps(summary))
+
+
+def _check_private(options: Run) -> None:
+  """Refuses what would write of private images beside the artifact."""
+  for name, why in (
+      ('budget', 'a judge looks at private images'),
+      ('report', 'it shows real images and judges'),
+      ('tensorboard', 'it logs losses and reconstructions of real images')):
+    if getattr(options, name):
+      raise ConfigError(f'{name} = {getattr(options, name)}: is not allowed '
+                        f'with dp_epsilon, for {why}; give no --{name}, or no '
+                        '--dp_epsilon')
+
+
+def _noised_size(artifact) -> int:
+  """Bytes of about as many raw images and labels as there were."""
+  from tfp_lgc import data
+  height, width, channels = artifact.image_shape
+  label = data.label_dtype(len(artifact.class_names)).itemsize
+  return sum(artifact.class_counts) * (height * width * channels + label)
 
 
 def _versions() -> dict[str, str]:
@@ -142,7 +172,8 @@ def _tensorboard(options: Run, source) -> list:
                           source.train)]
 
 
-def _summary(config: Config, artifact, output: str, sizes: tuple[int, int], log,
+def _summary(config: Config, artifact, output: str,
+             sizes: tuple[int, Optional[int]], log,
              accuracies: Mapping[str, Any]) -> dict[str, Any]:
   """The one JSON object of a run. All sizes are bytes."""
   from tfp_lgc import artifact as artifact_lib
@@ -165,6 +196,10 @@ def _summary(config: Config, artifact, output: str, sizes: tuple[int, int], log,
       'seconds': log.seconds,
       'seed': config.seed,
   }
+  if artifact.privacy:
+    # A size by gzip tells of the images.
+    del summary['gzip_num_bytes']
+    summary['privacy'] = artifact.privacy
   if accuracies:
     # The LGC paper's "compression ratio": percent by percent that remain.
     index = 100 * accuracies['tstr_accuracy'] / remaining
@@ -176,17 +211,22 @@ def _table(summary: Mapping[str, Any], output: str) -> list[tuple[str, str]]:
   components = summary['num_components'].values()
   rows = [
       ('raw images and labels', f'{summary["raw_num_bytes"]:,} bytes'),
-      ('gzip -9', f'{summary["gzip_num_bytes"]:,} bytes'),
+      *([('gzip -9', f'{summary["gzip_num_bytes"]:,} bytes')]
+        if 'gzip_num_bytes' in summary else []),
       ('artifact.lgc', f'{summary["num_bytes"]:,} bytes, '
        f'{100 - summary["reduction_percent"]:.4g} % of raw'),
       ('SavedModel, .tar.gz', f'{summary["saved_model_num_bytes"]:,} bytes'),
       ('components per class', f'{min(components)} to {max(components)}'),
   ]
   if 'tstr_accuracy' in summary:
-    rows += [('judge trained on samples', f'{summary["tstr_accuracy"]:.2%}'),
-             ('judge trained on real', f'{summary["real_accuracy"]:.2%}')]
+    rows.append(('judge trained on samples', f'{summary["tstr_accuracy"]:.2%}'))
+  if 'real_accuracy' in summary:
+    rows.append(('judge trained on real', f'{summary["real_accuracy"]:.2%}'))
   if 'tstr_worst_group' in summary:
     rows += [('its worst group, samples', f'{summary["tstr_worst_group"]:.2%}'),
              ('its worst group, real', f'{summary["real_worst_group"]:.2%}')]
+  if said := summary.get('privacy'):
+    rows.append(('guarantee', f'epsilon {said["epsilon"]:g}, delta '
+                 f'{said["delta"]:g}'))
   total = sum(summary['seconds'].values())
   return [*rows, ('written to', output), ('seconds', f'{total:.1f}')]
