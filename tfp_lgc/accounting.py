@@ -16,6 +16,10 @@ __all__ = ['Mechanism', 'epsilon', 'noise_for', 'require']
 TOLERANCE = 2e-3
 # Epsilon beyond which a guarantee says nothing, and noise below any use.
 LOWEST_NOISE, HIGHEST_NOISE = 0.2, 1e6
+# Losses of privacy are rounded up to multiples of it, nats.
+INTERVAL = 1e-3
+# Of Rényi divergences; whole ones, for which there is a closed form.
+ORDERS = (*range(2, 64), 80, 96, 128, 192, 256, 512, 1024, 2048)
 
 
 class Mechanism(NamedTuple):
@@ -71,8 +75,9 @@ def epsilon(mechanisms: Sequence[Mechanism], delta: float,
   """
   import dp_accounting as dpa
   from dp_accounting import pld, rdp
-  made = {'pld': pld.PLDAccountant, 'rdp': rdp.RdpAccountant}[accountant](
-      neighboring_relation=dpa.NeighboringRelation.ADD_OR_REMOVE_ONE)
+  neighbors = dpa.NeighboringRelation.ADD_OR_REMOVE_ONE
+  made = (rdp.RdpAccountant(ORDERS, neighbors) if accountant == 'rdp'
+          else pld.PLDAccountant(neighbors, INTERVAL))
   for mechanism in mechanisms:
     made.compose(_event(mechanism))
   return float(made.get_epsilon(delta))

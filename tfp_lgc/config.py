@@ -290,6 +290,9 @@ class PrivacyConfig:
       'each by itself.', low=1e-6, high=1.0)
   dp_steps: int = setting(
       1000, 'Steps of training.', low=1, high=1_000_000)
+  dp_pretraining_steps: int = setting(
+      0, 'Steps before, without noise and without any image of the data set: '
+      'on curves that a program draws.', low=0, high=1_000_000)
 
 
 @dataclasses.dataclass(frozen=True)

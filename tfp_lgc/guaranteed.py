@@ -10,17 +10,20 @@ from typing import NamedTuple, Sequence
 import numpy as np
 import tf_keras as tfk
 
-from tfp_lgc import dpsgd, guarantee, latent, models, noised
+from tfp_lgc import dpsgd, guarantee, latent, models, noised, strokes
 from tfp_lgc.artifact import Artifact
 from tfp_lgc.autoencoder import Autoencoder
 from tfp_lgc.config import Config
-from tfp_lgc.data import Source
+from tfp_lgc.data import array_split, Source
 from tfp_lgc.entropy import Entropy
 from tfp_lgc.errors import ConfigError, DataError
 from tfp_lgc.mixture import Mixture, stack
 from tfp_lgc.progress import Progress
 
 __all__ = ['Guaranteed', 'fit']
+
+# Images that are drawn for a start, before they are mirrored.
+NUM_STROKES = 15_000
 
 
 class Guaranteed(NamedTuple):
@@ -58,6 +61,9 @@ def fit(source: Source, config: Config, progress: Progress,
     plan = guarantee.plan(config)
     said = guarantee.described(plan)
     progress.record(event='privacy', **said)
+  if config.privacy.dp_pretraining_steps:
+    with progress.stage('pretrain'):
+      _pretrain(model, config)
   images = source.train.to_memory(source.class_names)
   entropy = Entropy()
   counts = _counts(images.labels, num_classes, plan.counts.noise_multiplier,
@@ -87,6 +93,22 @@ def _check_layers(model: Autoencoder) -> None:
             'trunk: has batch normalization, by which each image changes the '
             'gradients of all others; with dp_epsilon choose dense, conv or '
             'another one without')
+
+
+def _pretrain(model: Autoencoder, config: Config) -> None:
+  """Trains on drawn curves, whose labels are drawn as well."""
+  drawn = strokes.draw(NUM_STROKES, model.head.event_shape, config.seed)
+  # Mirrored, a curve is another one.
+  drawn = np.concatenate([drawn, drawn[:, ::-1], drawn[:, :, ::-1],
+                          drawn[:, ::-1, ::-1]])
+  labels = np.random.default_rng(config.seed).integers(
+      0, max(1, model.num_conditions), len(drawn))
+  steps = config.privacy.dp_pretraining_steps
+  model.compile(tfk.optimizers.Adam(tfk.optimizers.schedules.CosineDecay(
+      config.train.learning_rate, steps)))
+  model.fit(array_split(drawn, labels).batches(config.train.batch_size,
+                                               seed=config.seed),
+            epochs=1, steps_per_epoch=steps, verbose=0)
 
 
 def _counts(labels: np.ndarray, num_classes: int, noise: float,
