@@ -19,6 +19,9 @@ _SERVING = [
     'uvicorn>=0.29',
 ]
 
+# For --dp_epsilon: what noise costs.
+_PRIVACY = ['dp-accounting>=0.4.4,<0.7']
+
 setuptools.setup(
     name='tfp_lgc',
     version=_VERSION,
@@ -54,7 +57,8 @@ setuptools.setup(
     ],
     extras_require={
         'serving': _SERVING,
-        'test': [*_SERVING, 'ai-edge-litert', 'mlcroissant', 'mypy', 'pytest',
+        'dp': _PRIVACY,
+        'test': [*_SERVING, *_PRIVACY, 'ai-edge-litert', 'mlcroissant', 'mypy', 'pytest',
                  'pytest-xdist', 'ruff'],
     },
     entry_points={

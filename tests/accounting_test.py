@@ -13,7 +13,8 @@ DELTA = 1e-5
 # batches of 256): by a central limit, which is too low for few steps, and by
 # the moments accountant, which is an upper bound; Z. Bu et al., Deep Learning
 # with Gaussian Differential Privacy, 2020, table 1.
-PUBLISHED = [(1.3, 15, 0.83, 1.19), (1.1, 60, 2.32, 3.01), (0.7, 45, 5.07, 7.10)]
+PUBLISHED = [(1.3, 15, 0.83, 1.19), (1.1, 60, 2.32, 3.01),
+             (0.7, 45, 5.07, 7.10)]
 
 
 def _mnist(noise, epochs):

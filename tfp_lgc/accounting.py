@@ -118,4 +118,5 @@ def noise_for(target: float, delta: float, sampling_rate: float = 1.0,
 
   # The quick accountant finds where the exact one has to look.
   bound = least(LOWEST_NOISE, HIGHEST_NOISE, 'rdp')
-  return Mechanism(least(0.85 * bound, 1.02 * bound, 'pld'), sampling_rate, steps)
+  return Mechanism(least(0.85 * bound, 1.02 * bound, 'pld'), sampling_rate,
+                   steps)

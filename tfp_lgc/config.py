@@ -269,7 +269,7 @@ class EvaluateConfig:
 
 @dataclasses.dataclass(frozen=True)
 class PrivacyConfig:
-  """Differential privacy of the train split, see docs/differential_privacy.md."""
+  """Differential privacy of the train split."""
   dp_epsilon: float = setting(
       0.0, 'Budget that training and mixtures spend together, for data sets '
       'that differ by one image more or less; 0: no guarantee. The noise is '

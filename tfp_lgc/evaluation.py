@@ -24,8 +24,8 @@ from tfp_lgc.options import MetricsConfig
 from tfp_lgc.progress import Progress
 from tfp_lgc.sampling import AnyArtifact, opened, sample, whole
 
-__all__ = ['accuracy_of_samples', 'cannot_judge', 'check_source', 'compress_as', 'evaluate',
-           'evaluate_baseline', 'judge']
+__all__ = ['accuracy_of_samples', 'cannot_judge', 'check_source',
+           'compress_as', 'evaluate', 'evaluate_baseline', 'judge']
 
 Metrics = Union[str, Sequence[str]]
 

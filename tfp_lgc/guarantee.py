@@ -4,8 +4,8 @@ budget is split, and what is said of it.
 C. Dwork, A. Roth, The Algorithmic Foundations of Differential Privacy, 2014.
 Everything that leaves the training images passes one of three mechanisms, each
 of which adds normal noise to sums over images that no image can move by more
-than a bound: the class counts, the steps of training, the sums that mixtures are
-made of. What is made of their results costs nothing.
+than a bound: the class counts, the steps of training, the sums that mixtures
+are made of. What is made of their results costs nothing.
 """
 
 import dataclasses
@@ -27,10 +27,10 @@ COUNTS_SHARE = 0.03
 # Settings that would look at the images in another way, what they have to be,
 # and why. What is not here, and not by itself data, is used as it is given.
 _WANTED: dict[str, tuple[tuple[Any, ...], str]] = {
-    'model': (('vae', 'cvae'), 'other losses compare images with each other, or '
-              'leave open how large latents are'),
-    'latent_model': (('gmm', 'prior'), 'one mixture of all latents is chosen by '
-                     'looking at them'),
+    'model': (('vae', 'cvae'), 'other losses compare images with each other, '
+              'or leave open how large latents are'),
+    'latent_model': (('gmm', 'prior'), 'one mixture of all latents is chosen '
+                     'by looking at them'),
     'covariance': (('full', 'low_rank', 'tied', 'diag', 'spherical'),
                    'a structure is chosen by looking at latents'),
     'selection': (('bic',), 'it looks at latents; --dp_num_components says how '
@@ -38,8 +38,8 @@ _WANTED: dict[str, tuple[tuple[Any, ...], str]] = {
     'finetune_steps': ((0,), 'fine-tuning looks at images without noise'),
     'teacher_weight': ((0.0,), 'a teacher is trained without noise'),
     'texture': (('none',), 'a texture is measured without noise'),
-    'validation_fraction': ((0.0,), 'what is chosen by images that are held out '
-                            'tells of them'),
+    'validation_fraction': ((0.0,), 'what is chosen by held-out images tells '
+                            'of them'),
     'epochs': ((0,), '--dp_steps says how long training takes'),
     'batch_size': ((128,), '--dp_sampling_rate says how many images a step '
                    'sees'),
@@ -81,8 +81,8 @@ def check(config: Config) -> None:
   for name, (allowed, why) in _WANTED.items():
     if values[name] not in allowed:
       raise ConfigError(
-          f'{name} = {values[name]}: is not allowed with dp_epsilon, for {why}; '
-          f'choose {" or ".join(map(str, allowed))}, or no --dp_epsilon')
+          f'{name} = {values[name]}: is not allowed with dp_epsilon, for '
+          f'{why}; choose {" or ".join(map(str, allowed))}, or no --dp_epsilon')
   accounting.require()
 
 

@@ -75,9 +75,9 @@ def fit(config: Config, split: Split, num_classes: int,
   """
   if config.privacy.dp_epsilon:
     raise ConfigError(
-        f'dp_epsilon = {config.privacy.dp_epsilon:g}: holds for whole artifacts '
-        'with settings that the user chose; use compress without a budget, or '
-        'give no dp_epsilon')
+        f'dp_epsilon = {config.privacy.dp_epsilon:g}: holds for whole '
+        'artifacts with settings that the user chose; use compress without a '
+        'budget, or give no dp_epsilon')
   model = models.build(config, split.image_shape, num_classes)
   if config.train.teacher_weight:
     teacher = _teacher(config, split, num_classes)
