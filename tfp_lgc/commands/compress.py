@@ -1,5 +1,6 @@
 """lgc-compress, bin/compress: a data set in, an artifact out."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -90,7 +91,8 @@ def _compress(argv: Sequence[str]) -> None:
   about = {'source': card.public_name(config.data.dataset),
            'license': options.license}
   tensorboard = _tensorboard(options, source)
-  with pipeline.raw_sizes(source) as sizes:
+  with (contextlib.nullcontext() if config.privacy.dp_epsilon
+        else pipeline.raw_sizes(source)) as sizes:
     artifact = compression.compress(
         source, config, budget=options.budget, progress=log,
         callbacks=tensorboard, fixed=flags.given(groups, argv))
@@ -110,7 +112,7 @@ def _compress(argv: Sequence[str]) -> None:
       accuracies = {  # Those of groups are a table of means already.
           name: value['mean'] if isinstance(value, dict) else value
           for name, value in result.items()}
-    raw = (_noised_size(artifact), None) if artifact.privacy else sizes.result()
+    raw = sizes.result() if sizes else (_noised_size(artifact), None)
     summary = _summary(config, artifact, options.output, raw, log, accuracies)
   # How long it took depends on the number of images.
   written = {name: value for name, value in summary.items()
