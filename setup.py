@@ -58,8 +58,8 @@ setuptools.setup(
     extras_require={
         'serving': _SERVING,
         'dp': _PRIVACY,
-        'test': [*_SERVING, *_PRIVACY, 'ai-edge-litert', 'mlcroissant', 'mypy', 'pytest',
-                 'pytest-xdist', 'ruff'],
+        'test': [*_SERVING, *_PRIVACY, 'ai-edge-litert', 'mlcroissant', 'mypy',
+                 'pytest', 'pytest-xdist', 'ruff'],
     },
     entry_points={
         'console_scripts': [

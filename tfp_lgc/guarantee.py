@@ -9,7 +9,7 @@ are made of. What is made of their results costs nothing.
 """
 
 import dataclasses
-from typing import Any, NamedTuple, Optional
+from typing import Any, Mapping, NamedTuple, Optional
 
 from tfp_lgc import accounting, noised
 from tfp_lgc.accounting import Mechanism
@@ -150,7 +150,7 @@ def check_described(said: Any) -> None:
     raise ArtifactError(f'privacy = {said}')
 
 
-def sentence(said: dict[str, Any]) -> str:
+def sentence(said: Mapping[str, Any]) -> str:
   """The guarantee in words, of what `described` returns."""
   return (
       f'Differentially private: (epsilon, delta) = ({said["epsilon"]:g}, '
