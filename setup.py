@@ -32,6 +32,9 @@ _SERVING = [
     'uvicorn>=0.29',
 ]
 
+# For --dp_epsilon: what noise costs.
+_PRIVACY = ['dp-accounting>=0.4.4,<0.7']
+
 setuptools.setup(
     name='tfp_lgc',
     version=_VERSION,
@@ -77,8 +80,9 @@ setuptools.setup(
         # https://download.pytorch.org/whl/cpu
         'bench': ['torch>=2.2'],
         'serving': _SERVING,
-        'test': [*_SERVING, *_DOCS, 'ai-edge-litert', 'mlcroissant', 'mypy',
-                 'pytest', 'pytest-xdist', 'ruff'],
+        'dp': _PRIVACY,
+        'test': [*_SERVING, *_DOCS, *_PRIVACY, 'ai-edge-litert', 'mlcroissant',
+                 'mypy', 'pytest', 'pytest-xdist', 'ruff'],
     },
     entry_points={
         'console_scripts': [

@@ -208,15 +208,15 @@ class Autoencoder(tfk.Model):
     return {name: mean.result() for name, mean in self._means.items()}
 
   @tf.function(reduce_retracing=True)
-  def _encoded(self, images, labels, i):
+  def _encoded(self, images, labels, seed, i):
     """Draw and mean of the i-th batch; traced once a model."""
     posterior = self.encode(to_unit(images), labels)
-    return posterior.sample(seed=tf.random.fold_in(
-        [self._seed, ENCODE_SALT], i)), posterior.mean()
+    return posterior.sample(seed=tf.random.fold_in(seed, i)), posterior.mean()
 
   def encode_all(self, split: Split, batch_size: int = 1000,
                  on_step: Callable[[int], None] = lambda done: None,
-                 first_batch: int = 0) -> Encoded:
+                 first_batch: int = 0,
+                 seed: Optional[np.ndarray] = None) -> Encoded:
     """Latents of all images, in the order of the split; files mapped into
     memory where the bound of the split wants it so.
 
@@ -226,11 +226,14 @@ class Autoencoder(tfk.Model):
       on_step: is told how many are done.
       first_batch: how many batches stood before; draws are those that all
         together would get.
+      seed: int32 `[2]`, of the posterior draws; None for that of the model.
     """
+    if seed is None:
+      seed = np.array([self._seed, ENCODE_SALT], np.int32)
     draw = mean = np.zeros([0, 0], np.float32)
     labels, first = np.zeros(split.num_examples, np.int32), 0
     for i, (images, told) in enumerate(split.batches(batch_size), first_batch):
-      parts = self._encoded(images, told, tf.constant(i))
+      parts = self._encoded(images, told, tf.constant(seed), tf.constant(i))
       if not first:
         shape = split.num_examples, parts[0].shape[1]
         draw, mean = [streams.scratch(shape, split.bound) for _ in parts]

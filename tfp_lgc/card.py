@@ -13,7 +13,7 @@ from typing import Any, Mapping, NamedTuple, Sequence
 
 import numpy as np
 
-from tfp_lgc import sources
+from tfp_lgc import guarantee, sources
 from tfp_lgc.header import Header
 from tfp_lgc.mixture import Mixture
 
@@ -129,9 +129,10 @@ def _rows(rows: Sequence[Sequence[Any]]) -> str:
 def _description(header: Header) -> str:
   height, width, channels = header.image_shape
   color = 'gray' if channels == 1 else 'RGB'
+  about = 'about ' if header.privacy else ''
   return ('A decoder and Gaussian mixtures by class, from which labelled '
           f'images ({height} x {width}, {color}) are drawn. Made of '
-          f'{sum(header.class_counts):,} images by Latent Gaussian '
+          f'{about}{sum(header.class_counts):,} images by Latent Gaussian '
           'Compression (tfp_lgc). Every image that is drawn is synthetic.')
 
 
@@ -156,7 +157,9 @@ def _sizes(card: Card) -> str:
 def _classes(header: Header) -> str:
   rows = list(zip(header.class_names, (f'{n:,}' for n in header.class_counts),
                   header.num_components))
-  table = _rows([('class', 'training images', 'components'),
+  images = 'training images, with noise' if header.privacy else (
+      'training images')
+  table = _rows([('class', images, 'components'),
                  *rows[:MAX_CLASSES]])
   if len(rows) > MAX_CLASSES:
     table += (f'\n\nand {len(rows) - MAX_CLASSES:,} more, which metadata.json '
@@ -196,12 +199,29 @@ drawn.class_names
 
 
 def _privacy(card: Card) -> str:
+  if card.header.privacy:
+    return _guaranteed(card.header.privacy)
   return (
       f'{NOTE.capitalize()}: the smallest component stands for '
       f'{card.smallest:.1f} training images on average. No single image is '
       'stored, but one that a component of few images, or a decoder that '
       'memorizes, comes close to can be told. What else can be measured, '
       '`bin/evaluate --metrics=privacy` measures, for whoever has the images.')
+
+
+def _guaranteed(said: Mapping[str, Any]) -> str:
+  rows = [('', 'noise multiplier', 'sampling rate', 'steps')]
+  rows += [(name, *said[key]) for key, name in (
+      ('counts', 'class counts'), ('training', 'gradients in training'),
+      ('mixture', 'sums for the mixtures')) if said[key]]
+  return (
+      f'{guarantee.sentence(said)}. Not covered: images that the accuracy '
+      'above was measured on, names of classes, and what else was made of the '
+      'same images.\n\n' + _rows(rows) + '\n\nThe noise is normal, its '
+      'multiplier in units of the most that one image changes a sum by; '
+      f'gradients are clipped to a norm of {said["clip_norm"]:g}, and images '
+      'are sampled by Poisson. The accountant is that of privacy loss '
+      'distributions of dp-accounting.')
 
 
 def croissant(card: Card) -> dict[str, Any]:
@@ -216,7 +236,9 @@ def croissant(card: Card) -> dict[str, Any]:
       '@context': _CONTEXT, '@type': 'sc:Dataset',
       'conformsTo': 'http://mlcommons.org/croissant/1.0',
       'name': f'{card.source}, compressed',
-      'description': f'{_description(header)} Privacy: {NOTE}.',
+      'description': f'{_description(header)} ' + (
+          f'{guarantee.sentence(header.privacy)}.' if header.privacy
+          else f'Privacy: {NOTE}.'),
       'license': card.license,
       'isBasedOn': card.source,
       'keywords': ['synthetic', 'Latent Gaussian Compression',
@@ -235,7 +257,8 @@ def croissant(card: Card) -> dict[str, Any]:
           'this list.', 'key': {'@id': 'classes/name'},
           'field': [
               field('name', 'The class.', 'Text'),
-              field('count', 'Its training images.', 'Integer'),
+              field('count', 'Its training images' + (
+                  ', with noise.' if header.privacy else '.'), 'Integer'),
               field('num_components', 'Components of its mixture.',
                     'Integer')],
           'data': [{'classes/name': name, 'classes/count': count,

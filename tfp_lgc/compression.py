@@ -12,6 +12,7 @@ from tfp_lgc import overlap, pipeline, resuming, search
 from tfp_lgc.artifact import Artifact
 from tfp_lgc.config import Config
 from tfp_lgc.data import Source
+from tfp_lgc.errors import ConfigError
 from tfp_lgc.progress import Progress
 
 __all__ = ['compress']
@@ -54,8 +55,8 @@ def compress(dataset, config: Optional[Config] = None, *,
 
   Returns:
     The artifact, in memory. The same settings give the same bytes on the same
-    machine, whatever the program's random seeds; BUILD.md says what may differ
-    on others.
+    machine, whatever the program's random seeds, but with dp_epsilon, whose
+    noise has no seed; BUILD.md says what may differ on others.
 
   Raises:
     ConfigError: for a setting that does not exist or is not allowed, or a
@@ -67,6 +68,14 @@ def compress(dataset, config: Optional[Config] = None, *,
   config = config_lib.replace(config or Config(), **overrides)
   source = pipeline.open_source(dataset, config)
   progress = progress or Progress()
+  if num_bytes and config.privacy.dp_epsilon:
+    raise ConfigError(
+        f'budget = {budget}: is kept by a judge who looks at private images, '
+        'which dp_epsilon does not allow; choose the sizes, or no dp_epsilon')
+  if work_dir is not None and config.privacy.dp_epsilon:
+    raise ConfigError(
+        f'work_dir = {os.fspath(work_dir)!r}: what is kept there would have no '
+        'noise, which dp_epsilon does not allow; give none')
   fixed = fixed | set(overrides)
   run = work_dir is not None and fingerprint(source, config, num_bytes, fixed)
   with resuming.keeping(work_dir, run or '', checkpoint_seconds,
@@ -93,8 +102,10 @@ def compress_with(work: resuming.Work, source: Source, config: Config,
                   callbacks: Sequence[tfk.callbacks.Callback] = (),
                   ) -> Artifact:
   """`compress`, with work that was opened elsewhere; 0 bytes: no budget."""
-  pipeline.tell_skipped(source, progress)
-  overlap.warn(source, progress)
+  private = bool(config.privacy.dp_epsilon)
+  pipeline.tell_skipped(source, progress, recorded=not private)
+  if not private:  # It tells whether an image is in the train split.
+    overlap.warn(source, progress)
   if num_bytes:
     return search.compress_within(source, num_bytes, config, progress, fixed,
                                   callbacks, work)

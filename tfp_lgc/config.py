@@ -23,6 +23,7 @@ __all__ = [
     'MixtureConfig',
     'ModelConfig',
     'Preset',
+    'PrivacyConfig',
     'TrainConfig',
     'check',
     'replace',
@@ -283,6 +284,34 @@ class EvaluateConfig:
 
 
 @dataclasses.dataclass(frozen=True)
+class PrivacyConfig:
+  """Differential privacy of the train split."""
+  dp_epsilon: float = setting(
+      0.0, 'Budget that training and mixtures spend together, for data sets '
+      'that differ by one image more or less; 0: no guarantee. The noise is '
+      'new in each run, whatever the seed.', low=0.0, high=1000.0)
+  dp_delta: float = setting(
+      1e-5, 'Delta of that budget; it has to be far below one by the number of '
+      'images.', low=1e-15, high=0.01)
+  dp_mixture_share: float = setting(
+      0.2, 'Share of dp_epsilon that the mixtures would spend alone; what they '
+      'leave of the budget is for training.', low=0.001, high=0.95)
+  dp_num_components: int = setting(
+      1, 'Components of each class, whatever its images are.', low=1, high=100)
+  dp_clip_norm: float = setting(
+      1.0, 'Norm that the gradient of an image is clipped to.', low=1e-6,
+      high=1e6)
+  dp_sampling_rate: float = setting(
+      0.03, 'Probability with which an image takes part in a step of training, '
+      'each by itself.', low=1e-6, high=1.0)
+  dp_steps: int = setting(
+      1000, 'Steps of training.', low=1, high=1_000_000)
+  dp_pretraining_steps: int = setting(
+      0, 'Steps before, without noise and without any image of the data set: '
+      'on curves that a program draws.', low=0, high=1_000_000)
+
+
+@dataclasses.dataclass(frozen=True)
 class Config:
   """All settings of `bin/compress`.
 
@@ -297,6 +326,7 @@ class Config:
   mixture: MixtureConfig = dataclasses.field(default_factory=MixtureConfig)
   codec: CodecConfig = dataclasses.field(default_factory=CodecConfig)
   evaluate: EvaluateConfig = dataclasses.field(default_factory=EvaluateConfig)
+  privacy: PrivacyConfig = dataclasses.field(default_factory=PrivacyConfig)
   seed: int = setting(
       0, 'Same seed, same machine, same bytes.', low=0, high=2**31 - 1)
 

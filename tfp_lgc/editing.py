@@ -125,7 +125,8 @@ class Editable(Header):
     Each class that occurs in `labels` gets a mixture that is fitted to these
     images alone, and their number; a class that is new comes last. Other
     classes keep their integers. The decoder stays as it is: images unlike those
-    that it was trained on are drawn badly.
+    that it was trained on are drawn badly. A guarantee of privacy ends here:
+    the new mixtures have none.
 
     ```python
     artifact = tfp_lgc.load_with_encoder('out').updated(images, labels)
@@ -201,7 +202,8 @@ class Editable(Header):
       if its.name in classes:  # What the decoder is told of it stays.
         its = its._replace(condition=classes[its.name].condition)
       classes[its.name] = its
-    return _joined(self, list(classes.values()), keeps_classes=True)
+    return dataclasses.replace(
+        _joined(self, list(classes.values()), keeps_classes=True), privacy=None)
 
 
 def merge(a: AnyEditable, b: AnyEditable) -> AnyEditable:
@@ -210,7 +212,8 @@ def merge(a: AnyEditable, b: AnyEditable) -> AnyEditable:
   Such are made of one by `without_class` and `updated`. The classes of `a` come
   first; each counts for as many images as before, which `reweighted` changes.
   Where a tensor of the mixtures of `b` was rounded by another step than that of
-  `a`, it is rounded again by this; all other integers stay.
+  `a`, it is rounded again by this; all other integers stay. Guarantees of
+  privacy are not carried over: nobody knows whether the two share images.
 
   ```python
   run = tfp_lgc.load_with_encoder('out')
@@ -250,7 +253,8 @@ def merge(a: AnyEditable, b: AnyEditable) -> AnyEditable:
   if common:
     raise LgcError(f'b: has class {min(common)!r}, and so has a; take it out '
                    'of one of them by without_class')
-  return _joined(a, _classes(a) + _classes(b))
+  return dataclasses.replace(_joined(a, _classes(a) + _classes(b)),
+                             privacy=None)
 
 
 def _fitted(config: Config, mixture: Mixture, names: Sequence[str],

@@ -30,8 +30,8 @@ from tfp_lgc.sampling import (
   whole,
 )
 
-__all__ = ['cannot_judge', 'check_source', 'compress_as', 'evaluate',
-           'evaluate_baseline', 'judge']
+__all__ = ['accuracy_of_samples', 'cannot_judge', 'check_source',
+           'compress_as', 'evaluate', 'evaluate_baseline', 'judge']
 
 Metrics = Union[str, Sequence[str]]
 
@@ -102,6 +102,17 @@ def evaluate(artifact: AnyArtifact, dataset, config: Optional[Config] = None,
   check_source(made, source)
   overlap.warn(source, subject.progress)
   return registry.measure(chosen, subject)
+
+
+def accuracy_of_samples(artifact: Artifact, source: Source, config: Config,
+                        progress: Progress) -> dict[str, float]:
+  """`tstr_accuracy` of one judge and nothing else: no judge sees a real train
+  image, and as many images are drawn as the artifact says there were."""
+  with progress.stage('evaluate'):
+    drawn = sample(artifact, sum(artifact.class_counts), seed=config.seed)
+    right = judge(data.array_split(drawn.images, drawn.labels), source,
+                  config.evaluate, config.seed)
+  return {'tstr_accuracy': round(float(right.mean()), 4)}
 
 
 def evaluate_baseline(baseline: str, budget: Union[int, str], dataset,
@@ -175,10 +186,13 @@ def compress_as(artifact: Artifact) -> Optional[Compress]:
   settings = artifact.encoder.config
 
   def compress(images: Images, seed: int, steps: int) -> Artifact:
-    steps_per_epoch = max(1, len(images) // settings.train.batch_size)
-    config = config_lib.replace(
-        settings, seed=seed, epochs=math.ceil(steps / steps_per_epoch),
-        finetune_steps=min(settings.codec.finetune_steps, steps))
+    if settings.privacy.dp_epsilon:
+      config = config_lib.replace(settings, seed=seed, dp_steps=steps)
+    else:
+      steps_per_epoch = max(1, len(images) // settings.train.batch_size)
+      config = config_lib.replace(
+          settings, seed=seed, epochs=math.ceil(steps / steps_per_epoch),
+          finetune_steps=min(settings.codec.finetune_steps, steps))
     source = Source('images', data.array_split(images.images, images.labels),
                     None, images.class_names)
     return pipeline.fit(source, config, Progress()).artifact
@@ -229,7 +243,9 @@ def check_source(artifact: Artifact, source: Source) -> None:
     if tuple(got) != tuple(wanted):
       raise LgcError(f'dataset = {source.name!r}: has {name} {got}, the '
                      f'artifact {wanted}; give the data set it was made from')
-  if source.train.num_examples != sum(artifact.class_counts):
+  # With a guarantee of privacy the number of images has noise.
+  if (source.train.num_examples != sum(artifact.class_counts)
+      and not artifact.privacy):
     raise LgcError(
         f'dataset = {source.name!r}: has {source.train.num_examples:,} train '
         f'images, the artifact was made from {sum(artifact.class_counts):,}; '

@@ -1,12 +1,12 @@
 """What a file says of an artifact beside its tensors."""
 
 import dataclasses
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 
 from tfp_lgc import config as config_lib
-from tfp_lgc import networks
+from tfp_lgc import guarantee, networks
 from tfp_lgc.config import MixtureConfig, ModelConfig
 from tfp_lgc.covariance import COVARIANCES
 from tfp_lgc.errors import ArtifactError
@@ -55,6 +55,8 @@ class Header:
     structures: of the covariances of each row of components, see `Mixture`.
     num_conditions: classes that the decoder is told; 0 if it is told none.
     temperature: what covariances are multiplied by when latents are drawn.
+    privacy: what of differential privacy holds of the train split, see
+      `guarantee.described`; None if nothing does.
   """
   model: ModelConfig
   image_shape: tuple[int, int, int]
@@ -64,12 +66,15 @@ class Header:
   structures: tuple[str, ...]
   num_conditions: int
   temperature: float
+  privacy: Optional[dict[str, Any]] = dataclasses.field(default=None,
+                                                        kw_only=True)
 
   def to_json(self) -> dict[str, Any]:
     """As it stands in a file."""
     model = {name: getattr(self.model, name) for name in DRAWING}
     return {'model': model, **{key: getattr(self, key)
-                               for key in (*_TUPLES, *_SCALARS)}}
+                               for key in (*_TUPLES, *_SCALARS)},
+            **({'privacy': self.privacy} if self.privacy else {})}
 
   @staticmethod
   def fields(header: dict[str, Any]) -> dict[str, Any]:
@@ -78,7 +83,7 @@ class Header:
     Raises:
       KeyError, TypeError, ConfigError, ArtifactError: if it is none.
     """
-    if unknown := set(header) - {'model', *_TUPLES, *_SCALARS}:
+    if unknown := set(header) - {'model', 'privacy', *_TUPLES, *_SCALARS}:
       raise ArtifactError(f'there is no {sorted(unknown)[0]!r}')
     header = {'structures': ['full'] * len(header['class_names']),
               'num_conditions': 0, 'temperature': 1.0, **header}
@@ -92,7 +97,8 @@ class Header:
     model = config_lib.replace(ModelConfig(), **settings)
     return {'model': for_drawing(model),
             **{key: tuple(header[key]) for key in _TUPLES},
-            **{key: header[key] for key in _SCALARS}}
+            **{key: header[key] for key in _SCALARS},
+            'privacy': header.get('privacy')}
 
   def check(self) -> None:
     """Refuses parts that do not fit each other."""
@@ -125,6 +131,7 @@ class Header:
         or self.num_conditions not in (0, num_classes)):
       raise ArtifactError(f'num_conditions = {self.num_conditions}')
     config_lib.replace(MixtureConfig(), temperature=self.temperature)
+    guarantee.check_described(self.privacy)
 
   def check_padding(self, most: int) -> None:
     """Refuses mixtures that take much more memory than their tensors, for all

@@ -10,7 +10,16 @@ import numpy as np
 import tf_keras as tfk
 
 from tfp_lgc import config as config_lib
-from tfp_lgc import data, latent, memory, packing, sources, texture, train
+from tfp_lgc import (
+  data,
+  guaranteed,
+  latent,
+  memory,
+  packing,
+  sources,
+  texture,
+  train,
+)
 from tfp_lgc.artifact import Artifact
 from tfp_lgc.autoencoder import Autoencoder
 from tfp_lgc.codec import Quantized
@@ -69,6 +78,9 @@ def fit(source: Source, config: Config, progress: Progress,
         callbacks: Sequence[tfk.callbacks.Callback] = (),
         work: Work = NO_WORK) -> Fitted:
   """`tfp_lgc.compress` without a budget, and what it makes on its way."""
+  if config.privacy.dp_epsilon:
+    made = guaranteed.fit(source, config, progress, callbacks)
+    return Fitted(*made, np.ones(made.latents.shape[1], bool))
   num_classes = len(source.class_names)
   trained = train_encode(source, config, progress, callbacks, work)
   mixture = _mixture(source, trained, config, progress, work)
@@ -204,7 +216,8 @@ def open_source(dataset, config: Config, test=None) -> Source:
                   'path, (images, labels), or a Source')
 
 
-def tell_skipped(source: Source, progress: Progress) -> None:
+def tell_skipped(source: Source, progress: Progress,
+                 recorded: bool = True) -> None:
   """Says and records how many images were left out, and names the first."""
   if not source.skipped:
     return
@@ -214,8 +227,9 @@ def tell_skipped(source: Source, progress: Progress) -> None:
     progress.note(f'  {line}')
   if len(source.skipped) > len(first):
     progress.note(f'  ... and {len(source.skipped) - len(first)} more')
-  progress.record(event='skipped_images', count=len(source.skipped),
-                  first=list(first))
+  if recorded:
+    progress.record(event='skipped_images', count=len(source.skipped),
+                    first=list(first))
 
 
 def _with_decoded(split: Split, artifact: Artifact, latents: np.ndarray,

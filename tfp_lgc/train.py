@@ -12,6 +12,7 @@ from tfp_lgc.autoencoder import Autoencoder
 from tfp_lgc.checkpoints import Checkpoints
 from tfp_lgc.config import Config, TrainConfig
 from tfp_lgc.data import Split
+from tfp_lgc.errors import ConfigError
 from tfp_lgc.resuming import NO_WORK, Work
 
 __all__ = ['fit', 'schedule']
@@ -114,9 +115,15 @@ def fit(config: Config, split: Split, num_classes: int,
     work: where checkpoints are kept, if at all.
 
   Raises:
+    ConfigError: if a guarantee of privacy is asked for, see guaranteed.py.
     FloatingPointError: if the loss is no longer finite; says the epoch, the
       term of the loss and what to change.
   """
+  if config.privacy.dp_epsilon:
+    raise ConfigError(
+        f'dp_epsilon = {config.privacy.dp_epsilon:g}: holds for whole '
+        'artifacts with settings that the user chose; use compress without a '
+        'budget, or give no dp_epsilon')
   model = models.build(config, split.image_shape, num_classes)
   if config.train.teacher_weight:
     teacher = _teacher(config, split, num_classes, work)

@@ -15,6 +15,7 @@ from tfp_lgc.config import (
   MixtureConfig,
   ModelConfig,
   Preset,
+  PrivacyConfig,
   setting,
   TrainConfig,
 )
@@ -62,7 +63,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 def _benchmark(argv: Sequence[str]) -> None:
   options, selection, _, *sections = flags.parse(
       USAGE, [Run, BenchmarkConfig, Preset, DataConfig, ModelConfig,
-              TrainConfig, MixtureConfig, CodecConfig, EvaluateConfig], argv)
+              TrainConfig, MixtureConfig, CodecConfig, EvaluateConfig,
+              PrivacyConfig], argv)
   config = dataclasses.replace(Config(*sections), seed=options.seed)
   done = _rows(options.output)
   if options.table and not done:

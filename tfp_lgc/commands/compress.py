@@ -1,5 +1,6 @@
 """lgc-compress, bin/compress: a data set in, an artifact out."""
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -26,9 +27,11 @@ from tfp_lgc.config import (
   MixtureConfig,
   ModelConfig,
   Preset,
+  PrivacyConfig,
   setting,
   TrainConfig,
 )
+from tfp_lgc.errors import ConfigError
 from tfp_lgc.options import ExportConfig
 from tfp_lgc.version import __version__
 
@@ -74,7 +77,7 @@ class Run:
 
 
 GROUPS = [Preset, DataConfig, ModelConfig, TrainConfig, MixtureConfig,
-          CodecConfig, EvaluateConfig, ExportConfig, Run]
+          CodecConfig, EvaluateConfig, PrivacyConfig, ExportConfig, Run]
 FILE = flags.FromFile(flags.names(GROUPS))
 
 
@@ -88,6 +91,8 @@ def _compress(argv: Sequence[str]) -> None:
   if options.budget:
     budget.parse(options.budget)
   config = dataclasses.replace(Config(*sections), seed=options.seed)
+  if config.privacy.dp_epsilon:
+    _check_private(options)
   start_tensorflow()
   from tfp_lgc import artifact as artifact_lib
   from tfp_lgc import locking, memory, sources, staging
@@ -107,7 +112,9 @@ def _compress(argv: Sequence[str]) -> None:
   about = Invocation(list(argv[1:]), given, versions,
                      runfile.dumps(_settings(groups), given, versions))
   staging.check_directory(output)
-  with stopping('the same command goes on from its last checkpoint'), (
+  with stopping('the same command ' + (
+      'begins anew' if config.privacy.dp_epsilon
+      else 'goes on from its last checkpoint')), (
       locking.only_writer(output)):
     staging.recover(output)
     summary = _run(source, config, options, export, about)
@@ -136,6 +143,10 @@ def _run(source, config: Config, options: Run, export: ExportConfig,
   from tfp_lgc import artifact as artifact_lib
   from tfp_lgc import compression, resuming
   num_bytes = budget.parse(options.budget) if options.budget else 0
+  if config.privacy.dp_epsilon:  # What is kept for later would have no noise.
+    artifact_lib.check_output(options.output, options.overwrite)
+    return _make(resuming.NO_WORK, source, config, options, export, num_bytes,
+                 called)
   folder = os.path.join(options.output, WORK_NAME)
   mine = compression.fingerprint(source, config, num_bytes, called.given)
   if resuming.is_of(folder, mine) and _is_made(folder, options.output):
@@ -168,7 +179,8 @@ def _make(work, source, config: Config, options: Run, export: ExportConfig,
   about = {'source': card.public_name(config.data.dataset),
            'license': options.license}
   tensorboard = _tensorboard(options, source)
-  with pipeline.raw_sizes(source) as sizes:
+  with (contextlib.nullcontext() if config.privacy.dp_epsilon
+        else pipeline.raw_sizes(source)) as sizes:
     artifact = compression.compress_with(work, source, config, num_bytes,
                                          called.given, log, tensorboard)
     work.write(SAVING_NAME, hashlib.sha256(artifact.to_bytes()).hexdigest())
@@ -179,10 +191,13 @@ def _make(work, source, config: Config, options: Run, export: ExportConfig,
     for callback in tensorboard:
       callback.samples(sampling.sample(artifact, 16).images)
     accuracies = _accuracies(artifact, source, config, options, log)
-    summary = _summary(config, artifact, options.output, sizes.result(), log,
-                       accuracies)
+    raw = sizes.result() if sizes else (_noised_size(artifact), None)
+    summary = _summary(config, artifact, options.output, raw, log, accuracies)
+  # How long it took depends on the number of images.
+  written = {name: value for name, value in summary.items()
+             if name != 'seconds' or not artifact.privacy}
   artifact.write_metrics(options.output, [
-      *log.records, {'event': 'summary', **summary}], **about)
+      *log.records, {'event': 'summary', **written}], **about)
   if options.report:
     _report(options, source, log)
   return summary
@@ -197,7 +212,10 @@ def _accuracies(artifact, source, config: Config, options: Run, log,
   if reason := evaluation.cannot_judge(source):
     warn(f'no evaluation: {reason}')
     return {}
-  result = evaluation.evaluate(artifact, source, config, progress=log)
+  # Judges of real images tell of them: a guarantee has none.
+  judged = (evaluation.accuracy_of_samples if artifact.privacy
+            else evaluation.evaluate)
+  result = judged(artifact, source, config, progress=log)
   return {  # Those of groups are a table of means already.
       name: value['mean'] if isinstance(value, dict) else value
       for name, value in result.items()}
@@ -217,6 +235,26 @@ def _say_other_versions(argv: Sequence[str], versions: Mapping[str, str],
       if before.get(name, version) != version:
         warn(f'{path} was made with {name} {before[name]}, this is {version}: '
              'bytes may differ')
+
+
+def _check_private(options: Run) -> None:
+  """Refuses what would write of private images beside the artifact."""
+  for name, why in (
+      ('budget', 'a judge looks at private images'),
+      ('report', 'it shows real images and judges'),
+      ('tensorboard', 'it logs losses and reconstructions of real images')):
+    if getattr(options, name):
+      raise ConfigError(f'{name} = {getattr(options, name)}: is not allowed '
+                        f'with dp_epsilon, for {why}; give no --{name}, or no '
+                        '--dp_epsilon')
+
+
+def _noised_size(artifact) -> int:
+  """Bytes of about as many raw images and labels as there were."""
+  from tfp_lgc import data
+  height, width, channels = artifact.image_shape
+  label = data.label_dtype(len(artifact.class_names)).itemsize
+  return sum(artifact.class_counts) * (height * width * channels + label)
 
 
 def _versions() -> dict[str, str]:
@@ -248,7 +286,8 @@ def _tensorboard(options: Run, source) -> list:
                           source.train)]
 
 
-def _summary(config: Config, artifact, output: str, sizes: tuple[int, int], log,
+def _summary(config: Config, artifact, output: str,
+             sizes: tuple[int, Optional[int]], log,
              accuracies: Mapping[str, Any]) -> dict[str, Any]:
   """The one JSON object of a run. All sizes are bytes."""
   from tfp_lgc import artifact as artifact_lib
@@ -271,6 +310,10 @@ def _summary(config: Config, artifact, output: str, sizes: tuple[int, int], log,
       'seconds': log.seconds,
       'seed': config.seed,
   }
+  if artifact.privacy:
+    # A size by gzip tells of the images.
+    del summary['gzip_num_bytes']
+    summary['privacy'] = artifact.privacy
   if accuracies:
     # The LGC paper's "compression ratio": percent by percent that remain.
     index = 100 * accuracies['tstr_accuracy'] / remaining
@@ -282,17 +325,22 @@ def _table(summary: Mapping[str, Any], output: str) -> list[tuple[str, str]]:
   components = summary['num_components'].values()
   rows = [
       ('raw images and labels', f'{summary["raw_num_bytes"]:,} bytes'),
-      ('gzip -9', f'{summary["gzip_num_bytes"]:,} bytes'),
+      *([('gzip -9', f'{summary["gzip_num_bytes"]:,} bytes')]
+        if 'gzip_num_bytes' in summary else []),
       ('artifact.lgc', f'{summary["num_bytes"]:,} bytes, '
        f'{100 - summary["reduction_percent"]:.4g} % of raw'),
       ('SavedModel, .tar.gz', f'{summary["saved_model_num_bytes"]:,} bytes'),
       ('components per class', f'{min(components)} to {max(components)}'),
   ]
   if 'tstr_accuracy' in summary:
-    rows += [('judge trained on samples', f'{summary["tstr_accuracy"]:.2%}'),
-             ('judge trained on real', f'{summary["real_accuracy"]:.2%}')]
+    rows.append(('judge trained on samples', f'{summary["tstr_accuracy"]:.2%}'))
+  if 'real_accuracy' in summary:
+    rows.append(('judge trained on real', f'{summary["real_accuracy"]:.2%}'))
   if 'tstr_worst_group' in summary:
     rows += [('its worst group, samples', f'{summary["tstr_worst_group"]:.2%}'),
              ('its worst group, real', f'{summary["real_worst_group"]:.2%}')]
+  if said := summary.get('privacy'):
+    rows.append(('guarantee', f'epsilon {said["epsilon"]:g}, delta '
+                 f'{said["delta"]:g}'))
   total = sum(summary['seconds'].values())
   return [*rows, ('written to', output), ('seconds', f'{total:.1f}')]

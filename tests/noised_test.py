@@ -1,0 +1,123 @@
+"""Mixtures of noised sums: what one image can do, and what is found."""
+
+import numpy as np
+import pytest
+
+from tfp_lgc import noised
+from tfp_lgc.covariance import COVARIANCES
+from tfp_lgc.entropy import Entropy
+
+SIZE = 3
+
+
+def _responsibilities(rng, count, num):
+  weights = rng.gamma(0.3, size=[count, num])
+  return weights / weights.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize('num_components', [1, 4])
+def test_no_latent_moves_the_sums_by_more_than_the_bound(num_components):
+  """Brute force: the sums with and without each of many, also huge ones."""
+  rng = np.random.default_rng(0)
+  latents = rng.standard_normal([300, SIZE]) * 10.0**rng.uniform(
+      -3, 9, [300, 1])
+  latents[0], latents[1], latents[2] = np.nan, np.inf, 0.0
+  z = noised.clipped(latents)
+  shares = _responsibilities(rng, len(z), num_components)
+  shares[:num_components] = np.eye(num_components)
+  full = noised.sums(z, shares)
+  moved = [np.linalg.norm(full - noised.sums(np.delete(z, i, 0),
+                                             np.delete(shares, i, 0)))
+           for i in range(len(z))]
+  assert max(moved) <= noised.SENSITIVITY * (1 + 1e-9)
+  if num_components == 1:  # It is reached, by those on the surface.
+    assert max(moved) == pytest.approx(noised.SENSITIVITY)
+
+
+def test_clipping_leaves_what_is_inside():
+  z = np.random.default_rng(0).standard_normal([50, SIZE])
+  length = np.linalg.norm(z, axis=1)
+  inside = length < noised.radius(SIZE)
+  assert inside.any()
+  got = noised.clipped(3 * z)
+  np.testing.assert_allclose(noised.clipped(z)[inside], z[inside])
+  assert np.linalg.norm(got, axis=1).max() <= noised.radius(SIZE) * (1 + 1e-12)
+  # The direction stays.
+  np.testing.assert_allclose(np.cross(got, z), 0, atol=1e-12)
+
+
+def test_without_noise_one_component_has_the_moments_of_its_points():
+  rng = np.random.default_rng(0)
+  latents = 0.3 * rng.standard_normal([500, SIZE]) @ rng.standard_normal(
+      [SIZE, SIZE])
+  latents = noised.clipped(latents)
+  labels = np.arange(500) % 2
+  fitted = noised.fit(latents, labels, 2, 1, 0.0, Entropy(), floor=1e-9)
+  for label, components in enumerate(fitted):
+    x = latents[labels == label]
+    np.testing.assert_allclose(components.loc[0], x.mean(axis=0))
+    np.testing.assert_allclose(
+        components.scale_tril[0] @ components.scale_tril[0].T,
+        np.cov(x.T, bias=True), atol=1e-6)
+
+
+def test_with_little_noise_several_components_find_clusters():
+  """Four of them, which one Gaussian does not describe."""
+  rng = np.random.default_rng(0)
+  centers = np.array([[1.2, 1.2, 0], [1.2, -1.2, 0], [-1.2, 1.2, 0],
+                      [-1.2, -1.2, 0]])
+  x = centers[rng.integers(0, 4, 4000)] + 0.2 * rng.standard_normal([4000, 3])
+
+  def log_likelihood(components):
+    return np.logaddexp.reduce(noised.log_joint(x, components), axis=1).mean()
+
+  labels = np.zeros(len(x), int)
+  one, several = [log_likelihood(noised.fit(
+      x, labels, 1, k, 0.1, Entropy(), floor=1e-3)[0]) for k in (1, 8)]
+  assert several > one + 0.3
+
+
+@pytest.mark.parametrize('structure', COVARIANCES)
+@pytest.mark.parametrize('num_components', [1, 3])
+@pytest.mark.parametrize('num_points', [0, 40])
+def test_noise_never_makes_covariances_that_are_none(
+    structure, num_components, num_points):
+  """Of few points or none and much noise: finite, positive definite."""
+  latents = np.random.default_rng(0).standard_normal([num_points, SIZE])
+  floor = 1e-3
+  for _ in range(3):
+    [components] = noised.fit(
+        latents, np.zeros(num_points, int), 1, num_components, 50.0, Entropy(),
+        structure, rank=1, floor=floor)
+    covariance = components.scale_tril @ components.scale_tril.transpose(
+        0, 2, 1)
+    assert np.isfinite(components.loc).all()
+    assert np.exp(components.log_weights).sum() == pytest.approx(1)
+    assert np.linalg.eigvalsh(covariance).min() > 0.5 * floor
+    assert (np.diagonal(components.scale_tril, axis1=1, axis2=2) > 0).all()
+    assert (np.linalg.norm(components.loc, axis=1)
+            <= noised.radius(SIZE) * (1 + 1e-9)).all()
+
+
+def test_noise_of_a_release_has_the_stated_standard_deviation(monkeypatch):
+  releases = []
+  monkeypatch.setattr(
+      noised, '_m_step', lambda sums, before, *rest: releases.append(sums)
+      or before)
+  latents = np.zeros([100, 8])
+  noised.fit(latents, np.zeros(100, int), 40, 1, 7.0, Entropy())
+  assert len(releases) == 40
+  noise = np.stack(releases)[1:]  # Classes without a point.
+  assert noise.std() == pytest.approx(7.0 * noised.SENSITIVITY, rel=0.1)
+
+
+def test_several_components_take_as_many_releases_as_are_paid_for(monkeypatch):
+  releases = []
+  step = noised._m_step
+  monkeypatch.setattr(noised, '_m_step', lambda sums, *rest: releases.append(1)
+                      or step(sums, *rest))
+  latents = np.random.default_rng(0).standard_normal([50, SIZE])
+  for num_components in (1, 3):
+    releases.clear()
+    noised.fit(latents, np.zeros(50, int), 1, num_components, 1.0, Entropy())
+    assert len(releases) == noised.num_releases(num_components)
