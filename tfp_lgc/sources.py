@@ -226,6 +226,8 @@ def _file_split(paths, labels: np.ndarray, shape, most: int) -> Split:
   examples = tf.data.Dataset.from_generator(
       decoded, output_signature=(tf.TensorSpec(shape, tf.uint8),
                                  tf.TensorSpec([], tf.int32)))
+  # Keras has to know it before it predicts.
+  examples = examples.apply(tf.data.experimental.assert_cardinality(len(paths)))
   return Split(examples, len(paths), shape)
 
 
