@@ -94,7 +94,7 @@ class DataConfig:
       'do not fit are read from the disk in each pass (.npz, folders, TFDS), '
       'which is slower, and mixtures are fitted to as many latents, drawn at '
       'random, as fit. What has to hold all images (IDX files, arrays, spuco, '
-      '--validation_fraction, --budget, --report, metrics but accuracy, '
+      'validation_fraction, budget, report, metrics but accuracy, '
       'judges of scikit-learn) is refused if they do not fit. Empty: no bound.')
   value_range: str = setting(
       '', 'Black and white of the pixels of an .npz file (or of arrays) that '

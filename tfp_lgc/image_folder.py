@@ -119,6 +119,9 @@ class _FileImages:
     examples = tf.data.Dataset.from_generator(
         decoded, output_signature=(tf.TensorSpec(self.shape, tf.uint8),
                                    tf.TensorSpec([], tf.int32)))
+    # Keras has to know it before it predicts.
+    examples = examples.apply(
+        tf.data.experimental.assert_cardinality(len(self.paths)))
     return Split(examples, len(self.paths), self.shape)
 
   def _as_shape(self, pixels: np.ndarray) -> np.ndarray:

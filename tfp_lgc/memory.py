@@ -1,7 +1,7 @@
 """How much of a data set is held in memory: `--max_memory`.
 
 A process takes some memory whatever the data are, for TensorFlow, for graphs
-and for the weights of models of usual size: `BASE_NUM_BYTES`, measured. What a
+and for the weights of models of usual size: `BASE_NUM_BYTES`, with room. What a
 bound leaves beyond that is divided among what grows with the data. What would
 not fit is read from the disk again and again, or put there.
 """
@@ -13,7 +13,7 @@ from tfp_lgc.errors import ConfigError
 
 __all__ = ['Limits', 'check', 'limits']
 
-# Without data; see BUILD.md for how it was measured.
+# Without data: tests/memory_test.py has a run that stays within such a bound.
 BASE_NUM_BYTES = 1_400_000_000
 # The least that data are given.
 LEAST_NUM_BYTES = 100_000_000

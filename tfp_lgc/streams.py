@@ -99,6 +99,8 @@ def rows_split(rows: Callable[[np.ndarray], np.ndarray], labels: np.ndarray,
   examples = tf.data.Dataset.from_generator(blocks, output_signature=(
       tf.TensorSpec([None, *image_shape], tf.uint8),
       tf.TensorSpec([None], tf.int32))).unbatch()
+  # Keras has to know it before it predicts.
+  examples = examples.apply(tf.data.experimental.assert_cardinality(len(order)))
   return Split(examples, len(order), tuple(image_shape), bound)
 
 
