@@ -29,11 +29,6 @@ OTHERS = {
     'no oneDNN': {**PLAIN, 'TF_ENABLE_ONEDNN_OPTS': '0'},
     'oneDNN as of SSE4.1': {**PLAIN, 'ONEDNN_MAX_CPU_ISA': 'SSE41'},
     'oneDNN as of AVX2': {**PLAIN, 'ONEDNN_MAX_CPU_ISA': 'AVX2'},
-    'all as of AVX': {
-        **PLAIN, 'ONEDNN_MAX_CPU_ISA': 'SSE41',
-        'OPENBLAS_CORETYPE': 'Sandybridge',
-        'NPY_DISABLE_CPU_FEATURES': 'AVX2,FMA3,AVX512F',
-        'GLIBC_TUNABLES': 'glibc.cpu.hwcaps=-AVX2,-FMA,-FMA4,-AVX512F'},
 }
 DRAW = '''
 import sys

@@ -177,3 +177,29 @@ def test_a_file_that_says_something_else_is_refused(made, change):
   said = {**made[0].privacy, **change}
   with pytest.raises(ArtifactError, match='privacy'):
     guarantee.check_described(said)
+
+
+@pytest.mark.slow
+def test_the_command_writes_nothing_else_of_the_images(tmp_path, capsys):
+  out = tmp_path / 'out'
+  assert compress.main([
+      'lgc-compress', '--dp_epsilon=20', '--dp_delta=1e-3', '--dp_steps=2',
+      '--dp_sampling_rate=0.1', '--latent_size=2', '--hidden_size=4',
+      '--judge_steps=2', f'--output={out}']) == 0
+  summary = json.loads(capsys.readouterr().out.splitlines()[-1])
+  assert set(summary) == {
+      'model', 'dataset', 'num_bytes', 'num_bytes_by_part', 'bits_per_class',
+      'saved_model_num_bytes', 'raw_num_bytes', 'reduction_percent',
+      'compression_ratio', 'num_components', 'seconds', 'seed', 'privacy',
+      'published_index', 'tstr_accuracy'}
+  artifact = tfp_lgc.load(out)
+  assert summary['privacy'] == artifact.privacy
+  # Of as many images as the noised counts say, 8 x 8, and their labels.
+  assert summary['raw_num_bytes'] == 65 * sum(artifact.class_counts)
+  rows = [json.loads(line) for line in
+          (out / 'metrics.jsonl').read_text().splitlines()]
+  assert [row['event'] for row in rows] == ['config', 'privacy', 'summary']
+  summary.pop('seconds')  # They depend on the number of images.
+  assert rows[-1] == {'event': 'summary', **summary}
+  text = (out / 'README.md').read_text()
+  assert 'gzip' not in text and 'trained on the real images' not in text
