@@ -287,11 +287,11 @@ def asked(artifact, monkeypatch):
   """What was to be compressed, which takes its time."""
   seen = []
 
-  def compressed(source, config, *, budget, fixed, **kwargs):
-    seen.append((config, budget, fixed))
+  def compressed(work, source, config, num_bytes, fixed, *args):
+    seen.append((config, num_bytes, fixed))
     return load(artifact)
 
-  monkeypatch.setattr(compression, 'compress', compressed)
+  monkeypatch.setattr(compression, 'compress_with', compressed)
   monkeypatch.setattr(tfp_lgc.Artifact, 'save', _save_run)
   monkeypatch.setattr(compress, '_summary', lambda *args: {
       'raw_num_bytes': 1, 'gzip_num_bytes': 1, 'num_bytes': 1, 'seconds': {},
@@ -302,7 +302,7 @@ def asked(artifact, monkeypatch):
 
 def _save_run(self, directory, *args, run, **kwargs):
   """That of an artifact, but only the one file."""
-  os.makedirs(directory)
+  os.makedirs(directory, exist_ok=True)
   (pathlib.Path(directory) / 'run.json').write_text(run)
 
 
@@ -316,7 +316,7 @@ def test_a_run_is_asked_for_once_more_by_its_file(place, asked, capsys):
                '--seed=4', '--budget=', '--verbosity=-1') == 0
   first, again, other = asked
   assert again == first
-  assert (first[1], other[1]) == ('1.5kB', '')
+  assert (first[1], other[1]) == (1500, 0)
   assert other[0] == config_lib.replace(first[0], seed=4)
   assert other[2] == first[2] > {'trunk', 'budget', 'seed', 'batch_size'}
   before, after, last = ((place / name / 'run.json').read_text()
@@ -404,8 +404,8 @@ def test_training_that_diverges_ends_in_a_line_and_leaves_nothing(
                '--batch_size=16', *TINY, '--epochs=15') == 2
   out, err = capsys.readouterr()
   *lines, last = err.splitlines()
-  assert re.match('lgc-compress: error: training diverged: .*--learning_rate',
-                  last)
+  assert re.match('lgc-compress: error: training diverged in epoch .*'
+                  '--learning_rate', last)
   assert not [line for line in lines if not PROGRESS.fullmatch(line)]
   assert _content(place) == before
   # What Keras has to say does not go where results are expected.
