@@ -221,9 +221,8 @@ def test_a_few_bytes_are_never_a_great_deal(name, seeds, lgc_file):
 
 
 def test_the_page_says_what_a_loader_takes():
-  page = (imports_test.ROOT / 'BUILD.md').read_text()
-  section = page.split('## The container format')[1].split('\n## ')[0]
-  text = ' '.join(section.split())
+  page = (imports_test.ROOT / 'docs/container.md').read_text()
+  text = ' '.join(page.split())
   assert f'4 times its size and {MAX_EXTRA_NUM_BYTES >> 20} MiB' in text
   for words in ('2^18 + 64 n bytes', '2^21 + 32 n numbers',
                 '2^18 + 16 n symbols', '2^21 + 128 n numbers'):
