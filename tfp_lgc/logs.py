@@ -34,7 +34,7 @@ def set_verbosity(verbosity: int) -> None:
   warnings, 1 also what libraries log by absl."""
   _LOGGER.setLevel(converter.absl_to_standard(verbosity))
   absl_logging.set_verbosity(
-      verbosity if verbosity > absl_logging.INFO else absl_logging.WARNING)
+      verbosity if verbosity > absl_logging.INFO else absl_logging.ERROR)
 
 
 def is_said() -> bool:

@@ -30,8 +30,8 @@ def digits(config: DataConfig) -> Source:
   from sklearn import datasets  # pylint: disable=g-import-not-at-top
   bunch = datasets.load_digits()
   images = np.round(bunch.images * (255 / 16)).astype(np.uint8)
-  return data.from_arrays((images, bunch.target), test_fraction=0.2,
-                          name=config.dataset)
+  return data.from_arrays((images, bunch.target), name=config.dataset,
+                          test_fraction=config.test_fraction)
 
 
 def read_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
