@@ -676,14 +676,20 @@ def test_evaluate_judges_a_baseline_in_place_of_an_artifact(
       [10, 5, 7], [10, 5, 7], [10, 5, 8], [10, 5, 8]]
 
 
-def test_evaluate_takes_images_and_judge_from_the_run(artifact, place, judged):
-  (place / 'run.json').write_text(json.dumps({'settings': {
-      'dataset': 'digits', 'test_fraction': 0.5, 'judge_steps': 5, 'seed': 7,
-      'budget': '1kB', 'latent_size': 3}}))
-  assert _main('evaluate', f'--artifact={artifact}', '--config=run.json',
-               '--runs=1', '--judge_steps=6') == 0
+def test_evaluate_takes_images_and_judge_from_the_run(artifact, place, judged,
+                                                      capsys):
+  settings = {'dataset': 'digits', 'judge_steps': 5, 'seed': 7,
+              'budget': '1kB', 'latent_size': 3}
+  flags = [f'--artifact={artifact}', '--config=run.json', '--runs=1',
+           '--judge_steps=6']
+  (place / 'run.json').write_text(json.dumps({'settings': settings}))
+  assert _main('evaluate', *flags) == 0
   assert [rest for _, _, *rest in judged] == [[10, 6, 7]] * 2
-  assert 850 < judged[0][1].num_examples < 950
+  # Not the images that the artifact was made from.
+  (place / 'run.json').write_text(json.dumps({'settings': {
+      **settings, 'test_fraction': 0.5}}))
+  assert _main('evaluate', *flags) == 2
+  assert 'another part held out' in capsys.readouterr().err
 
 
 # What users get wrong.

@@ -417,6 +417,7 @@ def test_threads_are_given_up_at_an_interrupt_as_well(
                   lambda url: pool.submit(interrupt, url))
   assert len(closed) == 1
 
+
 def test_a_port_in_use_is_a_line(saved, capsys):
   with socket.create_server(('127.0.0.1', 0)) as other:
     port = other.getsockname()[1]
