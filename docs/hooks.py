@@ -95,8 +95,8 @@ def on_page_markdown(markdown, page, config, files):
 def _settings():
   """A table for each group of flags of bin/compress."""
   lines = ['# Settings', '', 'Flags of `bin/compress`, and keywords of '
-           '`tfp_lgc.compress`. `bin/compress --help` says the same. Of the last '
-           'two tables only `budget`, `checkpoint_seconds` and `seed` are '
+           '`tfp_lgc.compress`. `bin/compress --help` says the same. Of the '
+           'last two tables only `budget`, `checkpoint_seconds` and `seed` are '
            'keywords.', '']
   sections = [config_lib.Preset, *(
       field.default_factory for field in dataclasses.fields(config_lib.Config)
