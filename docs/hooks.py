@@ -4,7 +4,7 @@ Formulas are written as GitHub reads them, `$...$` and fences of the language
 `math`, and become MathML when the site is built: browsers draw it without a
 script or a font from elsewhere. Three kinds of pages are made of what stands
 elsewhere: notebooks, which are Python files in the percent format, by jupytext;
-the settings, of the dataclasses of `tfp_lgc.config`; and BUILD.md.
+the settings, of the dataclasses that bin/compress has flags of; and BUILD.md.
 """
 
 import dataclasses
@@ -15,14 +15,19 @@ import jupytext
 from latex2mathml import converter
 from markdown.extensions import Extension
 from markdown.inlinepatterns import InlineProcessor
+from markdown.preprocessors import Preprocessor
 from mkdocs.structure.files import File
 
 from tfp_lgc import config as config_lib
+from tfp_lgc import options
+from tfp_lgc.commands import compress
 
 # No digit follows the second dollar: `$5 and $6` are prices.
 INLINE = r'(?<![\\$])\$(?=[^\s$])([^$]*[^\s$])\$(?!\d)'
 # Below that of code, which stays as it is; above all that changes backslashes.
 PRIORITY = 185
+# After parts of README.md are in place, before code is taken out.
+LINKS_PRIORITY = 31
 
 
 def _mathml(formula, display='inline'):
@@ -38,9 +43,17 @@ class _Inline(InlineProcessor):
     return self.md.htmlStash.store(_mathml(m.group(1))), m.start(0), m.end(0)
 
 
+class _Links(Preprocessor):
+  """Links of parts of README.md, which stands one folder above."""
+
+  def run(self, lines):
+    return re.sub(r'\]\(\s*docs/', '](', '\n'.join(lines)).split('\n')
+
+
 class _Formulas(Extension):
 
   def extendMarkdown(self, md):
+    md.preprocessors.register(_Links(md), 'links', LINKS_PRIORITY)
     md.inlinePatterns.register(_Inline(INLINE, md), 'formula', PRIORITY)
 
 
@@ -80,12 +93,15 @@ def on_page_markdown(markdown, page, config, files):
 
 
 def _settings():
-  """A table for each section of `Config`."""
+  """A table for each group of flags of bin/compress."""
   lines = ['# Settings', '', 'Flags of `bin/compress`, and keywords of '
-           '`tfp_lgc.compress`. `bin/compress --help` says the same.', '']
+           '`tfp_lgc.compress`. `bin/compress --help` says the same. Of the '
+           'last two tables only `budget`, `checkpoint_seconds` and `seed` are '
+           'keywords.', '']
   sections = [config_lib.Preset, *(
       field.default_factory for field in dataclasses.fields(config_lib.Config)
-      if field.default_factory is not dataclasses.MISSING)]
+      if field.default_factory is not dataclasses.MISSING),
+      options.ExportConfig, compress.Run]
   for section in sections:
     lines += [f'## {section.__doc__.rstrip(".")}', '',
               '| setting | default | what |', '|---|---|---|']
@@ -100,5 +116,4 @@ def _settings():
       lines.append(f'| `{field.name}` | {default} | '
                    f'{about["help"].replace("|", "&#124;")}{allowed} |')
     lines.append('')
-  lines += ['`seed` (0): same seed, same machine, same bytes.']
   return '\n'.join(lines)

@@ -18,8 +18,9 @@ from tfp_lgc.progress import Progress
 __all__ = ['compress']
 
 
-def compress(dataset, config: Optional[Config] = None, *,
-             budget: Union[int, str] = '', progress: Optional[Progress] = None,
+def compress(dataset: pipeline.AnyDataset,
+             config: Optional[Config] = None, *, budget: Union[int, str] = '',
+             progress: Optional[Progress] = None,
              callbacks: Sequence[tfk.callbacks.Callback] = (),
              fixed: AbstractSet[str] = frozenset(),
              work_dir: Union[str, os.PathLike, None] = None,

@@ -13,6 +13,7 @@ import numbers
 from typing import Any, Mapping, NamedTuple, Optional, Sequence, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from tfp_lgc import latent, packing
 from tfp_lgc.codec import dequantize, quantize, quantize_by_step, Quantized
@@ -59,7 +60,7 @@ class Editable(Header):
   tensors: dict[str, Quantized]
   encoder: Optional[Encoder] = None
 
-  def without_class(self: AnyEditable, name) -> AnyEditable:
+  def without_class(self: AnyEditable, name: Any) -> AnyEditable:
     """The same without one class, by its name: its mixture, its name and its
     count are gone, and the row of the decoder's first layer that its label
     switched on, if the decoder is told labels (which loses its encoder, for
@@ -119,7 +120,8 @@ class Editable(Header):
                      'divide all factors by the largest')
     return dataclasses.replace(self, class_counts=tuple(counts))
 
-  def updated(self: AnyEditable, images, labels) -> AnyEditable:
+  def updated(self: AnyEditable, images: npt.ArrayLike,
+              labels: npt.ArrayLike) -> AnyEditable:
     """The same with mixtures of new images, by the encoder of the run.
 
     Each class that occurs in `labels` gets a mixture that is fitted to these

@@ -36,8 +36,10 @@ __all__ = ['accuracy_of_samples', 'cannot_judge', 'check_source',
 Metrics = Union[str, Sequence[str]]
 
 
-def evaluate(artifact: AnyArtifact, dataset, config: Optional[Config] = None,
-             *, test=None, runs: int = 1, metrics: Metrics = ('accuracy',),
+def evaluate(artifact: AnyArtifact, dataset: pipeline.AnyDataset,
+             config: Optional[Config] = None, *,
+             test: Optional[pipeline.Arrays] = None, runs: int = 1,
+             metrics: Metrics = ('accuracy',),
              progress: Optional[Progress] = None, **overrides,
              ) -> dict[str, Any]:
   """Accuracy on real test images of judges trained on samples alone (TSTR),
@@ -115,9 +117,11 @@ def accuracy_of_samples(artifact: Artifact, source: Source, config: Config,
   return {'tstr_accuracy': round(float(right.mean()), 4)}
 
 
-def evaluate_baseline(baseline: str, budget: Union[int, str], dataset,
-                      config: Optional[Config] = None, *, test=None,
-                      runs: int = 1, metrics: Metrics = ('accuracy',),
+def evaluate_baseline(baseline: str, budget: Union[int, str],
+                      dataset: pipeline.AnyDataset,
+                      config: Optional[Config] = None, *,
+                      test: Optional[pipeline.Arrays] = None, runs: int = 1,
+                      metrics: Metrics = ('accuracy',),
                       progress: Optional[Progress] = None, **overrides,
                       ) -> dict[str, Any]:
   """The same of what else could be sent in as many bytes.

@@ -6,6 +6,7 @@ in one process. `--flagfile=FILE` works as everywhere in absl.
 """
 
 import dataclasses
+import difflib
 import textwrap
 from typing import Any, Callable, NamedTuple, Optional, Sequence
 
@@ -17,7 +18,8 @@ from tfp_lgc.errors import ConfigError
 from tfp_lgc.presets import preset
 from tfp_lgc.version import __version__
 
-__all__ = ['FromFile', 'given', 'HelpRequested', 'names', 'parse', 'path']
+__all__ = ['FromFile', 'given', 'HelpRequested', 'names', 'parse', 'Parsed',
+           'parsed']
 
 _DEFINE: dict[Any, Callable] = {
     str: flags.DEFINE_string, int: flags.DEFINE_integer,
@@ -58,6 +60,21 @@ class FromFile(NamedTuple):
 
 class HelpRequested(Exception):
   """The user asked for `--help` or `--version`; the message is the answer."""
+
+
+class Parsed(NamedTuple):
+  """All that a command line says, and the file that it names, read once.
+
+  Attributes:
+    groups: see `parse`.
+    given: see `given`.
+    path: of the file that `--config` names, or empty.
+    versions: of packages that the file was made with, by name.
+  """
+  groups: list[Any]
+  given: frozenset[str]
+  path: str
+  versions: dict[str, str]
 
 
 class _Line(NamedTuple):
@@ -105,6 +122,13 @@ def parse(usage: str, groups: Sequence[type], argv: Sequence[str],
     HelpRequested: for --help or --version.
     ConfigError: for a flag, file or value that is not allowed.
   """
+  return parsed(usage, groups, argv, positional, file, others).groups
+
+
+def parsed(usage: str, groups: Sequence[type], argv: Sequence[str],
+           positional: Optional[str] = None, file: Optional[FromFile] = None,
+           others: Optional[list[str]] = None) -> Parsed:
+  """`parse`, and what else the command line says; its arguments and errors."""
   values, rest = _values(groups, argv, file, others is not None)
   if values['help'].value:
     raise HelpRequested(_help(usage, argv[0], groups, positional, file))
@@ -124,9 +148,11 @@ def parse(usage: str, groups: Sequence[type], argv: Sequence[str],
   [verbosity] = dataclasses.fields(_Every)
   logs.set_verbosity(check(verbosity, values['verbosity'].value))
   chosen = _chosen(fields, line.file.settings, said)
-  return [group(**{field.name: chosen[field.name]
+  made = [group(**{field.name: chosen[field.name]
                    for field in dataclasses.fields(group)})
           for group in groups]
+  return Parsed(made, _given(line), str(values['config'].value) if file else '',
+                line.file.versions)
 
 
 def given(groups: Sequence[type], argv: Sequence[str],
@@ -134,7 +160,10 @@ def given(groups: Sequence[type], argv: Sequence[str],
   """Names of the settings that a command line gives, by themselves, by a
   preset, or by a file in which they are given, whatever their values; for the
   arguments, and errors, see `parse`."""
-  line = _read(groups, *_values(groups, argv, file), file)
+  return _given(_read(groups, *_values(groups, argv, file), file))
+
+
+def _given(line: _Line) -> frozenset[str]:
   from_file = {name: value for name, value in line.file.settings.items()
                if name in line.file.given}
   result = {*line.values, *line.file.given}
@@ -142,12 +171,6 @@ def given(groups: Sequence[type], argv: Sequence[str],
     if said.get('preset', 'none') != 'none':
       result |= set(preset(str(said['preset']), said.get('model')))
   return frozenset(result)
-
-
-def path(groups: Sequence[type], argv: Sequence[str], file: FromFile) -> str:
-  """Of the file that `--config` names, or empty; see `parse`."""
-  values, _ = _values(groups, argv, file)
-  return str(values['config'].value)
 
 
 def _fields(groups: Sequence[type]) -> dict[str, dataclasses.Field]:
@@ -169,8 +192,12 @@ def _values(groups: Sequence[type], argv: Sequence[str],
         field.name, field.default, field.metadata['help'], flag_values=values)
   try:
     return values, values(list(argv), known_only)[1:]
+  except flags.UnrecognizedFlagError as error:
+    near = difflib.get_close_matches(error.flagname, list(values), n=1)
+    hint = f'; did you mean {near[0]}?' if near else ''
+    raise ConfigError(f'there is no flag {error.flagname!r}{hint}') from error
   except flags.Error as error:
-    raise ConfigError(str(error)) from error
+    raise ConfigError(str(error).removeprefix('ERROR:: ')) from error
 
 
 def _read(groups: Sequence[type], values: flags.FlagValues, rest: list[str],

@@ -72,6 +72,7 @@ def fit(source: Source, config: Config, progress: Progress,
     dpsgd.train(model, images.images, images.labels, plan.training,
                 plan.clip_norm, plan.training.sampling_rate * counts.sum(),
                 config.train, entropy, progress.step)
+  # Without steps: the number of images is not public.
   with progress.stage('encode'):
     encoded = model.encode_all(source.train, seed=entropy.seed())
   latents = getattr(encoded, config.mixture.latent_statistic)

@@ -31,8 +31,11 @@ NUM_TRAIN = 10_000
 LOSSLESS_NUM_BYTES = 2**22
 
 
-def report_runs(runs: Sequence[Union[str, os.PathLike]], output, *,
-                dataset=None, config: Optional[Config] = None, test=None,
+def report_runs(runs: Sequence[Union[str, os.PathLike]],
+                output: Union[str, os.PathLike], *,
+                dataset: Optional[pipeline.AnyDataset] = None,
+                config: Optional[Config] = None,
+                test: Optional[pipeline.Arrays] = None,
                 frontier: str = '', lossless: bool = False, seed: int = 0,
                 progress: Optional[Progress] = None,
                 overwrite: bool = False) -> None:

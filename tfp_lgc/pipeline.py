@@ -4,9 +4,10 @@ import contextlib
 import os
 import threading
 from concurrent import futures
-from typing import Iterator, Mapping, NamedTuple, Sequence
+from typing import Iterator, Mapping, NamedTuple, Optional, Sequence, Union
 
 import numpy as np
+import numpy.typing as npt
 import tf_keras as tfk
 
 from tfp_lgc import config as config_lib
@@ -31,13 +32,19 @@ from tfp_lgc.mixture import Mixture
 from tfp_lgc.progress import Progress
 from tfp_lgc.resuming import NO_WORK, Work
 
-__all__ = ['Fitted', 'Trained', 'finetuned', 'fit', 'open_source', 'raw_sizes',
-           'tell_skipped', 'texture_of', 'train_encode']
+__all__ = ['AnyDataset', 'Arrays', 'Fitted', 'Trained', 'finetuned', 'fit',
+           'open_source', 'raw_sizes', 'tell_skipped', 'texture_of',
+           'train_encode']
 
 # The numbers of a texture are few: so many images tell them well.
 TEXTURE_NUM_IMAGES = 10_000
 # Of images that are left out.
 MAX_NAMED = 10
+
+# Images and labels, or None in the place of these.
+Arrays = tuple[npt.ArrayLike, Optional[npt.ArrayLike]]
+# What a data set can be given as: what --dataset takes, or those, or opened.
+AnyDataset = Union[str, os.PathLike, Arrays, Source]
 
 
 class Trained(NamedTuple):
@@ -197,7 +204,8 @@ def texture_of(split: Split, artifact: Artifact, latents: np.ndarray,
           *_with_decoded(split, artifact, latents))))))
 
 
-def open_source(dataset, config: Config, test=None) -> Source:
+def open_source(dataset: AnyDataset, config: Config,
+                test: Optional[Arrays] = None) -> Source:
   """A `Source` of whatever `compress` takes, and of test arrays."""
   if isinstance(dataset, (tuple, list)) and len(dataset) == 2:
     source = data.from_arrays(dataset, test,

@@ -2,8 +2,9 @@
 
 import base64
 import io
+import os
 import pathlib
-from typing import Any, Callable, NamedTuple, Optional
+from typing import Any, Callable, NamedTuple, Optional, Union
 
 import jinja2
 import numpy as np
@@ -56,8 +57,10 @@ class Picture(NamedTuple):
     return buffer.getvalue()
 
 
-def report(model_dir, dataset, output, config: Optional[Config] = None, *,
-           test=None, progress: Optional[Progress] = None,
+def report(model_dir: sampling.AnyArtifact, dataset: pipeline.AnyDataset,
+           output: Union[str, os.PathLike], config: Optional[Config] = None, *,
+           test: Optional[pipeline.Arrays] = None,
+           progress: Optional[Progress] = None,
            overwrite: bool = False, **overrides) -> None:
   """Draws what an artifact makes of the images of a data set.
 

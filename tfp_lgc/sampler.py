@@ -83,8 +83,8 @@ class Sampler(tf.Module):
   """
 
   def __init__(self, decoder: tfk.Model, head: Head, mixture: Mixture,
-               log_prior, num_conditions: int = 0, temperature: float = 1.0,
-               noise: Optional[Texture] = None):
+               log_prior: tf.Tensor, num_conditions: int = 0,
+               temperature: float = 1.0, noise: Optional[Texture] = None):
     """Holds the parameters as variables.
 
     Args:
@@ -180,7 +180,7 @@ class Sampler(tf.Module):
     return loc + tf.linalg.matvec(scale_tril, scale * noise)
 
   def block(self, position: tf.Tensor, seed: tf.Tensor, scale: tf.Tensor,
-            labels=None):
+            labels: Optional[tf.Tensor] = None) -> dict[str, tf.Tensor]:
     """Labels, latents and images of one block, whose noise is multiplied by
     `scale`."""
     seeds = self._random.split(self._random.fold_in(seed, position), 3)
@@ -191,7 +191,8 @@ class Sampler(tf.Module):
             'latent': z}
 
   def _blocks(self, positions: tf.Tensor, seed: tf.Tensor,
-              temperature: tf.Tensor, labels=None):
+              temperature: tf.Tensor, labels: Optional[tf.Tensor] = None,
+              ) -> dict[str, tf.Tensor]:
     """The blocks at `positions` `[P]`, one after the other."""
     scale = self.scale(temperature)
     signature = {'image': tf.uint8, 'label': tf.int32, 'latent': tf.float32}
@@ -208,12 +209,15 @@ class Sampler(tf.Module):
             for name, part in drawn.items()}
 
   @tf.function(input_signature=[_FIRST, _COUNT, _SEED, _TEMPERATURE])
-  def sample_blocks(self, first, count, seed, temperature=AS_MADE):
+  def sample_blocks(self, first: tf.Tensor, count: tf.Tensor,
+                    seed: tf.Tensor, temperature: tf.Tensor = AS_MADE,
+                    ) -> dict[str, tf.Tensor]:
     """`count` whole blocks from position `first` on."""
     return self._blocks(tf.range(first, first + count), seed, temperature)
 
   @tf.function(input_signature=[_N, _SEED, _TEMPERATURE])
-  def sample(self, n, seed, temperature=AS_MADE):
+  def sample(self, n: tf.Tensor, seed: tf.Tensor,
+             temperature: tf.Tensor = AS_MADE) -> dict[str, tf.Tensor]:
     """n labelled images, classes as frequent as in the training data.
 
     Args:
@@ -230,7 +234,9 @@ class Sampler(tf.Module):
     return {name: part[:n] for name, part in drawn.items()}
 
   @tf.function(input_signature=[_LABEL, _SEED, _FIRST, _TEMPERATURE])
-  def sample_class_blocks(self, label, seed, first, temperature=AS_MADE):
+  def sample_class_blocks(self, label: tf.Tensor, seed: tf.Tensor,
+                          first: tf.Tensor, temperature: tf.Tensor = AS_MADE,
+                          ) -> dict[str, tf.Tensor]:
     """As `sample_class`, as if `first` blocks stood before."""
     n = tf.shape(label)[0]
     count = _num_blocks(n)
@@ -240,18 +246,20 @@ class Sampler(tf.Module):
     return {name: part[:n] for name, part in drawn.items()}
 
   @tf.function(input_signature=[_LABEL, _SEED, _TEMPERATURE])
-  def sample_class(self, label, seed, temperature=AS_MADE):
+  def sample_class(self, label: tf.Tensor, seed: tf.Tensor,
+                   temperature: tf.Tensor = AS_MADE) -> dict[str, tf.Tensor]:
     """One image for each of the labels `[n]`; otherwise as `sample`."""
     return self.sample_class_blocks(label, seed, 0, temperature)
 
   @tf.function
-  def decode(self, latent, label=None):
+  def decode(self, latent: tf.Tensor, label: Optional[tf.Tensor] = None,
+             ) -> dict[str, tf.Tensor]:
     """Images, uint8 `[n, H, W, C]`, of latents, float32 `[n, d]`, and of
     labels, int32 `[n]`, if the decoder is told them; nothing is added."""
     return {'image': self._images(latent, label)}
 
   @tf.function
-  def latent_log_prob(self, latent):
+  def latent_log_prob(self, latent: tf.Tensor) -> dict[str, tf.Tensor]:
     """What the mixture thinks of latents.
 
     Args:

@@ -5,6 +5,7 @@ import os
 from typing import Iterator, NamedTuple, Optional, Union
 
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from tfp_lgc import config as config_lib
@@ -89,10 +90,10 @@ class Drawing(NamedTuple):
       yield drawn['image'].numpy()[inside], drawn['label'].numpy()[inside]
 
 
-def drawing(artifact: AnyArtifact, n: Optional[int] = None, labels=None,
-            seed: int = 0, *, balanced: bool = False,
-            temperature: Optional[float] = None, stochastic: bool = False,
-            ) -> Drawing:
+def drawing(artifact: AnyArtifact, n: Optional[int] = None,
+            labels: Optional[npt.ArrayLike] = None, seed: int = 0, *,
+            balanced: bool = False, temperature: Optional[float] = None,
+            stochastic: bool = False) -> Drawing:
   """What `sample` draws, before it is drawn; see there for the arguments."""
   artifact, seed_tensor = opened(artifact), _seed_tensor(seed)
   if temperature is None:
@@ -112,7 +113,8 @@ def drawing(artifact: AnyArtifact, n: Optional[int] = None, labels=None,
                  artifact.class_names)
 
 
-def sample(artifact: AnyArtifact, n: int, labels=None, seed: int = 0, *,
+def sample(artifact: AnyArtifact, n: int,
+           labels: Optional[npt.ArrayLike] = None, seed: int = 0, *,
            balanced: bool = False, temperature: Optional[float] = None,
            stochastic: bool = False) -> Images:
   """Draws labelled images.
@@ -152,7 +154,8 @@ def sample(artifact: AnyArtifact, n: int, labels=None, seed: int = 0, *,
                 drawn.class_names)
 
 
-def _positions(artifact: Artifact, labels, n: Optional[int]) -> np.ndarray:
+def _positions(artifact: Artifact, labels: npt.ArrayLike, n: Optional[int],
+               ) -> np.ndarray:
   """int32 positions in `class_names`: `[1]` of one label, or `[n]`."""
   if np.ndim(labels) == 0:
     labels = np.broadcast_to(labels, [1])
@@ -177,8 +180,9 @@ def _positions(artifact: Artifact, labels, n: Optional[int]) -> np.ndarray:
   return positions.astype(np.int32)
 
 
-def as_dataset(artifact: AnyArtifact, n: Optional[int] = None, labels=None,
-               seed: int = 0, *, balanced: bool = False,
+def as_dataset(artifact: AnyArtifact, n: Optional[int] = None,
+               labels: Optional[npt.ArrayLike] = None, seed: int = 0, *,
+               balanced: bool = False,
                temperature: Optional[float] = None, stochastic: bool = False,
                ) -> tf.data.Dataset:
   """A stream of `(uint8 [H, W, C], int32 [])`, drawn as it is read.

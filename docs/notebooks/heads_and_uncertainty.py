@@ -95,9 +95,9 @@ for name, model in models.items():
 # One scale says nothing of where the errors are. What the second model says can
 # be checked: the error of a pixel, divided by the scale that the model gives
 # it, has a mean square of 1 if the scales are right, and lies within two in
-# 95 % of all cases if errors are normal. Pixels are from 0 to 255, and no scale
-# falls below `min_stddev` = 0.05, so that pixels that are always black are
-# surer than the model may say.
+# 95 % of all cases if errors are normal. Pixels are from 0 to 1 here, and no
+# scale falls below `min_stddev` = 0.05, so that pixels that are always black
+# are surer than the model may say.
 
 # %%
 name = 'a scale for each pixel'

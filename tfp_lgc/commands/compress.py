@@ -86,8 +86,8 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
 
 def _compress(argv: Sequence[str]) -> None:
-  groups = flags.parse(USAGE, GROUPS, argv, file=FILE)
-  _, *sections, export, options = groups
+  said = flags.parsed(USAGE, GROUPS, argv, file=FILE)
+  _, *sections, export, options = said.groups
   if options.budget:
     budget.parse(options.budget)
   config = dataclasses.replace(Config(*sections), seed=options.seed)
@@ -107,10 +107,10 @@ def _compress(argv: Sequence[str]) -> None:
     tstr.check(config.evaluate, source.train)
   if options.report:
     memory.check(source.train.num_bytes, source.train.bound, '--report')
-  given, versions = flags.given(GROUPS, argv, FILE), _versions()
-  _say_other_versions(argv, versions)
-  about = Invocation(list(argv[1:]), given, versions,
-                     runfile.dumps(_settings(groups), given, versions))
+  versions = _versions()
+  _say_other_versions(said, versions)
+  about = Invocation(list(argv[1:]), said.given, versions, runfile.dumps(
+      _settings(said.groups), said.given, versions))
   staging.check_directory(output)
   with stopping('the same command ' + (
       'begins anew' if config.privacy.dp_epsilon
@@ -226,15 +226,14 @@ def _settings(groups: Sequence[Any]) -> dict[str, Any]:
           for name, value in dataclasses.asdict(group).items()}
 
 
-def _say_other_versions(argv: Sequence[str], versions: Mapping[str, str],
+def _say_other_versions(said: flags.Parsed, versions: Mapping[str, str],
                         ) -> None:
   """Why the bytes may be others than those of the run of --config."""
-  if path := flags.path(GROUPS, argv, FILE):
-    before = runfile.read(path, {}, FILE.taken).versions
-    for name, version in {'tfp_lgc': __version__, **versions}.items():
-      if before.get(name, version) != version:
-        warn(f'{path} was made with {name} {before[name]}, this is {version}: '
-             'bytes may differ')
+  before = said.versions
+  for name, version in {'tfp_lgc': __version__, **versions}.items():
+    if before.get(name, version) != version:
+      warn(f'{said.path} was made with {name} {before[name]}, this is '
+           f'{version}: bytes may differ')
 
 
 def _check_private(options: Run) -> None:

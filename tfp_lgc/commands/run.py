@@ -72,6 +72,8 @@ def run(body: Callable[[Sequence[str]], None],
 def _print_error(name: str, line: str) -> None:
   """No log: whatever --verbosity, this is why the command ends."""
   print(f'{name}: {terminal.painted("error:")} {line}', file=sys.stderr)
+
+
 @contextlib.contextmanager
 def stopping(advice: str) -> Iterator[None]:
   """Ctrl-C and SIGTERM end the block as an exception does, and the command with
