@@ -429,8 +429,8 @@ def test_training_that_diverges_later_leaves_its_last_good_checkpoint(
     assert len(reader.get_variable_to_shape_map()) > 3
   after = _content(place)
   assert {name: after[name] for name in before} == before
-  assert {pathlib.Path(name).parts[:2] for name in set(after) - set(before)} == {
-      ('out',), ('out', '.resume')}
+  left = {pathlib.Path(name).parts[:2] for name in set(after) - set(before)}
+  assert left == {('out',), ('out', '.resume')}
 
 
 @pytest.mark.parametrize('number, status, word', [

@@ -146,8 +146,8 @@ def test_the_last_good_checkpoint_stays_when_training_diverges(tmp_path):
   assert said == [f'the last good checkpoint is in {folder}']
   assert resuming.is_of(folder, 'first')
   x.assign([0.0, 0.0])
-  assert Checkpoints(resuming.Work(folder / 'try_0'), 'train', [x]).restore() == (
-      {'step': 1})
+  left = resuming.Work(folder / 'try_0')
+  assert Checkpoints(left, 'train', [x]).restore() == {'step': 1}
   np.testing.assert_array_equal(x, [1.0, 2.0])
   # Other settings throw it away, and so does an error of another kind.
   with pytest.raises(DataError):

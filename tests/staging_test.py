@@ -113,8 +113,8 @@ def test_an_error_gives_everything_back(tmp_path, monkeypatch):
 @pytest.mark.parametrize('failing', [5, 6, 7])
 def test_giving_back_that_is_stopped_loses_nothing(
     failing, stops, tmp_path, monkeypatch):
-  """The rename of that number fails, and so does any of those that then give
-  back what was there: which one, is drawn from all there are."""
+  """The rename of that number fails, and so does, in turn, each of those that
+  then give back what was there."""
   rename = os.rename
   for second in range(failing + 1, 2 * failing):
     directory = tmp_path / str(second)
