@@ -359,6 +359,20 @@ def test_another_artifact_is_not_replaced(standing, artifact, tmp_path):
   assert _files(tmp_path) == {standing: b'precious'}
 
 
+def test_nor_one_that_another_process_puts_there_meanwhile(
+    artifact, tmp_path, monkeypatch):
+  taken = artifact_lib.only_writer
+
+  def late(directory):
+    (tmp_path / 'artifact.lgc').write_bytes(b'precious')
+    return taken(directory)
+
+  monkeypatch.setattr(artifact_lib, 'only_writer', late)
+  with pytest.raises(ConfigError, match='--overwrite'):
+    artifact.save(tmp_path)
+  assert _files(tmp_path) == {'artifact.lgc': b'precious'}
+
+
 @pytest.mark.parametrize('place', ['file', 'file/out', 'file/a/b'])
 @pytest.mark.parametrize('overwrite', [False, True])
 def test_a_file_is_no_directory(place, overwrite, artifact, tmp_path):

@@ -26,7 +26,7 @@ from tensorboard.backend.event_processing import event_accumulator
 
 import tfp_lgc
 from tfp_lgc import artifact as artifact_lib
-from tfp_lgc import compression, evaluation, locking, search, sources
+from tfp_lgc import compression, evaluation, locking, search, sources, train
 from tfp_lgc import config as config_lib
 from tfp_lgc import options as options_lib
 from tfp_lgc.commands import (
@@ -396,7 +396,7 @@ def test_without_evaluation_no_judge_is_trained(
   assert 'evaluat' not in out + err
 
 
-def test_training_that_diverges_ends_in_a_line_and_leaves_nothing(
+def test_training_that_diverges_at_once_ends_in_a_line_and_leaves_nothing(
     place, capsys):
   before = _content(place)
   assert _main('compress', '--dataset=two.npz', '--output=out', '--model=ae',
@@ -410,6 +410,27 @@ def test_training_that_diverges_ends_in_a_line_and_leaves_nothing(
   assert _content(place) == before
   # What Keras has to say does not go where results are expected.
   assert out == ''
+
+
+def test_training_that_diverges_later_leaves_its_last_good_checkpoint(
+    place, monkeypatch, capsys):
+  monkeypatch.setattr(train, 'STEPS_PER_EXECUTION', 1)
+  before = _content(place)
+  for _ in range(2):  # It comes again.
+    assert _main('compress', '--dataset=two.npz', '--output=out', '--model=ae',
+                 '--head=normal_diag', '--min_stddev=1e-6', '--batch_size=16',
+                 '--learning_rate=10', *TINY, '--epochs=15',
+                 '--checkpoint_seconds=0') == 2
+    _, err = capsys.readouterr()
+    *_, line, last = err.splitlines()
+    assert 'error: training diverged in epoch' in last
+    assert 'the last good checkpoint is in out/.resume' in line
+    reader = tf.train.load_checkpoint('out/.resume/train')
+    assert len(reader.get_variable_to_shape_map()) > 3
+  after = _content(place)
+  assert {name: after[name] for name in before} == before
+  left = {pathlib.Path(name).parts[:2] for name in set(after) - set(before)}
+  assert left == {('out',), ('out', '.resume')}
 
 
 @pytest.mark.parametrize('number, status, word', [

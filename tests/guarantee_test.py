@@ -85,6 +85,20 @@ def test_what_bypasses_the_mechanisms_is_refused():
                    Progress())
 
 
+@pytest.mark.parametrize('name', ['.resume', '..resume.tfp_lgc_done',
+                                  'tensorboard'])
+def test_the_command_refuses_results_without_noise_beside_it(name, tmp_path,
+                                                             capsys):
+  (tmp_path / name).mkdir()
+  (tmp_path / name / 'latents').write_text('exact')
+  assert compress.main(['lgc-compress', '--dp_epsilon=20', '--dp_delta=1e-3',
+                        '--overwrite', f'--output={tmp_path}']) == 2
+  error = capsys.readouterr().err
+  assert f'{name} holds results without noise; remove it' in error
+  assert error.count('\n') == 1
+  assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
 @pytest.mark.parametrize('flag', ['--budget=9kB', '--report', '--tensorboard'])
 def test_the_command_refuses_them_too(flag, tmp_path, capsys):
   assert compress.main(['lgc-compress', '--dp_epsilon=1', flag,

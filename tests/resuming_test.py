@@ -6,9 +6,19 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
+import tf_keras
 
 import tfp_lgc
-from tfp_lgc import data, finetuning, resuming, search, train
+from tfp_lgc import (
+  compression,
+  data,
+  finetuning,
+  memory,
+  resuming,
+  search,
+  streams,
+  train,
+)
 from tfp_lgc.checkpoints import Checkpoints
 from tfp_lgc.config import Config, replace
 from tfp_lgc.errors import ConfigError, DataError, LgcError
@@ -111,7 +121,7 @@ def test_a_folder_is_of_one_run_alone(tmp_path):
   assert run('second', None) == 'second'
   assert len(said) == 2 and 'begins anew' in said[1]
   assert not folder.exists()
-  # What would come again is not kept.
+  # What would come again is not kept, where there is no checkpoint to look at.
   for error in (DataError('x'), FloatingPointError('diverged')):
     with pytest.raises(type(error)):
       run('first', error)
@@ -120,6 +130,29 @@ def test_a_folder_is_of_one_run_alone(tmp_path):
   (folder.parent / '.work.tfp_lgc_done').mkdir()
   assert run('third', None) == 'third'
   assert list(folder.parent.iterdir()) == []
+
+
+def test_the_last_good_checkpoint_stays_when_training_diverges(tmp_path):
+  said, folder = [], tmp_path / 'work'
+  x = tf.Variable([1.0, 2.0])
+
+  def run(name, error):
+    with resuming.keeping(folder, name, 0, said.append) as work:
+      Checkpoints(work.below('try_0'), 'train', [x]).save({'step': 1})
+      raise error
+
+  with pytest.raises(FloatingPointError):
+    run('first', FloatingPointError('diverged'))
+  assert said == [f'the last good checkpoint is in {folder}']
+  assert resuming.is_of(folder, 'first')
+  x.assign([0.0, 0.0])
+  left = resuming.Work(folder / 'try_0')
+  assert Checkpoints(left, 'train', [x]).restore() == {'step': 1}
+  np.testing.assert_array_equal(x, [1.0, 2.0])
+  # Other settings throw it away, and so does an error of another kind.
+  with pytest.raises(DataError):
+    run('second', DataError('x'))
+  assert 'begins anew' in said[-1] and not folder.exists()
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path):
@@ -146,6 +179,40 @@ def test_whatever_decides_the_bytes_is_in_the_fingerprint(images, monkeypatch):
   seen.append(of())
   assert len(set(seen)) == len(seen)
   assert of() == seen[-1]
+
+
+def test_so_is_the_bound_of_memory(images):
+  source = data.from_arrays(images)
+  bounds = [None, memory.limits('2GB'), memory.limits('3GB')]
+  seen = [compression.fingerprint(data.bounded(source, bound), Config(), 0,
+                                  frozenset()) for bound in bounds]
+  assert len(set(seen)) == len(seen)
+  assert seen[1] == compression.fingerprint(
+      data.bounded(source, memory.limits('2000MB')), Config(), 0, frozenset())
+
+
+def test_large_arrays_that_were_made_before_are_mapped(tmp_path):
+  rng = np.random.default_rng(0)
+  made = {'latents': rng.normal(size=[300, 3]).astype(np.float32),
+          'labels': np.arange(300, dtype=np.int32) % 3, 'fill': np.ones(3)}
+  bound = memory.limits('2GB')._replace(latents=2000)
+  work = resuming.Work(tmp_path)
+  for latents in (np.ndarray, np.memmap):
+    found = work.stage('encode', Progress(), lambda: made, bound=bound)
+    assert type(found['latents']) is latents
+    assert type(found['labels']) is type(found['fill']) is np.ndarray
+    for name, value in made.items():
+      assert found[name].dtype == value.dtype
+      np.testing.assert_array_equal(found[name], value)
+  streams.release(found['latents'])
+  np.testing.assert_array_equal(found['latents'], made['latents'])
+  # A byte within, of what is not compressed.
+  content = (tmp_path / 'encode.npz').read_bytes()
+  at = content.index(made['latents'][100].tobytes())
+  (tmp_path / 'encode.npz').write_bytes(
+      content[:at] + bytes([content[at] ^ 1]) + content[at + 1:])
+  with pytest.raises(LgcError, match='encode.npz: is damaged'):
+    work.stage('encode', Progress(), dict, bound=bound)
 
 
 # Checkpoints.
@@ -222,6 +289,36 @@ def test_a_run_that_stops_twice_ends_in_the_same_bytes_and_rows(
   assert not work.exists()
   before = [line for line in said if 'was done before' in line]
   assert [line.split(':')[0] for line in before] == ['encode', 'mixture']
+
+
+def test_weights_that_are_no_numbers_do_not_replace_the_last_good_ones(
+    images, short, tmp_path):
+  class Spoils(tf_keras.callbacks.Callback):
+    """As the last step of a round may, whose own loss is still finite."""
+
+    def on_epoch_end(self, epoch, logs=None):
+      assert np.isfinite(logs['loss'])
+      if epoch == 2:
+        weight = self.model.decoder.trainable_weights[0]
+        weight.assign(np.nan * weight)
+
+    def on_batch_end(self, batch, logs=None):
+      if not np.isfinite(logs['loss']):
+        raise FloatingPointError('not finite')
+
+  settings = {**SETTINGS, 'teacher_weight': 0.0}
+  with pytest.raises(FloatingPointError):
+    tfp_lgc.compress(images, work_dir=tmp_path, checkpoint_seconds=0,
+                     callbacks=[Spoils()], **settings)
+  folder = tmp_path / 'train'
+  reader = tf.train.load_checkpoint(str(folder))
+  weights = [reader.get_tensor(name) for name in
+             reader.get_variable_to_shape_map()]
+  kept = json.loads(next(value for value in weights
+                         if isinstance(value, bytes)))
+  assert len(kept['rounds']) == 2
+  assert all(np.isfinite(value).all() for value in weights
+             if np.issubdtype(np.asarray(value).dtype, np.floating))
 
 
 def test_another_setting_begins_anew(images, short, tmp_path):

@@ -53,9 +53,9 @@ def _content(directory):
           for path in directory.rglob('*') if path.is_file()}
 
 
-def _replace(directory, number, when='before'):
+def _replace(directory, number, when='before', program=PROGRAM):
   return subprocess.run(
-      [sys.executable, '-c', PROGRAM, directory, str(number), when], cwd=ROOT,
+      [sys.executable, '-c', program, directory, str(number), when], cwd=ROOT,
       stdout=subprocess.PIPE, text=True, env={**os.environ,
                                               'PYTHONPATH': str(ROOT)})
 
@@ -106,3 +106,53 @@ def test_an_error_gives_everything_back(tmp_path, monkeypatch):
       (new / 'a.lgc').write_text('new')
       (new / 'rows').write_text('new')
   assert _content(tmp_path) == OLD
+
+
+@pytest.mark.parametrize('stops', [OSError(5, 'gone'), KeyboardInterrupt()],
+                         ids=['error', 'interrupt'])
+@pytest.mark.parametrize('failing', [5, 6, 7])
+def test_giving_back_that_is_stopped_loses_nothing(
+    failing, stops, tmp_path, monkeypatch):
+  """The rename of that number fails, and so does, in turn, each of those that
+  then give back what was there."""
+  rename = os.rename
+  for second in range(failing + 1, 2 * failing):
+    directory = tmp_path / str(second)
+    directory.mkdir()
+    _filled(directory)
+    count = []
+
+    def stopped(source, target, count=count, second=second):
+      count.append(target)
+      if len(count) in (failing, second):
+        raise stops
+      rename(source, target)
+
+    with monkeypatch.context() as patch:
+      patch.setattr(os, 'rename', stopped)
+      with pytest.raises(type(stops)):
+        with staging.replacing(directory, NAMES) as new:
+          (new / 'a.lgc').write_text('new')
+          (new / 'rows').write_text('new')
+          (new / 'folder').mkdir()
+          (new / 'folder' / 'x').write_text('new')
+    assert len(count) == second
+    staging.recover(directory)
+    assert _content(directory) == NEW, second
+
+
+def test_a_kill_while_giving_back_loses_nothing(tmp_path):
+  # The sixth rename fails; the process is killed at one of the five after it.
+  program = PROGRAM.replace('  rename(source, target)\n', '''  if count == 6:
+    raise OSError(5, 'gone')
+  rename(source, target)
+''')
+  assert program != PROGRAM
+  for number in range(7, 12):
+    for when in ('before', 'after'):
+      directory = tmp_path / f'{number}{when}'
+      directory.mkdir()
+      assert _replace(_filled(directory), number, when, program).returncode == (
+          -9)
+      staging.recover(directory)
+      assert _content(directory) == NEW, (number, when)

@@ -55,7 +55,7 @@ from tfp_lgc.packing import (
 )
 from tfp_lgc.runfile import RUN_NAME
 from tfp_lgc.sampler import BLOCK_SIZE, Sampler
-from tfp_lgc.staging import check_directory, replacing
+from tfp_lgc.staging import check_directory, recover, replacing
 from tfp_lgc.texture import Texture
 
 __all__ = ['Artifact', 'check_output', 'saved_model_num_bytes']
@@ -306,24 +306,28 @@ class Artifact(Editable):
     directory = pathlib.Path(directory)
     settings = config_lib.replace(ExportConfig(), **export)
     check_output(directory, overwrite)
-    with only_writer(directory), replacing(directory, _OWNED) as new:
-      _write(new / LGC_NAME, self.to_bytes())
-      version = new / SAVED_MODEL_NAME / '1'
-      signatures.save(self.sampler, str(version), settings.max_serving_batch)
-      extra = version / 'assets.extra'
-      extra.mkdir()
-      shutil.copy(new / LGC_NAME, extra / LGC_NAME)
-      if reason := warmup.missing():
-        say(reason)
-      else:
-        warmup.write(extra / warmup.NAME, signatures.examples(self.sampler))
-      if settings.export == 'litert':
-        self.export_litert(new / LITERT_NAME)
-      self._write_about(new, list(metrics), source, license)
-      if run:
-        _write(new / RUN_NAME, run.encode())
-      if self.encoder:
-        self.encoder.save(new / ENCODER_NAME, self.checksum)
+    with only_writer(directory):
+      # Another process may have written since, or been killed at it.
+      recover(directory)
+      check_output(directory, overwrite)
+      with replacing(directory, _OWNED) as new:
+        _write(new / LGC_NAME, self.to_bytes())
+        version = new / SAVED_MODEL_NAME / '1'
+        signatures.save(self.sampler, str(version), settings.max_serving_batch)
+        extra = version / 'assets.extra'
+        extra.mkdir()
+        shutil.copy(new / LGC_NAME, extra / LGC_NAME)
+        if reason := warmup.missing():
+          say(reason)
+        else:
+          warmup.write(extra / warmup.NAME, signatures.examples(self.sampler))
+        if settings.export == 'litert':
+          self.export_litert(new / LITERT_NAME)
+        self._write_about(new, list(metrics), source, license)
+        if run:
+          _write(new / RUN_NAME, run.encode())
+        if self.encoder:
+          self.encoder.save(new / ENCODER_NAME, self.checksum)
 
   def export_litert(self, path: Path) -> None:
     """Writes decoder and mixtures as a LiteRT model, see litert.py.

@@ -89,7 +89,9 @@ def fingerprint(source: Source, config: Config, num_bytes: int,
                 fixed: AbstractSet[str]) -> str:
   """Of all that decides what `compress` makes."""
   settings = dataclasses.asdict(config)
-  del settings['data']  # The images themselves count.
+  del settings['data']  # The images themselves count,
+  # and how many are shuffled, encoded and fitted to at a time.
+  settings['bound'] = source.train.bound and list(source.train.bound)
   if num_bytes:
     settings.update(num_bytes=num_bytes, fixed=sorted(
         fixed & set(search.CHOSEN)))

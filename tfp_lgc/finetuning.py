@@ -98,7 +98,8 @@ def finetune(model: Autoencoder, tensors: dict[str, Quantized],
           step, config.train.batch_size, split.num_examples, REMEDY))
     on_step(first + count, f'nll {float(nll):.4g}, {float(bits) / 8:,.0f} bytes'
                            ' of kernels')
-    checkpoints.save({'steps': first + count})
+    if tuning.is_finite():  # Or it would replace the last good one.
+      checkpoints.save({'steps': first + count})
   return tuning.tensors()
 
 
@@ -134,6 +135,9 @@ class _Tuning(tf.Module):
   def trained(self) -> list[tf.Variable]:
     """All that changes from step to step."""
     return [*self._trained, *self._optimizer.variables]
+
+  def is_finite(self) -> bool:
+    return all(np.isfinite(variable).all() for variable in self._trained)
 
   def tensors(self) -> dict[str, Quantized]:
     result = {}

@@ -186,7 +186,8 @@ def train_encode(source: Source, config: Config, progress: Progress,
             'fill': encoded.mean.mean(axis=0)}
 
   return Trained(model, **work.stage(
-      'encode', progress, encode, source.train.num_examples))
+      'encode', progress, encode, source.train.num_examples,
+      bound=source.train.bound))
 
 
 def texture_of(split: Split, artifact: Artifact, latents: np.ndarray,

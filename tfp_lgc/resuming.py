@@ -31,17 +31,20 @@ from typing import Any, Callable, Iterator, Mapping, Optional, Sequence, Union
 
 import numpy as np
 
+from tfp_lgc import memory, streams
 from tfp_lgc.data import Split
 from tfp_lgc.errors import ConfigError, LgcError
 from tfp_lgc.progress import Progress
 
-__all__ = ['CHECKPOINT_SECONDS', 'NO_WORK', 'Work', 'fingerprint', 'is_of',
-           'keeping']
+__all__ = ['CHECKPOINT_SECONDS', 'NO_WORK', 'Work', 'done_name', 'fingerprint',
+           'is_of', 'keeping']
 
 Arrays = dict[str, np.ndarray]
 
 CHECKPOINT_SECONDS = 30.0
 RUN_NAME = 'run.json'
+# TensorFlow's, in a folder of checkpoints.
+CHECKPOINT_NAME = 'checkpoint'
 # What has a say in how numbers are rounded.
 ENVIRONMENT = ('TF_NUM_INTRAOP_THREADS', 'TF_NUM_INTEROP_THREADS',
                'TF_ENABLE_ONEDNN_OPTS', 'ONEDNN_MAX_CPU_ISA', 'TF_XLA_FLAGS',
@@ -114,7 +117,8 @@ class Work:
     return arrays
 
   def stage(self, key: str, progress: Progress, make: Callable[[], Arrays],
-            total: int = 0, name: str = '') -> Arrays:
+            total: int = 0, name: str = '',
+            bound: Optional[memory.Limits] = None) -> Arrays:
     """The same of a stage of `progress`, which hears of its rows and seconds
     also if it was made earlier.
 
@@ -124,9 +128,10 @@ class Work:
       make: -> arrays by name.
       total: number of steps of the stage, if known.
       name: of the stage, if it is not the key.
+      bound: of memory; larger arrays that were made earlier are mapped files.
     """
     name = name or key
-    found = self._read(key)
+    found = self._read(key, bound)
     if found is not None:
       arrays, about = found
       progress.recall(name, about['seconds'], about['records'])
@@ -139,13 +144,17 @@ class Work:
         'records': progress.records[count:]})
     return arrays
 
-  def _read(self, key: str) -> Optional[tuple[Arrays, dict[str, Any]]]:
+  def _read(self, key: str, bound: Optional[memory.Limits] = None,
+            ) -> Optional[tuple[Arrays, dict[str, Any]]]:
     path = self._path(key)
     if path is None or not path.exists():
       return None
     try:
       with np.load(path, allow_pickle=False) as file:
-        arrays = {name: file[name] for name in file.files}
+        arrays = {
+            name: streams.RowFile(path, name).mapped()
+            if name != _ABOUT and bound and _num_bytes(file, name) >
+            bound.latents else file[name] for name in file.files}
     except Exception as error:  # Of zipfile, NumPy or struct.
       raise LgcError(f'{path}: is damaged; the same command now begins anew'
                      ) from error
@@ -172,7 +181,7 @@ class Work:
   def remove(self) -> None:
     """All of it at once: under its name there is never a part of it."""
     if self.directory:
-      done = _done(self.directory)
+      done = done_name(self.directory)
       shutil.rmtree(done, ignore_errors=True)
       os.rename(self.directory, done)
       shutil.rmtree(done)
@@ -195,7 +204,8 @@ def keeping(directory: Union[str, os.PathLike, None], fingerprint: str,
             seconds: float = CHECKPOINT_SECONDS,
             say: Callable[[str], None] = lambda line: None) -> Iterator[Work]:
   """Work in a folder that is removed at the end, but left where the block is
-  stopped or fails for a reason that may be gone next time.
+  stopped or fails for a reason that may be gone next time, and where training
+  diverges after a checkpoint, which tells why.
 
   ```python
   with keeping('out/.resume', fingerprint(settings, split, names)) as work:
@@ -206,7 +216,7 @@ def keeping(directory: Union[str, os.PathLike, None], fingerprint: str,
     directory: new, empty, or of an earlier run; None to keep nothing.
     fingerprint: of this run.
     seconds: see `Work`.
-    say: is told in a line what there was.
+    say: is told in a line what there was, or is left.
 
   Raises:
     ConfigError: for a directory that holds something else.
@@ -219,7 +229,13 @@ def keeping(directory: Union[str, os.PathLike, None], fingerprint: str,
   _open(work, fingerprint, say)
   try:
     yield work
-  except (LgcError, FloatingPointError):  # It would come again.
+  except FloatingPointError:
+    if any(pathlib.Path(directory).rglob(CHECKPOINT_NAME)):
+      say(f'the last good checkpoint is in {directory}')
+    else:
+      work.remove()
+    raise
+  except LgcError:  # It would come again.
     work.remove()
     raise
   work.remove()
@@ -229,7 +245,7 @@ def _open(work: Work, fingerprint: str, say: Callable[[str], None]) -> None:
   directory = work.directory
   assert directory is not None
   run = directory / RUN_NAME
-  shutil.rmtree(_done(directory), ignore_errors=True)
+  shutil.rmtree(done_name(directory), ignore_errors=True)
   if is_of(directory, fingerprint):
     say(f'goes on with what an earlier run left in {directory}')
     return
@@ -247,7 +263,12 @@ def _open(work: Work, fingerprint: str, say: Callable[[str], None]) -> None:
     file.write(_run_json(fingerprint).encode())
 
 
-def _done(directory: pathlib.Path) -> pathlib.Path:
+def _num_bytes(file: Any, name: str) -> int:
+  """Of an array of an open .npz file, which is not read for it."""
+  return file.zip.getinfo(f'{name}.npy').file_size
+
+
+def done_name(directory: pathlib.Path) -> pathlib.Path:
   """What a folder is called while it is removed."""
   return directory.with_name(f'.{directory.name}.tfp_lgc_done')
 

@@ -2,7 +2,8 @@
 
 A process that is killed leaves a folder `.staging-*` behind, which whoever
 writes to the same place next takes away. If it was killed while it put files in
-place, they are all put in place then.
+place, or while it gave back what had stood there, they are all put in place
+then.
 """
 
 import contextlib
@@ -64,7 +65,7 @@ def replacing(directory: pathlib.Path, names: Sequence[str],
     moves.append((source, target))
     os.rename(source, target)
 
-  lock = None
+  lock, is_whole = None, False
   try:
     lock = _lock(staging)
     new.mkdir()
@@ -74,14 +75,19 @@ def replacing(directory: pathlib.Path, names: Sequence[str],
     _write_ready(staging, {'names': list(names), 'made': made})
     _put(directory, staging, names, made, move)
   except BaseException:
-    (staging / READY_NAME).unlink(missing_ok=True)
     for source, target in reversed(moves):
       # The last move may not have happened.
       if not os.path.lexists(source):
         os.rename(target, source)
+    # Not before: whoever finds it goes forward from any of these moves.
+    (staging / READY_NAME).unlink(missing_ok=True)
+    is_whole = True
     raise
+  else:
+    is_whole = True
   finally:
-    shutil.rmtree(staging, ignore_errors=True)
+    if is_whole:  # Else the only copies are there, for `recover`.
+      shutil.rmtree(staging, ignore_errors=True)
     if lock is not None:
       os.close(lock)
 

@@ -73,6 +73,10 @@ class RowFile:
     rows = np.frombuffer(b''.join(parts), self.dtype)
     return rows.reshape([len(positions), *self.shape[1:]])
 
+  def mapped(self) -> np.ndarray:
+    """The whole array as a file that is mapped into memory, as of `scratch`."""
+    return np.memmap(self._file, self.dtype, 'r+', self._start, self.shape)
+
 
 def rows_split(rows: Callable[[np.ndarray], np.ndarray], labels: np.ndarray,
                image_shape, bound: Optional[memory.Limits],

@@ -74,9 +74,15 @@ class _Rounds(tfk.callbacks.Callback):
   def on_epoch_end(self, epoch: int, logs: Any = None):
     self.heard.append({name: float(value) for name, value in logs.items()})
     self._on_round(epoch, self.heard[-1])
-    if np.isfinite(self.heard[-1]['loss']):
+    # Or what is no number would take the place of the last good one.
+    if np.isfinite(self.heard[-1]['loss']) and _is_finite(self.model):
       self._checkpoints.save({'rounds': self.heard},
                              last=epoch + 1 == self._num_rounds)
+
+
+def _is_finite(model: tfk.Model) -> bool:
+  """The last step may have spoiled weights whose loss nobody has seen."""
+  return all(np.isfinite(weight).all() for weight in model.get_weights())
 
 
 def _teacher(config: Config, split: Split, num_classes: int, work: Work,
@@ -145,9 +151,7 @@ def fit(config: Config, split: Split, num_classes: int,
                       skip=done * steps),
         epochs=rounds, initial_epoch=done, steps_per_epoch=steps, verbose=0,
         callbacks=[_StopIfNotFinite(), *(callbacks or []), made])
-  # The last step may have spoiled weights whose loss nobody has seen.
-  if not np.isfinite(made.heard[-1]['loss']) or not all(
-      np.isfinite(weight).all() for weight in model.get_weights()):
+  if not np.isfinite(made.heard[-1]['loss']) or not _is_finite(model):
     raise FloatingPointError(divergence.message(
         'training', model.not_finite(), int(model.optimizer.iterations),
         config.train.batch_size, split.num_examples))

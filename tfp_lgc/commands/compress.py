@@ -43,6 +43,8 @@ Gaussian mixture per class, from which lgc-sample draws labelled images."""
 WORK_NAME = '.resume'
 # There: the checksum of the artifact that it is about to put in place.
 SAVING_NAME = 'saving.txt'
+# Logs of --tensorboard, in its output.
+TENSORBOARD = 'tensorboard'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,6 +147,7 @@ def _run(source, config: Config, options: Run, export: ExportConfig,
   num_bytes = budget.parse(options.budget) if options.budget else 0
   if config.privacy.dp_epsilon:  # What is kept for later would have no noise.
     artifact_lib.check_output(options.output, options.overwrite)
+    _check_nothing_exact(options.output)
     return _make(resuming.NO_WORK, source, config, options, export, num_bytes,
                  called)
   folder = os.path.join(options.output, WORK_NAME)
@@ -155,6 +158,16 @@ def _run(source, config: Config, options: Run, export: ExportConfig,
   with resuming.keeping(folder, mine, options.checkpoint_seconds,
                         warn) as work:
     return _make(work, source, config, options, export, num_bytes, called)
+
+
+def _check_nothing_exact(output: str) -> None:
+  """Refuses a guarantee beside what a run without one has left."""
+  from tfp_lgc import resuming
+  work = pathlib.Path(output, WORK_NAME)
+  for path in (work, resuming.done_name(work), work.with_name(TENSORBOARD)):
+    if os.path.lexists(path):
+      raise ConfigError(f'output = {output!r}: {path} holds results without '
+                        'noise; remove it or name another directory')
 
 
 def _is_made(folder: str, output: str) -> bool:
@@ -281,7 +294,7 @@ def _tensorboard(options: Run, source) -> list:
   from tfp_lgc import tensorboard
   # A folder for each run, or an --overwrite would mix their curves.
   run = time.strftime('%Y%m%d-%H%M%S')
-  return [tensorboard.Log(os.path.join(options.output, 'tensorboard', run),
+  return [tensorboard.Log(os.path.join(options.output, TENSORBOARD, run),
                           source.train)]
 
 
