@@ -1,12 +1,22 @@
 """What would break the guarantee is refused, and what is said of it is true."""
 
+import dataclasses
 import json
+import types
 
 import numpy as np
 import pytest
 
 import tfp_lgc
-from tfp_lgc import accounting, data, guarantee, guaranteed, memory, train
+from tfp_lgc import (
+  accounting,
+  data,
+  guarantee,
+  guaranteed,
+  memory,
+  private,
+  train,
+)
 from tfp_lgc import config as config_lib
 from tfp_lgc.accounting import Mechanism
 from tfp_lgc.commands import compress
@@ -190,6 +200,19 @@ def test_the_card_says_it_for_people_and_programs(made, tmp_path):
   assert str(said['training'][0]) in text
   card = json.loads((tmp_path / 'out' / 'metadata.json').read_text())
   assert words in card['description']
+
+
+@pytest.mark.parametrize('is_private', [True, False])
+def test_the_page_about_runs_says_it_too(made, is_private, monkeypatch):
+  artifact, _ = made
+  if not is_private:
+    artifact = dataclasses.replace(artifact, privacy=None)
+  monkeypatch.setattr(private, '_closest', lambda view: 'pictures')
+  run = types.SimpleNamespace(artifact=artifact, evaluation={}, unmeasured='')
+  text = private.section(types.SimpleNamespace(run=run))[0]
+  assert text.startswith(guarantee.sentence(made[0].privacy) if is_private
+                         else 'Measured, not guaranteed')
+  assert ('not guaranteed' in text) != is_private
 
 
 def test_what_is_made_of_it_keeps_the_guarantee_and_new_images_end_it(made):
