@@ -223,6 +223,51 @@ def test_what_float32_cannot_do_is_done_again_in_float64():
   assert np.isnan(after(ended).log_likelihood)
 
 
+@pytest.mark.parametrize('max_iterations', [3, 50])
+def test_a_step_that_makes_data_less_likely_is_not_made(max_iterations):
+  """What is added to variances is far from the most likely; as in one
+  process."""
+  x, _ = points()
+  its = settings(max_iterations=max_iterations, tolerance=0.0)
+  start, floor = em.kmeans_start(x, 3, 1e-6, seed=0), 0.5
+  frame = em.Frame(x.mean(axis=0), float(x.std(axis=0).max()))
+  run = beam_state.Run(0, 'full', 0, frame.inside(start))
+  likelihoods = []
+  while run.status != beam_state.DONE:
+    run = beam_em._advanced(
+        run, beam_em.batch_statistics(frame.rows(x), run.components), frame,
+        len(x), floor, its, frame.inside(start))
+    likelihoods.append(run.log_likelihood)
+  expected = em.fit_em(x, start, floor, max_iterations, 0.0)
+  assert run.fell and expected.converged
+  assert run.num_iterations == expected.num_iterations
+  assert_same(frame.outside(run.components), expected.components)
+  assert frame.log_density(run.log_likelihood) == pytest.approx(
+      expected.log_likelihood, abs=1e-5)
+  assert not any(em.falls(*pair) for pair in zip(np.diff(likelihoods),
+                                                 likelihoods[1:]))
+
+
+@pytest.mark.parametrize('status', [beam_state.STEP, beam_state.LAST])
+def test_what_stood_before_a_fall_comes_back(status):
+  before, now = [em.Components(np.zeros(1), np.full([1, 2], value), np.eye(2)[
+      np.newaxis]) for value in (0.0, 1.0)]
+  run = beam_state.Run(3, 'full', 1, now, -2.0, 0.5, 7, status=status,
+                       previous=before)
+
+  def after(log_likelihood):
+    sums = em.Statistics(np.float64(5 * log_likelihood), np.ones(1),
+                         np.zeros([1, 2]), np.zeros([1, 2, 2]))
+    return beam_em._advanced(run, sums, em.Frame(np.zeros(2), 1.0), 5, 1e-6,
+                             settings(), before)
+  fell = after(-2.1)
+  assert fell.components is before and fell.log_likelihood == -2.0
+  assert fell.fell and fell.status == beam_state.DONE
+  # Rounding is no fall.
+  for level in (-2.0 - 1e-6, -1.9):
+    assert not after(level).fell and after(level).components is not before
+
+
 @pytest.mark.parametrize('is_wide', [False, True])
 def test_sums_of_parts_are_those_of_the_whole(is_wide):
   x, _ = points()
@@ -252,13 +297,17 @@ def test_a_state_comes_back():
   components = [em.kmeans_start(x, k, 1e-6, seed=0) for k in (1, 3)]
   runs = (beam_state.Run(4, 'tied', 0, components[0]),
           beam_state.Run(4, 'full', 1, components[1], -3.5, 0.25, 9, True,
-                         beam_state.LAST))
+                         beam_state.LAST, True, em.kmeans_start(
+                             x, 3, 1e-6, seed=1)))
   state = beam_state.State(np.array([4]), np.array([7]), np.ones([1, 3]),
                            np.array([2.5]), 1e-3, runs)
   again = beam_state.from_bytes(beam_state.to_bytes(state))
   for a, b in zip(again.runs, runs):
-    assert a._replace(components=None) == b._replace(components=None)
+    assert (a._replace(components=None, previous=None)
+            == b._replace(components=None, previous=None))
     assert_same(a.components, b.components, 0)
+  assert again.runs[0].previous is None
+  assert_same(again.runs[1].previous, runs[1].previous, 0)
   assert again.floor == 1e-3
   assert again.frames()[4].unit == 2.5
   other = state._replace(labels=np.array([2]), runs=runs[:1])

@@ -1,12 +1,22 @@
 """What would break the guarantee is refused, and what is said of it is true."""
 
+import dataclasses
 import json
+import types
 
 import numpy as np
 import pytest
 
 import tfp_lgc
-from tfp_lgc import accounting, data, guarantee, guaranteed, train
+from tfp_lgc import (
+  accounting,
+  data,
+  guarantee,
+  guaranteed,
+  memory,
+  private,
+  train,
+)
 from tfp_lgc import config as config_lib
 from tfp_lgc.accounting import Mechanism
 from tfp_lgc.commands import compress
@@ -44,7 +54,8 @@ def made():
     ('model', 'center_vae'), ('latent_model', 'global'),
     ('covariance', 'auto'), ('selection', 'bytes'), ('finetune_steps', 10),
     ('teacher_weight', 1.0), ('texture', 'residual'),
-    ('validation_fraction', 0.1), ('epochs', 3), ('batch_size', 64)])
+    ('validation_fraction', 0.1), ('epochs', 3), ('batch_size', 64),
+    ('skip_bad_images', True)])
 def test_what_looks_at_images_without_noise_is_refused(name, value):
   with pytest.raises(ConfigError, match=f'^{name} = {value}: is not allowed'):
     tfp_lgc.compress(_images(), CONFIG, **{name: value})
@@ -139,6 +150,36 @@ def test_the_artifact_says_what_was_spent(made):
   assert {row['event'] for row in records} == {'privacy'}
 
 
+@pytest.mark.parametrize('where', ['dp_pretraining_steps', 'dp_steps'])
+def test_divergence_is_said_at_once_and_names_what_to_change(where,
+                                                             monkeypatch):
+  def diverge(model, *unused):
+    model.decoder.weights[0].assign(np.nan + model.decoder.weights[0])
+
+  of, name = ((guaranteed, '_pretrain') if where == 'dp_pretraining_steps'
+              else (guaranteed.dpsgd, 'train'))
+  monkeypatch.setattr(of, name, diverge)
+  monkeypatch.setattr(guaranteed, '_mixture', None)  # Is not come to.
+  with pytest.raises(FloatingPointError,
+                     match=f'within {where} = .*lower --learning_rate'):
+    tfp_lgc.compress(_images(), CONFIG, dp_pretraining_steps=2, **SMALL)
+
+
+def test_memory_is_asked_for_before_anything_is_computed(monkeypatch):
+  monkeypatch.setattr(guaranteed.guarantee, 'plan', None)
+  bound = memory.limits('1.5GB')._replace(split=100)
+  source = data.bounded(_source(), bound)
+  with pytest.raises(ConfigError, match='max_memory: training with dp_epsilon '
+                     'holds 8,000 bytes'):
+    guaranteed.fit(source, config_lib.replace(CONFIG, **SMALL), Progress())
+
+
+def test_delta_is_one_that_the_noise_can_hold():
+  # Of 53 bits: sqrt(2 * 53 * log(2)) standard deviations are the farthest draw.
+  with pytest.raises(ConfigError, match='dp_delta'):
+    config_lib.replace(CONFIG, dp_delta=1e-9)
+
+
 def test_without_a_guarantee_a_file_has_no_word_of_it(artifact):
   assert artifact.privacy is None
   assert 'privacy' not in artifact.to_json()
@@ -173,6 +214,19 @@ def test_the_card_says_it_for_people_and_programs(made, tmp_path):
   assert str(said['training'][0]) in text
   card = json.loads((tmp_path / 'out' / 'metadata.json').read_text())
   assert words in card['description']
+
+
+@pytest.mark.parametrize('is_private', [True, False])
+def test_the_page_about_runs_says_it_too(made, is_private, monkeypatch):
+  artifact, _ = made
+  if not is_private:
+    artifact = dataclasses.replace(artifact, privacy=None)
+  monkeypatch.setattr(private, '_closest', lambda view: 'pictures')
+  run = types.SimpleNamespace(artifact=artifact, evaluation={}, unmeasured='')
+  text = private.section(types.SimpleNamespace(run=run))[0]
+  assert text.startswith(guarantee.sentence(made[0].privacy) if is_private
+                         else 'Measured, not guaranteed')
+  assert ('not guaranteed' in text) != is_private
 
 
 def test_what_is_made_of_it_keeps_the_guarantee_and_new_images_end_it(made):

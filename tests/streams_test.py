@@ -1,11 +1,14 @@
 """Splits that stay on the disk are those that would lie in memory."""
 
+import dataclasses
+import types
 import zipfile
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from tfp_lgc import data, memory, sources, streams
+from tfp_lgc import data, memory, overlap, pipeline, sources, streams
 from tfp_lgc.config import DataConfig
 from tfp_lgc.errors import ConfigError, DataError
 
@@ -100,6 +103,61 @@ def test_a_file_that_ends_early_is_refused(tmp_path):
     archive.writestr('x_train.npy', (tmp_path / 'x.npy').read_bytes()[:-1])
   with pytest.raises(DataError, match='ends before its last row'):
     streams.RowFile(path, 'x_train')
+
+
+@pytest.mark.parametrize('damaged', ['x_train', 'y_train', 'file', 'objects',
+                                     'number'])
+def test_a_damaged_file_is_refused_in_one_line(damaged, tmp_path):
+  path = tmp_path / 'x.npz'
+  arrays = {'x_train': IMAGES, 'y_train': LABELS}
+  if damaged == 'objects':
+    arrays['y_train'] = LABELS.astype(object)
+  if damaged == 'number':
+    arrays['x_train'] = np.array(3, np.uint8)
+  config = _save(path, np.savez_compressed, **arrays)
+  if damaged in arrays:
+    with zipfile.ZipFile(path) as archive:
+      info = archive.getinfo(f'{damaged}.npy')
+    content = bytearray(path.read_bytes())
+    # Behind its header of 30 bytes, its name and the sizes of zip64: a block
+    # of a kind that deflate has not.
+    start = info.header_offset + 30 + len(info.filename) + 20
+    content[start:start + 4] = b'\xff' * 4
+    path.write_bytes(content)
+  if damaged == 'file':
+    path.write_bytes(path.read_bytes()[:200])
+  with pytest.raises(DataError, match='x.npz'):
+    streams.npz_source(path, config, BOUND)
+
+
+def test_no_pass_holds_more_than_the_bound(monkeypatch):
+  """An image takes 60 bytes."""
+  bound = BOUND._replace(split=600, batch=240, shuffle=120)
+  split = data.array_split(IMAGES, LABELS)
+  split = data.bounded(data.Source('x', split, split, tuple('abcde')),
+                       bound).train
+  buffers, shuffled, sizes, batches = [], data._shuffled, [], data.Split.batches
+  monkeypatch.setattr(data, '_shuffled', lambda examples, buffer, *seeds: (
+      buffers.append(buffer), shuffled(examples, buffer, *seeds))[1])
+  split.batches(7, seed=1)
+  assert buffers == [2]
+
+  def watched(self, *arguments):
+    result = batches(self, *arguments)
+    sizes.extend(len(images) for images, _ in result)
+    return result
+  monkeypatch.setattr(data.Split, 'batches', watched)
+  hashes = overlap._hashes(split, 50)
+  assert len(hashes) == sum(sizes) == 50 and max(sizes) == 4
+  assert hashes == overlap._hashes(dataclasses.replace(split, bound=None), 50)
+
+  def decode(z):
+    return {'image': tf.constant(np.zeros([len(z), 4, 5, 3], np.uint8))}
+  artifact = types.SimpleNamespace(
+      num_conditions=0, sampler=types.SimpleNamespace(decode=decode))
+  images, decoded = pipeline._with_decoded(split, artifact, np.ones([150, 2]))
+  assert images.shape == decoded.shape == (10, 4, 5, 3)
+  np.testing.assert_array_equal(images, IMAGES[::15])
 
 
 def test_latents_that_do_not_fit_lie_in_a_file():

@@ -170,18 +170,20 @@ def _advanced(run: Run, its: Statistics, frame: Frame, count: int,
   log_likelihood = float(its.log_likelihood) / count
   if not math.isfinite(log_likelihood) and not run.is_wide:
     return Run(run.label, run.structure, run.restart, start, is_wide=True)
+  gain = log_likelihood - run.log_likelihood
+  if em.falls(gain, log_likelihood):
+    return run._replace(components=run.previous, status=DONE, fell=True)
   if run.status == LAST:
     return run._replace(log_likelihood=log_likelihood, status=DONE)
   components = em.m_step(its, run.components, np.float64(floor / frame.unit**2),
                          run.structure, config.mixture.covariance_rank)
-  gain = log_likelihood - run.log_likelihood
   num_iterations = run.num_iterations + 1
   goes_on = (num_iterations < config.mixture.max_iterations
              and abs(gain) >= config.mixture.tolerance)
   return run._replace(
       components=Components(*[np.asarray(part) for part in components]),
       log_likelihood=log_likelihood, gain=gain, num_iterations=num_iterations,
-      status=STEP if goes_on else LAST)
+      status=STEP if goes_on else LAST, previous=run.components)
 
 
 def _step(state: State, sums: Mapping[int, Statistics], config: Config,
@@ -300,7 +302,8 @@ def _chosen(state: State, config: Config) -> Fitted:
     frame = frames[run.label]
     by_size[run.label, run.structure, len(run.components.loc)].append(Fit(
         frame.outside(run.components), frame.log_density(run.log_likelihood),
-        run.num_iterations, abs(run.gain) < config.mixture.tolerance))
+        run.num_iterations,
+        run.fell or abs(run.gain) < config.mixture.tolerance))
   fits = {key: best(runs) for key, runs in by_size.items()}
   selections = {}
   for label, count in zip(state.labels.tolist(), state.counts.tolist()):

@@ -1,6 +1,6 @@
 """How far the EM runs of beam_em.py are, in memory and as a file."""
 
-from typing import Iterable, Iterator, NamedTuple, Sequence
+from typing import Iterable, Iterator, NamedTuple, Optional, Sequence
 
 import apache_beam as beam
 import numpy as np
@@ -19,7 +19,9 @@ NUM_FILES = 64
 # nothing.
 STEP, LAST, DONE = range(3)
 _SCALARS = ('label', 'structure', 'restart', 'log_likelihood', 'gain',
-            'num_iterations', 'is_wide', 'status')
+            'num_iterations', 'is_wide', 'status', 'fell')
+# Of the names of arrays.
+_PREVIOUS = 'previous_'
 
 
 class Run(NamedTuple):
@@ -36,6 +38,10 @@ class Run(NamedTuple):
     num_iterations: M-steps made.
     is_wide: whether its heavy sums are float64, because float32 did not do.
     status: STEP, LAST or DONE.
+    fell: whether it ended because its last step was not to be made, see
+      `em.falls`.
+    previous: what stood before the last step, whose likelihood is
+      `log_likelihood` while steps are made; None before the first.
   """
   label: int
   structure: str
@@ -46,6 +52,8 @@ class Run(NamedTuple):
   num_iterations: int = 0
   is_wide: bool = False
   status: int = STEP
+  fell: bool = False
+  previous: Optional[Components] = None
 
 
 class State(NamedTuple):
@@ -81,6 +89,9 @@ def to_bytes(state: State) -> bytes:
   for name in Components._fields:
     arrays[name] = np.concatenate([getattr(run.components, name)
                                    for run in state.runs])
+    # Of a run without, its own stand for them.
+    arrays[_PREVIOUS + name] = np.concatenate([
+        getattr(run.previous or run.components, name) for run in state.runs])
   for name in State._fields[:-1]:
     arrays[name] = np.asarray(getattr(state, name))
   return beam_files.to_bytes(arrays)
@@ -90,12 +101,17 @@ def from_bytes(content: bytes) -> State:
   """The inverse of `to_bytes`."""
   arrays = beam_files.from_bytes(content)
   ends = np.cumsum(arrays['num_components'])[:-1]
-  components = [Components(*parts) for parts in zip(
-      *[np.split(arrays[name], ends) for name in Components._fields])]
+  components, previous = [
+      [Components(*parts) for parts in zip(*[
+          np.split(arrays[prefix + name], ends)
+          for name in Components._fields])]
+      for prefix in ('', _PREVIOUS)]
   scalars = zip(*[arrays[name].tolist() for name in _SCALARS])
   runs = [Run(label, structure, restart, its, *rest)
           for its, (label, structure, restart, *rest)
           in zip(components, scalars)]
+  runs = [run._replace(previous=its) if run.num_iterations else run
+          for run, its in zip(runs, previous)]
   return State(arrays['labels'], arrays['counts'], arrays['centers'],
                arrays['units'], float(arrays['floor']), tuple(runs))
 

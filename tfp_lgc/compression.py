@@ -105,9 +105,9 @@ def compress_with(work: resuming.Work, source: Source, config: Config,
                   callbacks: Sequence[tfk.callbacks.Callback] = (),
                   ) -> Artifact:
   """`compress`, with work that was opened elsewhere; 0 bytes: no budget."""
-  private = bool(config.privacy.dp_epsilon)
-  pipeline.tell_skipped(source, progress, recorded=not private)
-  if not private:  # It tells whether an image is in the train split.
+  # Both tell of single images of the train split.
+  if not config.privacy.dp_epsilon:
+    pipeline.tell_skipped(source, progress)
     overlap.warn(source, progress)
   if num_bytes:
     return search.compress_within(source, num_bytes, config, progress, fixed,

@@ -292,7 +292,7 @@ class PrivacyConfig:
       'new in each run, whatever the seed.', low=0.0, high=1000.0)
   dp_delta: float = setting(
       1e-5, 'Delta of that budget; it has to be far below one by the number of '
-      'images.', low=1e-15, high=0.01)
+      'images.', low=1e-8, high=0.01)
   dp_mixture_share: float = setting(
       0.2, 'Share of dp_epsilon that the mixtures would spend alone; what they '
       'leave of the budget is for training.', low=0.001, high=0.95)

@@ -88,8 +88,9 @@ class Split:
     examples, bound = self.examples, self.bound
     size = int(np.prod(self.image_shape))
     if seed is not None:
-      num_bytes = bound.shuffle if bound else SHUFFLE_NUM_BYTES
-      buffer = min(self.num_examples, max(1000, num_bytes // size))
+      buffer = (max(1, bound.shuffle // size) if bound
+                else max(1000, SHUFFLE_NUM_BYTES // size))
+      buffer = min(self.num_examples, buffer)
       examples = _shuffled(examples, buffer, GRAPH_SEED + salt, seed).repeat()
     elif bound:
       batch_size = max(1, min(batch_size, bound.batch // size))

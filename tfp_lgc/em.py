@@ -17,8 +17,8 @@ import threadpoolctl
 
 from tfp_lgc.covariance import COVARIANCES
 
-__all__ = ['Components', 'Fit', 'Frame', 'Statistics', 'e_step', 'fit_em',
-           'kmeans_start', 'log_joint', 'm_step', 'whitening_of']
+__all__ = ['Components', 'Fit', 'Frame', 'Statistics', 'e_step', 'falls',
+           'fit_em', 'kmeans_start', 'log_joint', 'm_step', 'whitening_of']
 
 # Points per batch of an E-step.
 BATCH_SIZE = 6144
@@ -209,6 +209,21 @@ def m_step(statistics: Statistics, components: Components, floor: tf.Tensor,
       tf.linalg.cholesky(covariance))
 
 
+def falls(rise, log_likelihood):
+  """Whether a step is not to be made, for data would be less likely after it by
+  more than rounding.
+
+  Args:
+    rise: of the mean log-likelihood, nats; nan, which ends in float64, is no
+      fall.
+    log_likelihood: the mean after the step, nats.
+
+  Returns:
+    A truth, or a tensor of one.
+  """
+  return rise < -ROUNDING * (1.0 + abs(log_likelihood))
+
+
 @functools.lru_cache(maxsize=None)
 def _compiled_em(structure: str, rank: int, dtype: tf.DType):
   """EM of one covariance structure, its heavy sums in `dtype`."""
@@ -241,9 +256,7 @@ def _compiled_em(structure: str, rank: int, dtype: tf.DType):
       tried = m_step(total, components, floor, structure, rank)
       tried_total = statistics(tried)
       rise = (tried_total.log_likelihood - total.log_likelihood) / num_rows
-      level = tf.abs(tried_total.log_likelihood) / num_rows
-      # nan is no fall: it ends in float64.
-      fell = rise < -ROUNDING * (1.0 + level)
+      fell = falls(rise, tried_total.log_likelihood / num_rows)
       components, total = tf.cond(fell, lambda: (components, total),
                                   lambda: (tried, tried_total))
       return i + 1, components, total, gain, rise, fell

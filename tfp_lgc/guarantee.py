@@ -40,6 +40,8 @@ _WANTED: dict[str, tuple[tuple[Any, ...], str]] = {
     'texture': (('none',), 'a texture is measured without noise'),
     'validation_fraction': ((0.0,), 'what is chosen by held-out images tells '
                             'of them'),
+    'skip_bad_images': ((False,), 'which images are left out, and how many, is '
+                        'said without noise'),
     'epochs': ((0,), '--dp_steps says how long training takes'),
     'batch_size': ((128,), '--dp_sampling_rate says how many images a step '
                    'sees'),

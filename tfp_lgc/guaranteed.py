@@ -10,7 +10,15 @@ from typing import NamedTuple, Sequence
 import numpy as np
 import tf_keras as tfk
 
-from tfp_lgc import dpsgd, guarantee, latent, models, noised, strokes
+from tfp_lgc import (
+  dpsgd,
+  guarantee,
+  latent,
+  memory,
+  models,
+  noised,
+  strokes,
+)
 from tfp_lgc.artifact import Artifact
 from tfp_lgc.autoencoder import Autoencoder
 from tfp_lgc.config import Config
@@ -46,7 +54,9 @@ def fit(source: Source, config: Config, progress: Progress,
   """`pipeline.fit` under `config.privacy`.
 
   Raises:
-    ConfigError: for settings with which there would be no guarantee.
+    ConfigError: for settings with which there would be no guarantee, or a bound
+      of memory that is too low for the images.
+    FloatingPointError: if training diverges.
     DataError: if the images are too few for any to be told from the noise.
   """
   num_classes = len(source.class_names)
@@ -55,6 +65,8 @@ def fit(source: Source, config: Config, progress: Progress,
   if callbacks:
     raise ConfigError('callbacks: would see losses of private images; give '
                       'none with dp_epsilon')
+  memory.check(source.train.num_bytes, source.train.bound,
+               'training with dp_epsilon')
   model = models.build(config, source.train.image_shape, num_classes)
   _check_layers(model)
   with progress.stage('account'):
@@ -64,6 +76,7 @@ def fit(source: Source, config: Config, progress: Progress,
   if config.privacy.dp_pretraining_steps:
     with progress.stage('pretrain'):
       _pretrain(model, config)
+    _check_finite(model, 'dp_pretraining_steps', config)
   images = source.train.to_memory(source.class_names)
   entropy = Entropy()
   counts = _counts(images.labels, num_classes, plan.counts.noise_multiplier,
@@ -72,6 +85,7 @@ def fit(source: Source, config: Config, progress: Progress,
     dpsgd.train(model, images.images, images.labels, plan.training,
                 plan.clip_norm, plan.training.sampling_rate * counts.sum(),
                 config.train, entropy, progress.step)
+  _check_finite(model, 'dp_steps', config)
   # Without steps: the number of images is not public.
   with progress.stage('encode'):
     encoded = model.encode_all(source.train, seed=entropy.seed())
@@ -94,6 +108,15 @@ def _check_layers(model: Autoencoder) -> None:
             'trunk: has batch normalization, by which each image changes the '
             'gradients of all others; with dp_epsilon choose dense, conv or '
             'another one without')
+
+
+def _check_finite(model: Autoencoder, steps: str, config: Config) -> None:
+  """Looks at weights alone: what the loss was is not in the budget."""
+  if not all(np.isfinite(weight).all() for weight in model.get_weights()):
+    raise FloatingPointError(
+        f'training diverged within {steps} = '
+        f'{getattr(config.privacy, steps)}: weights are not finite any more; '
+        f'try a lower --learning_rate than {config.train.learning_rate:g}')
 
 
 def _pretrain(model: Autoencoder, config: Config) -> None:

@@ -1,5 +1,6 @@
 """Test images that are train images, too: a score on them says nothing."""
 
+import dataclasses
 import hashlib
 from typing import NamedTuple
 
@@ -62,8 +63,10 @@ def warn(source: Source, progress: Progress) -> None:
 def _hashes(split: Split, max_images: int) -> list[bytes]:
   """16 bytes of each image's pixels."""
   result: list[bytes] = []
-  batches = split.examples.take(max_images).batch(1000)
-  for images, *_ in batches.as_numpy_iterator():
+  some = dataclasses.replace(
+      split, examples=split.examples.take(max_images),
+      num_examples=min(split.num_examples, max_images))
+  for images, *_ in some.batches(1000).as_numpy_iterator():
     rows = np.ascontiguousarray(images)
     result += [hashlib.blake2b(row, digest_size=16).digest() for row in rows]
   return result

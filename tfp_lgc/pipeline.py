@@ -225,8 +225,7 @@ def open_source(dataset: AnyDataset, config: Config,
                   'path, (images, labels), or a Source')
 
 
-def tell_skipped(source: Source, progress: Progress,
-                 recorded: bool = True) -> None:
+def tell_skipped(source: Source, progress: Progress) -> None:
   """Says and records how many images were left out, and names the first."""
   if not source.skipped:
     return
@@ -236,9 +235,8 @@ def tell_skipped(source: Source, progress: Progress,
     progress.note(f'  {line}')
   if len(source.skipped) > len(first):
     progress.note(f'  ... and {len(source.skipped) - len(first)} more')
-  if recorded:
-    progress.record(event='skipped_images', count=len(source.skipped),
-                    first=list(first))
+  progress.record(event='skipped_images', count=len(source.skipped),
+                  first=list(first))
 
 
 def _with_decoded(split: Split, artifact: Artifact, latents: np.ndarray,
@@ -251,9 +249,14 @@ def _with_decoded(split: Split, artifact: Artifact, latents: np.ndarray,
     latents: `[N, d]` of the images, in their order.
 
   Returns:
-    Two uint8 `[n, H, W, C]`, n at most `TEXTURE_NUM_IMAGES`.
+    Two uint8 `[n, H, W, C]`, n at most `TEXTURE_NUM_IMAGES`, and so many that
+    one of them is within the bound of a split in memory.
   """
-  every = -(-split.num_examples // TEXTURE_NUM_IMAGES)
+  most = TEXTURE_NUM_IMAGES
+  if split.bound:
+    size = int(np.prod(split.image_shape))
+    most = min(most, max(1, split.bound.split // size))
+  every = -(-split.num_examples // most)
   images, decoded, first = [], [], 0
   for batch, labels in split.batches(1000).as_numpy_iterator():
     some = np.arange(-first % every, len(batch), every)

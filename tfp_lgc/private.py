@@ -4,7 +4,7 @@ from typing import Any, Mapping, Optional
 
 import numpy as np
 
-from tfp_lgc import card, pictures, sampling
+from tfp_lgc import card, guarantee, pictures, sampling
 from tfp_lgc.data import Split
 from tfp_lgc.metrics import neighbors
 from tfp_lgc.reporting import Picture
@@ -33,8 +33,10 @@ def section(view: View) -> list[Block]:
   """What bin/evaluate found, what can be seen, and what it does not say."""
   artifact = view.run.artifact
   smallest = card.smallest_component(artifact.mixture, artifact.class_counts)
+  said = (guarantee.sentence(artifact.privacy) if artifact.privacy
+          else card.NOTE.capitalize())
   blocks: list[Block] = [
-      f'{card.NOTE.capitalize()}. An attack that finds nothing shows that this '
+      f'{said}. An attack that finds nothing shows that this '
       'attack finds nothing. The smallest component of a mixture stands for '
       f'{smallest:.1f} training images on average; the fewer, the nearer its '
       'samples are to them.']

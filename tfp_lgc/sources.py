@@ -4,7 +4,6 @@ import dataclasses
 import gzip
 import os
 import pathlib
-import zipfile
 import zlib
 from typing import Callable, Optional
 
@@ -43,11 +42,7 @@ def read_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
   try:
     with np.load(path, allow_pickle=False) as file:
       return {name: file[name] for name in file.files}
-  # TypeError: one bare array; the next two: kinds of zip that Python refuses;
-  # MemoryError: a header that promises too much.
-  except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError,
-          AttributeError, TypeError, NotImplementedError, RuntimeError,
-          MemoryError) as error:
+  except streams.UNREADABLE as error:
     raise DataError(f'{path}: cannot be read as .npz: {error}') from error
 
 

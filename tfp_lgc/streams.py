@@ -6,6 +6,7 @@ import pathlib
 import shutil
 import tempfile
 import zipfile
+import zlib
 from typing import Callable, Optional
 
 import numpy as np
@@ -16,11 +17,17 @@ from tfp_lgc.config import DataConfig
 from tfp_lgc.data import Source, Split
 from tfp_lgc.errors import DataError
 
-__all__ = ['RowFile', 'images_num_bytes', 'npz_source', 'release',
+__all__ = ['RowFile', 'UNREADABLE', 'images_num_bytes', 'npz_source', 'release',
            'rows_split', 'scratch']
 
 # Images that are read at a time.
 ROWS = 64
+# What zipfile and NumPy raise for an .npz file that is damaged. TypeError: one
+# bare array; the two after it: kinds of zip that Python refuses; MemoryError: a
+# header that promises too much.
+UNREADABLE = (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError,
+              AttributeError, TypeError, NotImplementedError, RuntimeError,
+              MemoryError)
 
 
 class RowFile:
@@ -50,9 +57,10 @@ class RowFile:
       read = (np.lib.format.read_array_header_1_0 if version == (1, 0)
               else np.lib.format.read_array_header_2_0)
       self.shape, is_fortran, self.dtype = read(self._file)
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile,
-            NotImplementedError, RuntimeError) as error:
+    except (*UNREADABLE, KeyError) as error:  # KeyError: no such array.
       raise DataError(f'{path}: {name} cannot be read: {error}') from error
+    if not self.shape:
+      raise DataError(f'{path}: {name} is a single number; must be an array')
     self._start = self._file.tell()
     self._row_num_bytes = int(np.prod(self.shape[1:])) * self.dtype.itemsize
     if is_fortran and len(self.shape) > 1 or self.dtype.hasobject:
@@ -128,10 +136,13 @@ def npz_source(path: pathlib.Path, config: DataConfig,
   Raises:
     DataError: as `sources.npz`, for the first images that are wrong.
   """
-  with np.load(path, allow_pickle=False) as file:
-    names = file.files
-    labels = {name: file[name] for name in ('y_train', 'y_test')
-              if name in names}
+  try:
+    with np.load(path, allow_pickle=False) as file:
+      names = file.files
+      labels = {name: file[name] for name in ('y_train', 'y_test')
+                if name in names}
+  except UNREADABLE as error:
+    raise DataError(f'{path}: cannot be read as .npz: {error}') from error
   name = config.dataset
   train, shape = _checked(path, 'x_train', config)
   num = len(train)

@@ -97,12 +97,14 @@ def _compress(argv: Sequence[str]) -> None:
     _check_private(options)
   start_tensorflow()
   from tfp_lgc import artifact as artifact_lib
-  from tfp_lgc import locking, memory, sources, staging
+  from tfp_lgc import guarantee, locking, memory, sources, staging
   from tfp_lgc.metrics import tstr
   output = pathlib.Path(options.output)
   if not (output / WORK_NAME).is_dir():  # Else it may be of this very run.
     artifact_lib.check_output(output, options.overwrite)
   tstr.check(config.evaluate)
+  if config.privacy.dp_epsilon:
+    guarantee.check(config)
   source = sources.load(config.data)
   # What would be refused after training.
   if options.evaluate:
