@@ -156,9 +156,13 @@ def test_divergence_is_said_at_once_and_names_what_to_change(where,
   def diverge(model, *unused):
     model.decoder.weights[0].assign(np.nan + model.decoder.weights[0])
 
-  of, name = ((guaranteed, '_pretrain') if where == 'dp_pretraining_steps'
-              else (guaranteed.dpsgd, 'train'))
-  monkeypatch.setattr(of, name, diverge)
+  noise = Mechanism(1.0)
+  monkeypatch.setattr(guarantee, 'plan', lambda config: guarantee.Plan(
+      noise, noise, noise, 1.0, 20.0, 1e-3))
+  early = where == 'dp_pretraining_steps'
+  monkeypatch.setattr(guaranteed, '_pretrain',
+                      diverge if early else lambda *unused: None)
+  monkeypatch.setattr(guaranteed.dpsgd, 'train', None if early else diverge)
   monkeypatch.setattr(guaranteed, '_mixture', None)  # Is not come to.
   with pytest.raises(FloatingPointError,
                      match=f'within {where} = .*lower --learning_rate'):

@@ -171,8 +171,7 @@ def _advanced(run: Run, its: Statistics, frame: Frame, count: int,
   if not math.isfinite(log_likelihood) and not run.is_wide:
     return Run(run.label, run.structure, run.restart, start, is_wide=True)
   gain = log_likelihood - run.log_likelihood
-  if em.falls(gain, log_likelihood):
-    assert run.previous is not None  # Nothing falls from minus infinity.
+  if run.previous is not None and em.falls(gain, log_likelihood):
     return run._replace(components=run.previous, status=DONE, fell=True)
   if run.status == LAST:
     return run._replace(log_likelihood=log_likelihood, status=DONE)
