@@ -103,6 +103,7 @@ def test_augmentation_is_judged_by_size(capsys, tmp_path, monkeypatch):
   assert 'there is no 31; choose from 30, 60' in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_heads_are_measured_row_by_row(capsys, tmp_path, monkeypatch):
   rows = [row for row in heads.ROWS if row.preset == 'vpa_mlp'
           and row.head in ('mse', 'student_t_full', 'maf', 'normal_unit')]
@@ -414,6 +415,7 @@ def test_every_model_has_a_row():
       models.MODELS)
 
 
+@pytest.mark.slow
 def test_papers_measures_a_row_at_its_bytes(capsys, tmp_path):
   flags = [*PAPERS, f'--output={tmp_path}/papers.jsonl', '--runs=2',
            '--rows=vae']

@@ -306,6 +306,7 @@ def test_the_nearest_training_images_are_those_of_scikit_learn():
   assert distances[-1] == 0
 
 
+@pytest.mark.slow
 def test_what_evaluate_really_found_can_be_shown(run, tmp_path):
   """Where there are few images, as here, much of it is null."""
   shutil.copytree(run, tmp_path / 'run')

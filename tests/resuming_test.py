@@ -265,6 +265,7 @@ class _Stopping(Progress):
       raise _Stop
 
 
+@pytest.mark.slow
 def test_a_run_that_stops_twice_ends_in_the_same_bytes_and_rows(
     images, short, tmp_path):
   undisturbed = Progress()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tfp_lgc
-from tfp_lgc import data, heads, networks, search, sources
+from tfp_lgc import data, heads, networks, overlap, search, sources
 from tfp_lgc.config import Config, DataConfig, replace
 from tfp_lgc.errors import ConfigError
 from tfp_lgc.progress import Progress
@@ -32,6 +32,13 @@ def digits():
 @pytest.fixture(autouse=True)
 def short_judge(monkeypatch):
   monkeypatch.setattr(search, 'JUDGE_STEPS', 30)
+
+
+@pytest.fixture(autouse=True)
+def no_warning(monkeypatch):
+  """Of test images that are train images; it looks at both and chooses
+  nothing."""
+  monkeypatch.setattr(overlap, 'warn', lambda source, progress: None)
 
 
 @pytest.mark.slow

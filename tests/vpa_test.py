@@ -84,6 +84,7 @@ def _error(model, split):
   return float(tf.reduce_mean(tf.square(model(x) - x)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('num_components', [1, 3])
 def test_the_aligned_cnn_learns_what_the_papers_does_not(num_components, split):
   errors = [_error(train.fit(_config(
