@@ -50,6 +50,11 @@ def test_verbosity_is_that_of_absl(verbosity, ours, theirs, capsys):
   assert ('warning' in err) == (verbosity >= -1)
 
 
-def test_warnings_of_libraries_are_shown(capsys):
+def test_warnings_of_libraries_are_for_those_who_ask(capsys):
+  """As TFDS, which warns users of how it is called; errors are for all."""
+  logs.set_verbosity(1)
   absl_logging.warning('careful')
-  assert capsys.readouterr().err == 'careful\n'
+  logs.set_verbosity(0)
+  absl_logging.warning('careful')
+  absl_logging.error('wrong')
+  assert capsys.readouterr().err == 'careful\nwrong\n'

@@ -381,13 +381,16 @@ def test_an_error_in_plain_text_is_shown_too(browser, server):
 
 @pytest.fixture
 def signals():
-  """Puts back what heeded SIGTERM; and nothing hangs for ever."""
+  """Puts back what heeded signals, which a process in the background ignores;
+  and nothing hangs for ever."""
   before = signal.getsignal(signal.SIGTERM)
+  interrupt = signal.signal(signal.SIGINT, signal.default_int_handler)
   timer = threading.Timer(60, os.kill, (os.getpid(), signal.SIGINT))
   timer.start()
   yield
   timer.cancel()
   signal.signal(signal.SIGTERM, before)
+  signal.signal(signal.SIGINT, interrupt)
 
 
 def test_a_signal_before_the_first_request_is_heeded(artifact, signals):

@@ -31,7 +31,7 @@ def start() -> None:
 
 def set_verbosity(verbosity: int) -> None:
   """Chooses what is said: 0 by absl's numbers is progress, -1 and less only
-  warnings, 1 also what libraries log by absl."""
+  warnings, 1 also what libraries log by absl, of which errors are always."""
   _LOGGER.setLevel(converter.absl_to_standard(verbosity))
   absl_logging.set_verbosity(
       verbosity if verbosity > absl_logging.INFO else absl_logging.ERROR)
