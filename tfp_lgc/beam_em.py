@@ -96,21 +96,11 @@ def batch_statistics(rows: np.ndarray, components: Components,
   return Statistics(*[part.numpy() for part in parts])
 
 
-class Sum(beam.CombineFn):
-  """Adds `Statistics`; None stands for no batch."""
+class Sum(beam_state.Merge):
+  """Adds `Statistics`."""
 
-  def create_accumulator(self):
-    return None
-
-  def add_input(self, accumulator, element):
-    return self.merge_accumulators([accumulator, element])
-
-  def merge_accumulators(self, accumulators):
-    some = [its for its in accumulators if its is not None]
-    return Statistics(*map(sum, zip(*some))) if some else None
-
-  def extract_output(self, accumulator):
-    return accumulator
+  def merged(self, some):
+    return Statistics(*map(sum, zip(*some)))
 
 
 class _Statistics(beam.DoFn):

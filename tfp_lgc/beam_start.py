@@ -78,25 +78,15 @@ def merged(a: Summary, b: Summary, sample_size: int) -> Summary:
       np.concatenate([a.points, b.points])[kept])
 
 
-class _Merge(beam.CombineFn):
-  """`merged` of any number; None stands for no point."""
+class _Merge(beam_state.Merge):
+  """`merged` of any number."""
 
   def __init__(self, sample_size: int):
     self._sample_size = sample_size
 
-  def create_accumulator(self):
-    return None
-
-  def add_input(self, accumulator, element):
-    return self.merge_accumulators([accumulator, element])
-
-  def merge_accumulators(self, accumulators):
-    some = [its for its in accumulators if its is not None]
+  def merged(self, some):
     return functools.reduce(
-        lambda a, b: merged(a, b, self._sample_size), some) if some else None
-
-  def extract_output(self, accumulator):
-    return accumulator
+        lambda a, b: merged(a, b, self._sample_size), some)
 
 
 class _Start(beam.DoFn):

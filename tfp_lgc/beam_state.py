@@ -1,6 +1,6 @@
 """How far the EM runs of beam_em.py are, in memory and as a file."""
 
-from typing import Iterable, Iterator, NamedTuple, Optional, Sequence
+from typing import Any, Iterable, Iterator, NamedTuple, Optional, Sequence
 
 import apache_beam as beam
 import numpy as np
@@ -9,7 +9,7 @@ import tensorflow as tf
 from tfp_lgc import beam_files
 from tfp_lgc.em import Components, Frame
 
-__all__ = ['DONE', 'LAST', 'Run', 'STEP', 'State', 'Write', 'collect',
+__all__ = ['DONE', 'LAST', 'Merge', 'Run', 'STEP', 'State', 'Write', 'collect',
            'from_bytes', 'joined', 'to_bytes']
 
 # Into which a pipeline puts its results.
@@ -22,6 +22,27 @@ _SCALARS = ('label', 'structure', 'restart', 'log_likelihood', 'gain',
             'num_iterations', 'is_wide', 'status', 'fell')
 # Of the names of arrays.
 _PREVIOUS = 'previous_'
+
+
+class Merge(beam.CombineFn):
+  """Makes one of any number of like elements; None stands for no element."""
+
+  def merged(self, some: list) -> Any:
+    """One of one or more."""
+    raise NotImplementedError
+
+  def create_accumulator(self):
+    return None
+
+  def add_input(self, accumulator, element):
+    return self.merge_accumulators([accumulator, element])
+
+  def merge_accumulators(self, accumulators):
+    some = [its for its in accumulators if its is not None]
+    return self.merged(some) if some else None
+
+  def extract_output(self, accumulator):
+    return accumulator
 
 
 class Run(NamedTuple):
