@@ -24,6 +24,8 @@ from tfp_lgc.texture import Texture
 __all__ = ['AS_MADE', 'BLOCK_SIZE', 'Random', 'Sampler']
 
 BLOCK_SIZE = 256
+# Blocks of one call that are drawn side by side.
+PARALLEL = 2
 # The temperature that stands for the one an artifact was made with.
 AS_MADE = -1.0
 # What makes of the seed of latents one of the noise of pixels.
@@ -193,18 +195,18 @@ class Sampler(tf.Module):
   def _blocks(self, positions: tf.Tensor, seed: tf.Tensor,
               temperature: tf.Tensor, labels: Optional[tf.Tensor] = None,
               ) -> dict[str, tf.Tensor]:
-    """The blocks at `positions` `[P]`, one after the other."""
+    """The blocks at `positions` `[P]`, in their order."""
     scale = self.scale(temperature)
     signature = {'image': tf.uint8, 'label': tf.int32, 'latent': tf.float32}
     if labels is None:
       drawn = tf.map_fn(
           lambda position: self.block(position, seed, scale), positions,
-          fn_output_signature=signature, parallel_iterations=1)
+          fn_output_signature=signature, parallel_iterations=PARALLEL)
     else:
       drawn = tf.map_fn(
           lambda pair: self.block(pair[0], seed, scale, pair[1]),
           (positions, labels), fn_output_signature=signature,
-          parallel_iterations=1)
+          parallel_iterations=PARALLEL)
     return {name: tf.reshape(part, tf.concat([[-1], tf.shape(part)[2:]], 0))
             for name, part in drawn.items()}
 

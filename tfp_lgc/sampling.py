@@ -1,7 +1,9 @@
 """Labelled images out of an artifact."""
 
+import collections
 import numbers
 import os
+from concurrent import futures
 from typing import Iterator, NamedTuple, Optional, Union
 
 import numpy as np
@@ -18,10 +20,11 @@ from tfp_lgc.sampler import AS_MADE, BLOCK_SIZE, Sampler
 __all__ = ['AnyArtifact', 'Drawing', 'as_dataset', 'drawing', 'opened',
            'sample', 'whole']
 
-# Blocks that one call draws, and bytes of their images: both bound the memory
-# of a sample of any size.
+# Blocks that one call draws, bytes of their images, and calls at a time: they
+# bound the memory of a sample of any size.
 BLOCKS_PER_CALL = 32
-MAX_NUM_BYTES_PER_CALL = 2**26
+MAX_NUM_BYTES_PER_CALL = 2**25
+NUM_CALLS = 2
 
 AnyArtifact = Union[Artifact, str, os.PathLike]
 
@@ -79,15 +82,25 @@ class Drawing(NamedTuple):
                ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Images and labels from position `first` to before `stop`, as uint8
     `[B, H, W, C]` and int32 `[B]`, at memory that does not depend on how many
-    they are."""
+    they are. The next ones are drawn while these are used."""
     num_bytes = BLOCK_SIZE * int(np.prod(self.image_shape))
     count = max(1, min(BLOCKS_PER_CALL, MAX_NUM_BYTES_PER_CALL // num_bytes))
     last = -(-stop // BLOCK_SIZE)
-    for block in range(first // BLOCK_SIZE, last, count):
+
+    def portion(block):
       drawn = self.blocks(block, min(count, last - block))
       start = block * BLOCK_SIZE
       inside = slice(max(first - start, 0), stop - start)
-      yield drawn['image'].numpy()[inside], drawn['label'].numpy()[inside]
+      return drawn['image'].numpy()[inside], drawn['label'].numpy()[inside]
+
+    with futures.ThreadPoolExecutor(NUM_CALLS) as executor:
+      waiting: collections.deque[futures.Future] = collections.deque()
+      for block in range(first // BLOCK_SIZE, last, count):
+        waiting.append(executor.submit(portion, block))
+        if len(waiting) == NUM_CALLS:
+          yield waiting.popleft().result()
+      for its in waiting:
+        yield its.result()
 
 
 def drawing(artifact: AnyArtifact, n: Optional[int] = None,
@@ -149,9 +162,13 @@ def sample(artifact: AnyArtifact, n: int,
   n = whole('n', n, 1)
   drawn = drawing(artifact, n, labels, seed, balanced=balanced,
                   temperature=temperature, stochastic=stochastic)
-  images, positions = zip(*drawn.portions(0, n))
-  return Images(np.concatenate(images), np.concatenate(positions),
-                drawn.class_names)
+  images = np.empty([n, *drawn.image_shape], np.uint8)
+  positions, first = np.empty(n, np.int32), 0
+  for some, theirs in drawn.portions(0, n):
+    rows = slice(first, first + len(theirs))
+    images[rows], positions[rows] = some, theirs
+    first += len(theirs)
+  return Images(images, positions, drawn.class_names)
 
 
 def _positions(artifact: Artifact, labels: npt.ArrayLike, n: Optional[int],
