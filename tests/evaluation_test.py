@@ -159,7 +159,7 @@ def test_a_baseline_is_made_of_train_images_alone(monkeypatch):
     return Compressed(images, bytes(num_bytes - seed), weights,
                       {'num_images': len(images)})
 
-  def right(split, test, num_classes, config, seed):
+  def right(split, test, num_classes, config, seed, on_step):
     seen.append((list(split.examples.as_numpy_iterator()), seed))
     return np.arange(30) < 15
 

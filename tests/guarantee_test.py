@@ -110,6 +110,27 @@ def test_the_command_refuses_results_without_noise_beside_it(name, tmp_path,
   assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
+def test_without_steps_networks_do_not_depend_on_images():
+  settings = {'dp_steps': 0, 'dp_pretraining_steps': 3, **SMALL}
+  images, labels = _images()
+  one, other = [tfp_lgc.compress((some, labels), CONFIG, **settings)
+                for some in (images, images[::-1])]
+  differ = {name for name, tensor in one.tensors.items()
+            if not np.array_equal(tensor.values, other.tensors[name].values)}
+  assert 'mixture/loc' in differ
+  assert all(name.startswith('mixture/') for name in differ)
+  assert one.privacy['training'] is None
+
+
+@pytest.mark.parametrize('settings, words', [
+    ({}, 'leaves the networks untrained'),
+    ({'dp_pretraining_steps': 1, 'latent_model': 'prior', 'model': 'cvae'},
+     'nothing would be learned')])
+def test_what_learns_nothing_is_refused(settings, words):
+  with pytest.raises(ConfigError, match=f'dp_steps = 0: .*{words}'):
+    guarantee.check(config_lib.replace(CONFIG, dp_steps=0, **settings))
+
+
 @pytest.mark.parametrize('flag', ['--budget=9kB', '--report', '--tensorboard'])
 def test_the_command_refuses_them_too(flag, tmp_path, capsys):
   assert compress.main(['lgc-compress', '--dp_epsilon=1', flag,
@@ -126,14 +147,16 @@ def test_without_the_accountant_it_says_so(monkeypatch):
 
 
 @pytest.mark.parametrize('settings', [
-    {}, {'dp_num_components': 3}, {'model': 'cvae', 'latent_model': 'prior'}])
+    {}, {'dp_num_components': 3}, {'model': 'cvae', 'latent_model': 'prior'},
+    {'dp_steps': 0, 'dp_pretraining_steps': 5}])
 def test_all_mechanisms_together_keep_within_the_budget(settings):
   plan = guarantee.plan(config_lib.replace(CONFIG, **settings))
   said = guarantee.described(plan)
   guarantee.check_described(json.loads(json.dumps(said)))
   mechanisms = [Mechanism(*said[name])
                 for name in ('counts', 'training', 'mixture') if said[name]]
-  assert len(mechanisms) == (2 if 'latent_model' in settings else 3)
+  assert len(mechanisms) == (3 if settings.keys() <= {'dp_num_components'}
+                             else 2)
   spent = accounting.epsilon(mechanisms, said['delta'])
   assert 0.95 * 20.0 < spent <= said['epsilon'] + 1e-4
   assert said['epsilon'] <= 20.0

@@ -16,8 +16,12 @@ def _responsibilities(rng, count, num):
 
 
 @pytest.mark.parametrize('num_components', [1, 4])
-def test_no_latent_moves_the_sums_by_more_than_the_bound(num_components):
+@pytest.mark.parametrize('only_means', [False, True])
+def test_no_latent_moves_the_sums_by_more_than_the_bound(num_components,
+                                                         only_means):
   """Brute force: the sums with and without each of many, also huge ones."""
+  release = noised.releases(2)[1 if only_means else 0]
+  assert (release.weights[2] == 0) == only_means
   rng = np.random.default_rng(0)
   latents = rng.standard_normal([300, SIZE]) * 10.0**rng.uniform(
       -3, 9, [300, 1])
@@ -25,13 +29,36 @@ def test_no_latent_moves_the_sums_by_more_than_the_bound(num_components):
   z = noised.clipped(latents)
   shares = _responsibilities(rng, len(z), num_components)
   shares[:num_components] = np.eye(num_components)
-  full = noised.sums(z, shares)
-  moved = [np.linalg.norm(full - noised.sums(np.delete(z, i, 0),
-                                             np.delete(shares, i, 0)))
+  centers = 0.3 * rng.standard_normal([num_components, SIZE])
+  radii = 1.0 + np.arange(num_components)
+
+  def sums(z, shares):
+    return noised.sums(z, shares, centers, radii, release.weights)
+
+  full = sums(z, shares)
+  moved = [np.linalg.norm(full - sums(np.delete(z, i, 0),
+                                      np.delete(shares, i, 0)))
            for i in range(len(z))]
-  assert max(moved) <= noised.SENSITIVITY * (1 + 1e-9)
+  assert max(moved) <= release.sensitivity * (1 + 1e-9)
   if num_components == 1:  # It is reached, by those on the surface.
-    assert max(moved) == pytest.approx(noised.SENSITIVITY)
+    assert max(moved) == pytest.approx(release.sensitivity)
+
+
+def test_sums_are_those_of_their_definition():
+  rng = np.random.default_rng(0)
+  z = rng.standard_normal([50, SIZE])
+  shares = _responsibilities(rng, len(z), 2)
+  centers, radii = rng.standard_normal([2, SIZE]), np.array([90.0, 70.0])
+  weights = 0.5, 2.0, 3.0
+  got = noised.sums(z, shares, centers, radii, weights)
+  moments = noised._moments(got, radii, noised.Release(weights, 1.0), 0.0)
+  np.testing.assert_allclose(got[:, 0], weights[0] * shares.sum(axis=0))
+  for k in range(2):
+    about = z - centers[k]
+    np.testing.assert_allclose(moments.mean[k], np.average(
+        about, axis=0, weights=shares[:, k]))
+    np.testing.assert_allclose(moments.products[k], np.average(
+        about[:, :, None] * about[:, None, :], axis=0, weights=shares[:, k]))
 
 
 def test_clipping_leaves_what_is_inside():
@@ -99,25 +126,26 @@ def test_noise_never_makes_covariances_that_are_none(
             <= noised.radius(SIZE) * (1 + 1e-9)).all()
 
 
-def test_noise_of_a_release_has_the_stated_standard_deviation(monkeypatch):
-  releases = []
-  monkeypatch.setattr(
-      noised, '_m_step', lambda sums, before, *rest: releases.append(sums)
-      or before)
-  latents = np.zeros([100, 8])
-  noised.fit(latents, np.zeros(100, int), 40, 1, 7.0, Entropy())
-  assert len(releases) == 40
-  noise = np.stack(releases)[1:]  # Classes without a point.
-  assert noise.std() == pytest.approx(7.0 * noised.SENSITIVITY, rel=0.1)
+@pytest.mark.parametrize('num_components', [1, 3])
+def test_noise_costs_as_much_as_that_of_one_release(num_components,
+                                                    monkeypatch):
+  """What is added has the standard deviations that go with shares of the
+  budget: 1 / s^2, in units of the sensitivities, sum up to that of one."""
+  added = {}
+  moments = noised._moments
 
+  def heard(sums, radii, release, noise):
+    added.setdefault(release, []).append((sums, noise))
+    return moments(sums, radii, release, noise)
 
-def test_several_components_take_as_many_releases_as_are_paid_for(monkeypatch):
-  releases = []
-  step = noised._m_step
-  monkeypatch.setattr(noised, '_m_step', lambda sums, *rest: releases.append(1)
-                      or step(sums, *rest))
-  latents = np.random.default_rng(0).standard_normal([50, SIZE])
-  for num_components in (1, 3):
-    releases.clear()
-    noised.fit(latents, np.zeros(50, int), 1, num_components, 1.0, Entropy())
-    assert len(releases) == noised.num_releases(num_components)
+  monkeypatch.setattr(noised, '_moments', heard)
+  noised.fit(np.zeros([0, 8]), np.zeros(0, int), 40, num_components, 7.0,
+             Entropy())
+  planned = noised.releases(num_components)
+  assert sum(map(len, added.values())) == 40 * len(planned)
+  spent = 0.0
+  for release in planned:
+    sums, [noise, *_] = zip(*added[release])
+    assert np.stack(sums).std() == pytest.approx(noise, rel=0.1)
+    spent += (release.sensitivity / noise)**2
+  assert spent == pytest.approx(1 / 7.0**2)

@@ -8,7 +8,10 @@ import tf_keras as tfk
 from tfp_lgc.autoencoder import to_unit
 from tfp_lgc.data import Split
 
-__all__ = ['fit', 'scaled']
+__all__ = ['OnStep', 'fit', 'scaled']
+
+# Is told how many steps are done.
+OnStep = Callable[[int], None]
 
 LEARNING_RATE = 2e-3
 
@@ -19,7 +22,8 @@ def scaled(images: tf.Tensor, *rest: tf.Tensor):
 
 
 def fit(model: tfk.Model, train: Split, steps: int, batch_size: int, seed: int,
-        augment: Optional[Callable] = None) -> None:
+        augment: Optional[Callable] = None,
+        on_step: OnStep = lambda done: None) -> None:
   """Trains with Adam, whose learning rate falls to zero as a cosine.
 
   Args:
@@ -29,6 +33,7 @@ def fit(model: tfk.Model, train: Split, steps: int, batch_size: int, seed: int,
     batch_size: images per step.
     seed: of the order of images.
     augment: (uint8 images, step) -> images, anew in every step; or None.
+    on_step: is told of steps done.
   """
   schedule = tfk.optimizers.schedules.CosineDecay(LEARNING_RATE, steps)
   model.compile(tfk.optimizers.Adam(schedule),
@@ -40,4 +45,5 @@ def fit(model: tfk.Model, train: Split, steps: int, batch_size: int, seed: int,
         lambda i, batch: (augment(batch[0], tf.cast(i, tf.int32)), *batch[1:]),
         tf.data.AUTOTUNE)
   model.fit(batches.map(scaled, tf.data.AUTOTUNE), steps_per_epoch=steps,
-            verbose=0)
+            verbose=0, callbacks=[tfk.callbacks.LambdaCallback(
+                on_batch_end=lambda batch, logs: on_step(batch + 1))])

@@ -295,7 +295,8 @@ class PrivacyConfig:
       'images.', low=1e-8, high=0.01)
   dp_mixture_share: float = setting(
       0.2, 'Share of dp_epsilon that the mixtures would spend alone; what they '
-      'leave of the budget is for training.', low=0.001, high=0.95)
+      'leave of the budget is for training. Without dp_steps they have all of '
+      'it.', low=0.001, high=0.95)
   dp_num_components: int = setting(
       1, 'Components of each class, whatever its images are.', low=1, high=100)
   dp_clip_norm: float = setting(
@@ -305,7 +306,8 @@ class PrivacyConfig:
       0.03, 'Probability with which an image takes part in a step of training, '
       'each by itself.', low=1e-6, high=1.0)
   dp_steps: int = setting(
-      1000, 'Steps of training.', low=1, high=1_000_000)
+      1000, 'Steps of training; 0: none but those of dp_pretraining_steps.',
+      low=0, high=1_000_000)
   dp_pretraining_steps: int = setting(
       0, 'Steps before, without noise and without any image of the data set: '
       'on curves that a program draws.', low=0, high=1_000_000)

@@ -14,6 +14,7 @@ from tfp_lgc import data, memory, opening, overlap, pipeline
 from tfp_lgc import options as options_lib
 from tfp_lgc.artifact import Artifact
 from tfp_lgc.baselines import BASELINES, Compressed
+from tfp_lgc.classifier import OnStep
 from tfp_lgc.config import Config, EvaluateConfig
 from tfp_lgc.data import Images, Source, Split
 from tfp_lgc.encoder import ENCODER_NAME
@@ -110,10 +111,10 @@ def accuracy_of_samples(artifact: Artifact, source: Source, config: Config,
                         progress: Progress) -> dict[str, float]:
   """`tstr_accuracy` of one judge and nothing else: no judge sees a real train
   image, and as many images are drawn as the artifact says there were."""
-  with progress.stage('evaluate'):
+  with progress.stage('evaluate', config.evaluate.judge_steps):
     drawn = sample(artifact, sum(artifact.class_counts), seed=config.seed)
     right = judge(data.array_split(drawn.images, drawn.labels), source,
-                  config.evaluate, config.seed)
+                  config.evaluate, config.seed, progress.step)
   return {'tstr_accuracy': round(float(right.mean()), 4)}
 
 
@@ -225,10 +226,11 @@ def _configs(config: Optional[Config], overrides: dict[str, Any],
 
 
 def judge(split: Split, source: Source, config: EvaluateConfig, seed: int,
-          ) -> np.ndarray:
+          on_step: OnStep = lambda done: None) -> np.ndarray:
   """Which test images of `source` a judge trained on `split` names rightly."""
   assert source.test is not None
-  return tstr.right(split, source.test, len(source.class_names), config, seed)
+  return tstr.right(split, source.test, len(source.class_names), config, seed,
+                    on_step)
 
 
 def cannot_judge(source: Source) -> str:

@@ -11,7 +11,7 @@ are made of. What is made of their results costs nothing.
 import dataclasses
 from typing import Any, Mapping, NamedTuple, Optional
 
-from tfp_lgc import accounting, noised
+from tfp_lgc import accounting
 from tfp_lgc.accounting import Mechanism
 from tfp_lgc.config import Config
 from tfp_lgc.errors import ArtifactError, ConfigError
@@ -53,15 +53,16 @@ class Plan(NamedTuple):
 
   Attributes:
     counts: of the images of each class; one image changes them by 1.
-    training: of the clipped gradients; by `clip_norm`.
-    mixture: of the sums that mixtures are made of, by `noised.SENSITIVITY`;
-      None if latents are drawn from the model's prior.
+    training: of the clipped gradients; by `clip_norm`. None if no image is
+      trained on.
+    mixture: of the sums that mixtures are made of, see noised.py; None if
+      latents are drawn from the model's prior.
     clip_norm: see there.
     epsilon: what they spend together, at most the budget.
     delta: of the budget.
   """
   counts: Mechanism
-  training: Mechanism
+  training: Optional[Mechanism]
   mixture: Optional[Mechanism]
   clip_norm: float
   epsilon: float
@@ -85,6 +86,14 @@ def check(config: Config) -> None:
       raise ConfigError(
           f'{name} = {values[name]}: is not allowed with dp_epsilon, for '
           f'{why}; choose {" or ".join(map(str, allowed))}, or no --dp_epsilon')
+  privacy = config.privacy
+  if not privacy.dp_steps and not privacy.dp_pretraining_steps:
+    raise ConfigError('dp_steps = 0: leaves the networks untrained; give '
+                      '--dp_pretraining_steps too, for curves that a program '
+                      'draws')
+  if not privacy.dp_steps and config.mixture.latent_model == 'prior':
+    raise ConfigError('dp_steps = 0: with --latent_model=prior nothing would '
+                      'be learned of the images; choose gmm, or more steps')
   accounting.require()
 
 
@@ -97,25 +106,30 @@ def plan(config: Config) -> Plan:
   privacy = config.privacy
   counts = accounting.noise_for(COUNTS_SHARE * privacy.dp_epsilon,
                                 privacy.dp_delta)
-  beside, mixture = [counts], None
+  used, mixture, training = [counts], None, None
   if config.mixture.latent_model == 'gmm':
-    mixture = accounting.noise_for(
-        privacy.dp_mixture_share * privacy.dp_epsilon, privacy.dp_delta,
-        steps=noised.num_releases(privacy.dp_num_components))
-    beside.append(mixture)
-  training = accounting.noise_for(
-      privacy.dp_epsilon, privacy.dp_delta, privacy.dp_sampling_rate,
-      privacy.dp_steps, beside)
+    if privacy.dp_steps:
+      mixture = accounting.noise_for(
+          privacy.dp_mixture_share * privacy.dp_epsilon, privacy.dp_delta)
+    else:
+      mixture = accounting.noise_for(privacy.dp_epsilon, privacy.dp_delta,
+                                     beside=used)
+    used.append(mixture)
+  if privacy.dp_steps:
+    training = accounting.noise_for(
+        privacy.dp_epsilon, privacy.dp_delta, privacy.dp_sampling_rate,
+        privacy.dp_steps, used)
+    used.append(training)
   return Plan(counts, training, mixture, privacy.dp_clip_norm,
-              accounting.epsilon([*beside, training], privacy.dp_delta),
-              privacy.dp_delta)
+              accounting.epsilon(used, privacy.dp_delta), privacy.dp_delta)
 
 
 def described(plan: Plan) -> dict[str, Any]:
   """A plan as JSON, as it stands in an artifact and in the summary of a run.
 
   `counts`, `training` and `mixture` are `[noise multiplier, sampling rate,
-  steps]`. Numbers are rounded to where the guarantee still holds.
+  steps]`, or None for one that was not used. Numbers are rounded to where the
+  guarantee still holds.
   """
   def listed(mechanism):
     return mechanism and [float(f'{mechanism.noise_multiplier:.6g}'),
@@ -147,8 +161,9 @@ def check_described(said: Any) -> None:
       'mixture'} and said['neighbors'] == NEIGHBORS
           and is_number(said['epsilon']) and is_number(said['delta'], high=1.0)
           and is_number(said['clip_norm'])
-          and is_mechanism(said['counts']) and is_mechanism(said['training'])
-          and (said['mixture'] is None or is_mechanism(said['mixture']))):
+          and is_mechanism(said['counts']) and all(
+              said[name] is None or is_mechanism(said[name])
+              for name in ('training', 'mixture'))):
     raise ArtifactError(f'privacy = {said}')
 
 

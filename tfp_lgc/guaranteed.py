@@ -5,7 +5,7 @@ names of classes and the size of an image are taken for public.
 """
 
 import dataclasses
-from typing import NamedTuple, Sequence
+from typing import Callable, NamedTuple, Sequence
 
 import numpy as np
 import tf_keras as tfk
@@ -30,8 +30,10 @@ from tfp_lgc.progress import Progress
 
 __all__ = ['Guaranteed', 'fit']
 
-# Images that are drawn for a start, before they are mirrored.
-NUM_STROKES = 15_000
+# Images that are drawn to train on, before they are mirrored.
+NUM_STROKES = 20_000
+# Steps that TensorFlow makes between two returns to Python.
+STEPS_PER_EXECUTION = 50
 
 
 class Guaranteed(NamedTuple):
@@ -68,24 +70,26 @@ def fit(source: Source, config: Config, progress: Progress,
   memory.check(source.train.num_bytes, source.train.bound,
                'training with dp_epsilon')
   model = models.build(config, source.train.image_shape, num_classes)
-  _check_layers(model)
+  if config.privacy.dp_steps:
+    _check_layers(model)
   with progress.stage('account'):
     plan = guarantee.plan(config)
     said = guarantee.described(plan)
     progress.record(event='privacy', **said)
   if config.privacy.dp_pretraining_steps:
-    with progress.stage('pretrain'):
-      _pretrain(model, config)
+    with progress.stage('pretrain', config.privacy.dp_pretraining_steps):
+      _pretrain(model, config, progress.step)
     _check_finite(model, 'dp_pretraining_steps', config)
   images = source.train.to_memory(source.class_names)
   entropy = Entropy()
   counts = _counts(images.labels, num_classes, plan.counts.noise_multiplier,
                    entropy)
-  with progress.stage('train', plan.training.steps):
-    dpsgd.train(model, images.images, images.labels, plan.training,
-                plan.clip_norm, plan.training.sampling_rate * counts.sum(),
-                config.train, entropy, progress.step)
-  _check_finite(model, 'dp_steps', config)
+  if plan.training:
+    with progress.stage('train', plan.training.steps):
+      dpsgd.train(model, images.images, images.labels, plan.training,
+                  plan.clip_norm, plan.training.sampling_rate * counts.sum(),
+                  config.train, entropy, progress.step)
+    _check_finite(model, 'dp_steps', config)
   # Without steps: the number of images is not public.
   with progress.stage('encode'):
     encoded = model.encode_all(source.train, seed=entropy.seed())
@@ -119,20 +123,27 @@ def _check_finite(model: Autoencoder, steps: str, config: Config) -> None:
         f'try a lower --learning_rate than {config.train.learning_rate:g}')
 
 
-def _pretrain(model: Autoencoder, config: Config) -> None:
-  """Trains on drawn curves, whose labels are drawn as well."""
-  drawn = strokes.draw(NUM_STROKES, model.head.event_shape, config.seed)
-  # Mirrored, a curve is another one.
+def _pretrain(model: Autoencoder, config: Config,
+              on_step: Callable[[int], None]) -> None:
+  """Trains on drawn lines, whose labels are drawn as well."""
+  height, width, _ = shape = model.head.event_shape
+  drawn = strokes.draw(NUM_STROKES, shape, config.seed)
+  # Mirrored, or the other way about, a drawing is another one.
   drawn = np.concatenate([drawn, drawn[:, ::-1], drawn[:, :, ::-1],
                           drawn[:, ::-1, ::-1]])
+  if height == width:
+    drawn = np.concatenate([drawn, drawn.transpose(0, 2, 1, 3)])
   labels = np.random.default_rng(config.seed).integers(
       0, max(1, model.num_conditions), len(drawn))
   steps = config.privacy.dp_pretraining_steps
   model.compile(tfk.optimizers.Adam(tfk.optimizers.schedules.CosineDecay(
-      config.train.learning_rate, steps)))
+      config.train.learning_rate, steps)),
+      steps_per_execution=min(steps, STEPS_PER_EXECUTION))
   model.fit(array_split(drawn, labels).batches(config.train.batch_size,
                                                seed=config.seed),
-            epochs=1, steps_per_epoch=steps, verbose=0)
+            epochs=1, steps_per_epoch=steps, verbose=0,
+            callbacks=[tfk.callbacks.LambdaCallback(
+                on_batch_end=lambda batch, logs: on_step(batch + 1))])
 
 
 def _counts(labels: np.ndarray, num_classes: int, noise: float,

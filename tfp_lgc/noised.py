@@ -2,13 +2,16 @@
 
 An EM step needs of the data nothing but sums: of responsibilities, of latents
 and of their products. Each latent is clipped to a ball that does not depend on
-the data, so that one image can change the vector of all sums by a known length,
-and normal noise in proportion to it is added; M. Park et al., DP-EM, AISTATS
-2017. With one component a class a single step, whose start does not matter, is
-all of EM.
+it, so that one image can change the vector of all sums by a known length, and
+normal noise in proportion to it is added; M. Park et al., DP-EM, AISTATS 2017.
+With one component a class a single step, whose start does not matter, is all of
+EM. Where there are several, means, which need little, are found first; then the
+covariances, which most of the budget is for, about those means: points are
+nearer to them than to the origin, and what is clipped shorter needs less noise.
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from scipy import special
@@ -17,19 +20,13 @@ from tfp_lgc.covariance import COVARIANCES
 from tfp_lgc.em import Components, log_joint
 from tfp_lgc.entropy import Entropy
 
-__all__ = ['SENSITIVITY', 'clipped', 'fit', 'num_releases', 'radius', 'sums']
+__all__ = ['Release', 'clipped', 'fit', 'radius', 'releases', 'sums']
 
-# How much of its length a latent gives to the count, the mean and the products,
-# of which there are most and which suffer most from noise.
-WEIGHTS = 0.25, 0.5, 1.0
-# What one image can change the sums by at the most, in the Euclidean norm.
-SENSITIVITY = math.sqrt(sum(weight**2 for weight in WEIGHTS))
 # Latents of a prior N(0, I) are seldom longer than the root of their number
 # and this.
 SLACK = 1.0
-# EM steps where a class has several components, after that which finds their
-# start.
-NUM_STEPS = 4
+# EM steps that move nothing but means, where a class has several components.
+NUM_STEPS = 8
 # A component of fewer noised points than so many times the noise of a count is
 # left as it was.
 MIN_SIGNAL = 3.0
@@ -37,14 +34,38 @@ MIN_SIGNAL = 3.0
 SHARE = 0.5
 
 
+class Release(NamedTuple):
+  """Sums that are given away with noise.
+
+  Attributes:
+    weights: how much of its length a latent gives to the count, the mean and
+      the products, of which there are most and which suffer most from noise.
+    share: of the budget. That of normal noise of standard deviation s, in units
+      of the sensitivity, is proportional to 1 / s^2.
+  """
+  weights: tuple[float, float, float]
+  share: float
+
+  @property
+  def sensitivity(self) -> float:
+    """What one image can change the sums by at the most, in the Euclidean
+    norm."""
+    return math.sqrt(sum(weight**2 for weight in self.weights))
+
+
+def releases(num_components: int) -> list[Release]:
+  """What is released of a class of so many components, in this order."""
+  moments, means = (0.25, 0.5, 1.0), (0.5, 1.0, 0.0)
+  if num_components == 1:
+    return [Release(moments, 1.0)]
+  return [Release(moments, 0.15),
+          *NUM_STEPS * [Release(means, 0.15 / NUM_STEPS)],
+          Release(moments, 0.7)]
+
+
 def radius(latent_size: int) -> float:
   """Of the ball that latents are clipped to."""
   return math.sqrt(latent_size) + SLACK
-
-
-def num_releases(num_components: int) -> int:
-  """How often sums are released for classes of so many components."""
-  return 1 if num_components == 1 else 1 + NUM_STEPS
 
 
 def clipped(latents: np.ndarray) -> np.ndarray:
@@ -54,75 +75,110 @@ def clipped(latents: np.ndarray) -> np.ndarray:
   """
   z = np.asarray(latents, np.float64)
   z = np.where(np.isfinite(z).all(axis=1, keepdims=True), z, 0.0)
-  length = np.linalg.norm(z, axis=1, keepdims=True)
-  return z * np.minimum(1.0, radius(z.shape[1]) / np.maximum(length, 1e-300))
+  return _within(z, radius(z.shape[1]))
 
 
-def sums(z: np.ndarray, responsibilities: np.ndarray) -> np.ndarray:
+def _within(z: np.ndarray, length: float) -> np.ndarray:
+  """Points `[N, d]`, no longer than that."""
+  norm = np.linalg.norm(z, axis=1, keepdims=True)
+  return z * np.minimum(1.0, length / np.maximum(norm, 1e-300))
+
+
+def sums(z: np.ndarray, responsibilities: np.ndarray, centers: np.ndarray,
+         radii: np.ndarray, weights: tuple[float, float, float]) -> np.ndarray:
   """What EM needs of the points of one class.
 
   Args:
-    z: `[N, d]`, in the ball.
+    z: `[N, d]`, finite.
     responsibilities: `[N, K]`, not negative; those of a point sum up to 1.
+    centers: `[K, d]`, from which points are seen.
+    radii: `[K]`, of the balls about them that points are moved into.
+    weights: see `Release`.
 
   Returns:
     `[K, 1 + d + d (d + 1) / 2]`: sums over points of the responsibility, the
-    point and the products of its coordinates, in units in which one point adds
-    a vector no longer than `SENSITIVITY`. Products of two coordinates stand
-    there once, times the root of 2.
+    point from its center and the products of its coordinates, in units in
+    which one point adds a vector no longer than the weights are. Products of
+    two coordinates stand there once, times the root of 2.
   """
   size = z.shape[1]
-  unit = z / radius(size)
   rows, columns = np.triu_indices(size)
   twice = np.where(rows == columns, 1.0, math.sqrt(2.0))
-  products = np.einsum('nk,ni,nj->kij', responsibilities, unit, unit,
-                       optimize=True)[:, rows, columns] * twice
-  parts = (responsibilities.sum(axis=0)[:, np.newaxis],
-           responsibilities.T @ unit, products)
-  return np.concatenate([weight * part for weight, part
-                         in zip(WEIGHTS, parts)], axis=1)
+  result = []
+  for shares, center, length in zip(responsibilities.T, centers, radii):
+    unit = _within(z - center, length) / length
+    products = (unit.T @ (shares[:, np.newaxis] * unit))[rows, columns] * twice
+    result.append(np.concatenate([
+        [weights[0] * shares.sum()], weights[1] * (shares @ unit),
+        weights[2] * products]))
+  return np.stack(result)
 
 
-def _moments(noised: np.ndarray, size: int,
-             ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-  """Count `[K]`, sum `[K, d]` and sum of products `[K, d, d]`, of `sums`."""
+class _Moments(NamedTuple):
+  """Of K components about their centers, of noised sums.
+
+  Attributes:
+    num_points: `[K]`.
+    known: bool `[K]`, whether there are points enough.
+    mean: `[K, d]`.
+    products: `[K, d, d]`, means of products.
+  """
+  num_points: np.ndarray
+  known: np.ndarray
+  mean: np.ndarray
+  products: np.ndarray
+
+
+def _moments(noised: np.ndarray, radii: np.ndarray, release: Release,
+             noise: float) -> _Moments:
+  """Of `sums` with noise of that standard deviation."""
+  first, second, third = release.weights
+  count = noised[:, 0] / first
+  known = count > max(1.0, MIN_SIGNAL * noise / first)
+  safe = np.where(known, count, 1.0)[:, np.newaxis]
+  size = int((math.sqrt(8 * noised.shape[1] + 1) - 3) / 2)
+  mean = noised[:, 1:1 + size] / second * radii[:, np.newaxis] / safe
   rows, columns = np.triu_indices(size)
-  twice = np.where(rows == columns, 1.0, math.sqrt(2.0))
-  count = noised[:, 0] / WEIGHTS[0]
-  total = noised[:, 1:1 + size] * radius(size) / WEIGHTS[1]
   products = np.zeros([len(noised), size, size])
-  products[:, rows, columns] = (noised[:, 1 + size:] / twice
-                                * radius(size)**2 / WEIGHTS[2])
-  products[:, columns, rows] = products[:, rows, columns]
-  return count, total, products
+  if third:
+    twice = np.where(rows == columns, 1.0, math.sqrt(2.0))
+    products[:, rows, columns] = (noised[:, 1 + size:] / twice / third
+                                  * np.square(radii)[:, np.newaxis] / safe)
+    products[:, columns, rows] = products[:, rows, columns]
+  return _Moments(count, known, mean, products)
 
 
-def _positive(covariance: np.ndarray, floor: float, size: int) -> np.ndarray:
+def _positive(covariance: np.ndarray, floor: float) -> np.ndarray:
   """The nearest covariances whose eigenvalues are possible."""
   values, vectors = np.linalg.eigh(covariance)
-  values = np.clip(values, floor, radius(size)**2)
+  values = np.clip(values, floor, radius(covariance.shape[-1])**2)
   return np.einsum('kij,kj,klj->kil', vectors, values, vectors)
 
 
-def _m_step(noised: np.ndarray, before: Components, noise: float,
-            structure: str, rank: int, floor: float) -> Components:
-  """Components of noised sums; all of it is of what was released."""
-  size = before.loc.shape[1]
-  count, total, products = _moments(noised, size)
-  known = count > max(1.0, MIN_SIGNAL * noise / WEIGHTS[0])
-  safe = np.where(known, count, 1.0)
-  loc = clipped(total / safe[:, np.newaxis])
+def _covariances(components: Components) -> np.ndarray:
+  """`[K, d, d]`."""
+  return components.scale_tril @ components.scale_tril.transpose(0, 2, 1)
+
+
+def _m_step(moments: _Moments, before: Components, structure: str, rank: int,
+            floor: float, only_means: bool) -> Components:
+  """Components of noised moments about the means of those before; all of it is
+  of what was released."""
+  known = moments.known[:, np.newaxis]
+  loc = clipped(before.loc + np.where(known, moments.mean, 0.0))
+  weights = np.maximum(moments.num_points, 1.0)
+  log_weights = np.log(weights / weights.sum())
+  if only_means:
+    return Components(log_weights, loc, before.scale_tril)
   covariance = _positive(
-      products / safe[:, np.newaxis, np.newaxis]
-      - loc[:, :, np.newaxis] * loc[:, np.newaxis, :], floor, size)
-  old = before.scale_tril @ before.scale_tril.transpose(0, 2, 1)
-  loc = np.where(known[:, np.newaxis], loc, before.loc)
-  covariance = np.where(known[:, np.newaxis, np.newaxis], covariance, old)
-  weights = np.maximum(count, 1.0)
+      moments.products - moments.mean[:, :, np.newaxis]
+      * moments.mean[:, np.newaxis, :], floor)
+  covariance = np.where(known[..., np.newaxis], covariance,
+                        _covariances(before))
   covariance = np.asarray(
       COVARIANCES[structure].fit(covariance, weights, rank))
-  return Components(np.log(weights / weights.sum()), loc,
-                    np.linalg.cholesky(covariance + floor * np.eye(size)))
+  return Components(log_weights, loc, np.linalg.cholesky(
+      covariance + floor * np.eye(loc.shape[1])))
 
 
 def _spread(whole: Components, num_components: int, entropy: Entropy,
@@ -135,6 +191,13 @@ def _spread(whole: Components, num_components: int, entropy: Entropy,
       np.full(num_components, -math.log(num_components)),
       clipped(whole.loc + math.sqrt(1.0 - SHARE) * draws @ scale_tril.T),
       np.tile(narrow, [num_components, 1, 1]))
+
+
+def _shares(x: np.ndarray, components: Components) -> np.ndarray:
+  """Responsibilities `[N, K]`."""
+  if not len(x):
+    return np.zeros([0, len(components.loc)])
+  return special.softmax(log_joint(x, components), axis=1)
 
 
 def fit(latents: np.ndarray, labels: np.ndarray, num_classes: int,
@@ -152,35 +215,38 @@ def fit(latents: np.ndarray, labels: np.ndarray, num_classes: int,
     labels: int `[N]`, below `num_classes`.
     num_classes: C.
     num_components: K, of every class, whatever its data.
-    noise_multiplier: standard deviation of the noise of each release, in units
-      of `SENSITIVITY`.
+    noise_multiplier: standard deviation of the noise, in units of what one
+      image can change the sums by, if there were a single release; each of
+      several has noise of its share, and all together cost as much.
     entropy: of all noise.
     structure: a key of `COVARIANCES`.
     rank: of the structure low_rank.
     floor: of variances.
   """
   z = clipped(latents)
-  noise = noise_multiplier * SENSITIVITY
   size = z.shape[1]
+  # Where nothing is known a class is what the prior is.
+  prior = Components(np.zeros(1), np.zeros([1, size]), np.eye(size)[np.newaxis])
+  first, *others = releases(num_components)
 
-  def release(points, responsibilities):
-    exact = sums(points, responsibilities)
-    return exact + noise * entropy.normal(exact.shape)
+  def step(x, components, release, radii):
+    noise = noise_multiplier * release.sensitivity / math.sqrt(release.share)
+    exact = sums(x, _shares(x, components), components.loc, radii,
+                 release.weights)
+    noised = exact + noise * entropy.normal(exact.shape)
+    return _m_step(_moments(noised, radii, release, noise), components,
+                   structure, rank, floor, not release.weights[-1])
 
   result = []
   for label in range(num_classes):
     x = z[labels == label]
-    # Where nothing is known a class is what the prior is.
-    start = Components(np.zeros(1), np.zeros([1, size]),
-                       np.eye(size)[np.newaxis])
-    components = _m_step(release(x, np.ones([len(x), 1])), start, noise,
-                         structure, rank, floor)
-    if num_components > 1:
+    components = step(x, prior, first, np.array([radius(size)]))
+    if others:
       components = _spread(components, num_components, entropy)
-    for _ in range(num_releases(num_components) - 1):
-      shares = (special.softmax(log_joint(x, components), axis=1) if len(x)
-                else np.zeros([0, num_components]))
-      components = _m_step(release(x, shares), components, noise, structure,
-                           rank, floor)
+      # As far as points of a component are from its mean, and somewhat more.
+      radii = SLACK + np.sqrt(np.trace(_covariances(components), axis1=1,
+                                       axis2=2))
+    for release in others:
+      components = step(x, components, release, radii)
     result.append(components)
   return result

@@ -26,6 +26,7 @@ from tfp_lgc import (
 from tfp_lgc import config as config_lib
 from tfp_lgc.allocation import Candidate
 from tfp_lgc.artifact import Artifact
+from tfp_lgc.classifier import OnStep
 from tfp_lgc.codec import Quantized
 from tfp_lgc.config import Config
 from tfp_lgc.data import Source
@@ -215,7 +216,8 @@ class _Seen:
         data.array_split(images.images[held], images.labels[held])
         if len(held) else None, source.class_names)
 
-  def accuracy(self, artifact: Artifact, config: Config) -> float:
+  def accuracy(self, artifact: Artifact, config: Config, on_step: OnStep,
+               ) -> float:
     """Of a judge of samples; -1 where there is nothing to judge by."""
     if not self.source.test:
       return -1.0
@@ -223,7 +225,7 @@ class _Seen:
     judged_by = dataclasses.replace(config.evaluate, judge_steps=JUDGE_STEPS)
     return float(tstr.right(
         data.array_split(drawn.images, drawn.labels), self.source.test,
-        len(self.source.class_names), judged_by, config.seed).mean())
+        len(self.source.class_names), judged_by, config.seed, on_step).mean())
 
 
 class _Trials:
@@ -307,8 +309,8 @@ class _Trials:
     judged = self._work.stage(
         f'judge_{structure}_{bits}_{"texture" if texture else "plain"}',
         self._progress,
-        lambda: {'accuracy': np.array(self._seen.accuracy(artifact, config))},
-        name='judge')
+        lambda: {'accuracy': np.array(self._seen.accuracy(
+            artifact, config, self._progress.step))}, JUDGE_STEPS, 'judge')
     accuracy = float(judged['accuracy'])
     about = {'covariance': structure, 'mixture_bits': bits,
              'num_bytes': artifact.num_bytes,

@@ -92,9 +92,10 @@ def _measured(images: Images, size: int, source: Source, config: Config,
       'num_all': len(sets['all']) - size,
       'num_dense': len(sets['dense']) - size}
   for what, training in sets.items():
-    with progress.stage(f'judge {what}'):
+    with progress.stage(f'judge {what}', config.evaluate.judge_steps):
       right = evaluation.judge(array_split(training.images, training.labels),
-                               source, config.evaluate, config.seed)
+                               source, config.evaluate, config.seed,
+                               progress.step)
     result[f'{what}_accuracy'] = round(float(right.mean()), 4)
   return result
 

@@ -191,8 +191,9 @@ def _accuracy(judge: str, split: Split, source: Source, config: Config,
   name, augmentation = judge.split('/')
   judged_by = config_lib.replace(config.evaluate, judge=name,
                                  judge_augmentation=augmentation)
-  with progress.stage(f'judge {judge}'):
-    right = evaluation.judge(split, source, judged_by, config.seed)
+  with progress.stage(f'judge {judge}', judged_by.judge_steps):
+    right = evaluation.judge(split, source, judged_by, config.seed,
+                             progress.step)
   return round(float(right.mean()), 4)
 
 

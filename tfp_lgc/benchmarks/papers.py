@@ -135,9 +135,10 @@ class _Bench:
   def _judged(self, images: Images, what: str, config: Config,
               progress: Progress) -> dict[str, Any]:
     """Accuracy of a judge of `images`, and of its worst group."""
-    with progress.stage(f'judge {what}'):
+    with progress.stage(f'judge {what}', config.evaluate.judge_steps):
       right = evaluation.judge(data.array_split(images.images, images.labels),
-                               self.source, config.evaluate, config.seed)
+                               self.source, config.evaluate, config.seed,
+                               progress.step)
     result: dict[str, Any] = {
         f'{what}_accuracy': round(float(right.mean()), 4)}
     if self.source.test_groups is not None:

@@ -24,13 +24,15 @@ def measure(subject: Subject) -> dict[str, Any]:
   source = subject.source
   assert source.test is not None
   rights: dict[str, list[np.ndarray]] = {'tstr': [], 'real': []}
+  done = 0
   for seed in subject.seeds:
     for name, split in (('tstr', subject.split(seed)), ('real', source.train)):
       right = tstr.right(split, source.test, len(source.class_names),
-                         subject.config.evaluate, seed)
+                         subject.config.evaluate, seed, subject.judging(done))
       rights[name].append(right)
-      done = sum(len(values) for values in rights.values())
-      subject.progress.step(done, f'{name}_accuracy {right.mean():.4f}')
+      done += 1
+      subject.progress.step(done * subject.config.evaluate.judge_steps,
+                            f'{name}_accuracy {right.mean():.4f}')
   result: dict[str, Any] = {f'{name}_accuracy': tstr.summarize(
       [right.mean() for right in values]) for name, values in rights.items()}
   if source.test_groups is not None:

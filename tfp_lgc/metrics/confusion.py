@@ -24,10 +24,10 @@ def measure(subject: Subject) -> dict[str, Any]:
   labels, matrices = subject.source.test_labels(), []
   for i, seed in enumerate(subject.seeds):
     predicted = tstr.predicted(subject.split(seed), subject.source.test,
-                               num_classes, subject.config.evaluate, seed)
+                               num_classes, subject.config.evaluate, seed,
+                               subject.judging(i))
     matrices.append(metrics.confusion_matrix(
         labels, predicted, labels=np.arange(num_classes)))
-    subject.progress.step(i + 1)
   counts = matrices[0].sum(axis=1)
   accuracies = {
       name: tstr.summarize([matrix[i, i] / counts[i] for matrix in matrices])

@@ -145,7 +145,8 @@ def measure(chosen: Mapping[str, bool], subject: Subject) -> dict[str, Any]:
   Raises:
     LgcError: if one that was asked for by name cannot be measured.
   """
-  steps = {'accuracy': 2 * subject.runs, 'confusion': subject.runs,
+  judges = subject.runs * subject.config.evaluate.judge_steps
+  steps = {'accuracy': 2 * judges, 'confusion': judges,
            'shadow': subject.settings.shadow_models}
   result: dict[str, Any] = {}
   left_out: dict[str, str] = {}

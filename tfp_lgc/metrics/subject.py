@@ -9,6 +9,7 @@ import tf_keras as tfk
 
 from tfp_lgc import train
 from tfp_lgc.artifact import Artifact
+from tfp_lgc.classifier import OnStep
 from tfp_lgc.config import Config
 from tfp_lgc.data import array_split, Images, Source, Split
 from tfp_lgc.metrics import features
@@ -96,6 +97,11 @@ class Subject:
       return features.load(path, self.source.train.image_shape)
     return features.trained(self.source.train, len(self.class_names),
                             self.config.evaluate, self.seed)
+
+  def judging(self, num_before: int) -> OnStep:
+    """What is told of the steps of a judge that so many others stood before."""
+    before = num_before * self.config.evaluate.judge_steps
+    return lambda done: self.progress.step(before + done)
 
   @functools.cached_property
   def sample_features(self) -> np.ndarray:

@@ -13,6 +13,7 @@ import tensorflow as tf
 import tf_keras as tfk
 
 from tfp_lgc import classifier, memory
+from tfp_lgc.classifier import OnStep
 from tfp_lgc.config import EvaluateConfig
 from tfp_lgc.data import Split
 from tfp_lgc.errors import ConfigError
@@ -44,7 +45,8 @@ def check(config: EvaluateConfig, train: Optional[Split] = None) -> None:
 
 
 def train_judge(train: Split, num_classes: int, config: EvaluateConfig,
-                seed: int = 0) -> tfk.Model:
+                seed: int = 0, on_step: OnStep = lambda done: None,
+                ) -> tfk.Model:
   """A network, trained.
 
   Args:
@@ -54,6 +56,7 @@ def train_judge(train: Split, num_classes: int, config: EvaluateConfig,
     config: which, its steps, batch size and augmentation, the same for
       whatever is compared.
     seed: of initial weights, of the order of images and of their shifts.
+    on_step: is told of steps done.
 
   Returns:
     A model of images in 0..1 `[B, H, W, C]`, see `judges.NETWORKS`.
@@ -64,7 +67,7 @@ def train_judge(train: Split, num_classes: int, config: EvaluateConfig,
     def augment(images, step):
       return shifted(images, tf.random.fold_in([seed, SHIFT_SALT], step))
   classifier.fit(judge, train, config.judge_steps, config.judge_batch_size,
-                 seed, augment)
+                 seed, augment, on_step)
   return judge
 
 
@@ -87,7 +90,7 @@ def shifted(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
 
 def right(train: Split, test: Split, num_classes: int, config: EvaluateConfig,
-          seed: int = 0) -> np.ndarray:
+          seed: int = 0, on_step: OnStep = lambda done: None) -> np.ndarray:
   """Which images of `test` a judge that was trained on `train` names rightly.
 
   Args:
@@ -96,20 +99,22 @@ def right(train: Split, test: Split, num_classes: int, config: EvaluateConfig,
     num_classes: C.
     config: of the judge.
     seed: of the judge.
+    on_step: is told of steps of training done, if the judge is a network.
 
   Returns:
     bool `[N]`; its mean is the accuracy.
   """
   labels = np.concatenate([labels for _, labels in test.batches(1000)])
-  return predicted(train, test, num_classes, config, seed) == labels
+  return predicted(train, test, num_classes, config, seed, on_step) == labels
 
 
 def predicted(train: Split, test: Split, num_classes: int,
-              config: EvaluateConfig, seed: int = 0) -> np.ndarray:
+              config: EvaluateConfig, seed: int = 0,
+              on_step: OnStep = lambda done: None) -> np.ndarray:
   """The labels, int `[N]`, that such a judge gives the images of `test`."""
   if config.judge in ESTIMATORS:
     return _predicted_by_estimator(train, test, config, seed)
-  judge = train_judge(train, num_classes, config, seed)
+  judge = train_judge(train, num_classes, config, seed, on_step)
   logits = judge.predict(test.batches(1000).map(classifier.scaled), verbose=0)
   return logits.argmax(axis=1)
 
