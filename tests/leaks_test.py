@@ -25,18 +25,19 @@ def _privacy(train, test, **settings):
 
 
 def _of_two_classes(digits, duplicated):
-  """180 zeros and ones; some are in the data set many times over."""
+  """180 zeros and ones, and, if duplicated, 1,000 copies of two of them."""
   images, labels = digits
   some = np.flatnonzero(labels < 2)
   train, test = some[:180], some[180:]
   if duplicated:
     train = np.concatenate([train, np.repeat(
-        [train[labels[train] == label][0] for label in (0, 1)], 90)])
+        [train[labels[train] == label][0] for label in (0, 1)], 500)])
   return _privacy((images[train], labels[train]), (images[test], labels[test]),
                   model='ae', epochs=40, latent_size=4, hidden_size=32,
                   num_components_max=3)
 
 
+@pytest.mark.slow
 def test_images_that_are_there_many_times_are_seen(digits):
   """And are not, where they are there once."""
   leaks, other = [_of_two_classes(digits, value) for value in (True, False)]
@@ -49,6 +50,7 @@ def test_images_that_are_there_many_times_are_seen(digits):
       'smallest_relative']
 
 
+@pytest.mark.slow
 def test_an_autoencoder_that_memorizes_is_caught(digits):
   images, labels = digits
   privacy = _privacy((images[:100], labels[:100]),
