@@ -147,9 +147,10 @@ def test_no_pass_holds_more_than_the_bound(monkeypatch):
     sizes.extend(len(images) for images, _ in result)
     return result
   monkeypatch.setattr(data.Split, 'batches', watched)
-  hashes = overlap._hashes(split, 50)
+  hashes = list(overlap._hashes(split, 50))
   assert len(hashes) == sum(sizes) == 50 and max(sizes) == 4
-  assert hashes == overlap._hashes(dataclasses.replace(split, bound=None), 50)
+  assert hashes == list(overlap._hashes(
+      dataclasses.replace(split, bound=None), 50))
 
   def decode(z):
     return {'image': tf.constant(np.zeros([len(z), 4, 5, 3], np.uint8))}

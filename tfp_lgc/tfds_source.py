@@ -12,6 +12,9 @@ from tfp_lgc.errors import DataError
 
 __all__ = ['parts', 'tfds']
 
+# Of a file that are read at a time, where memory is bound.
+BUFFER_NUM_BYTES = 2**18
+
 
 def tfds(config: DataConfig) -> Source:
   """Any TFDS data set of images of one size, prepared first if need be."""
@@ -81,6 +84,10 @@ def _splits(builder, config: DataConfig, **read_config,
                     f'{dtype}; must be uint8')
   values, class_names = _classes(builder, image_key, label_key)
   most = data.most_cached(config.max_memory)
+  # TFDS itself would keep what takes up to 250 MiB on the disk, unpacked.
+  read_config['try_autocache'] = False
+  if config.max_memory:  # It reads 16 files in turns, each 8 MiB at a time.
+    read_config['override_buffer_size'] = BUFFER_NUM_BYTES
 
   def example(row):
     if not label_key:
