@@ -179,3 +179,20 @@ def test_who_would_hold_too_much_is_refused():
     source.train.to_memory(source.class_names)
   with pytest.raises(ConfigError, match='max_memory'):
     data.validation(source, 0.2)
+
+
+def test_files_of_arrays_are_those_of_numpy(tmp_path):
+  mapped = streams.scratch((40_000, 3), memory.limits('1.5GB')._replace(
+      latents=0))
+  mapped[:] = np.random.default_rng(0).normal(size=mapped.shape)
+  arrays = {'mapped': mapped, 'held': np.arange(6).reshape(2, 3).T,
+            'word': np.array('a word'), 'none': np.zeros([0, 2], bool)}
+  with open(tmp_path / 'x.npz', 'wb') as file:
+    streams.savez(file, arrays)
+  np.savez(tmp_path / 'y.npz', **arrays)
+  with np.load(tmp_path / 'x.npz') as ours, (
+      np.load(tmp_path / 'y.npz')) as other:
+    assert ours.files == other.files == list(arrays)
+    for name in arrays:
+      assert ours[name].dtype == other[name].dtype
+      np.testing.assert_array_equal(ours[name], other[name])

@@ -234,8 +234,8 @@ def table(rows: Mapping[str, dict]) -> str:
   all, is in all of them: so time is linear where a further image, beyond the
   size before, takes as long as between the first two sizes."""
   sizes = sorted({row['num_images'] for row in rows.values()})
-  lines = ['| stage | images | seconds | microseconds a further image | ratio | '
-           'peak, MB | ratio |', '|---|---|---|---|---|---|---|']
+  lines = ['| stage | images | seconds | microseconds a further image | ratio '
+           '| peak, MB | ratio |', '|---|---|---|---|---|---|---|']
   for stage in (*STAGES, ''):
     of_stage = [rows[name] for size in sizes
                 if (name := _name(size, stage).rstrip('/')) in rows]
