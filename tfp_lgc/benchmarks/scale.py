@@ -94,7 +94,8 @@ def _of_size(size: int, config: Config, folder: str, progress: Progress,
   data_dir = os.path.join(folder, f'{base}_{config.seed}_{size}')
   if 'write' in known:
     yield known['write']
-  for job in (_write, _make):
+  stands = os.path.isdir(os.path.join(data_dir, *distorted.PLACE))
+  for job in (_make,) if stands else (_write, _make):
     for stage, row in _in_process(job, size, config, data_dir, set(known)):
       progress.note(f'{size:,} images: {stage} in {row["seconds"]:.1f} s, '
                     f'{row["peak_num_bytes"] / 1e6:.0f} MB')
@@ -162,10 +163,8 @@ class _Measured(Progress):
 
 def _write(tell: Callable, size: int, config: Config, data_dir: str,
            known: set[str]) -> None:
-  """The data set, if it does not stand."""
+  """The data set."""
   del known
-  if os.path.isdir(os.path.join(data_dir, *distorted.PLACE)):
-    return
   source = pipeline.open_source(config.data.dataset, config_lib.replace(
       config, max_memory=''))
   if source.test is None:
