@@ -162,5 +162,5 @@ def test_what_goes_wrong_in_a_process_is_told(capsys, tmp_path):
            y_train=np.arange(9) % 3)
   assert benchmark.main([
       'benchmark', *TINY, f'--dataset={tmp_path / "x.npz"}',
-      '--test_fraction=0', '--sizes=10', f'--artifacts={tmp_path}']) == 2
+      '--test_fraction=0.01', '--sizes=10', f'--artifacts={tmp_path}']) == 2
   assert 'has no test split' in capsys.readouterr().err
