@@ -83,6 +83,7 @@ def _splits(builder, config: DataConfig, **read_config,
     raise DataError(f'dataset = {config.dataset!r}: has images of type '
                     f'{dtype}; must be uint8')
   values, class_names = _classes(builder, image_key, label_key)
+  is_counted = np.array_equal(values, np.arange(len(values)))
   most = data.most_cached(config.max_memory)
   # TFDS itself would keep what takes up to 250 MiB on the disk, unpacked.
   read_config['try_autocache'] = False
@@ -93,8 +94,11 @@ def _splits(builder, config: DataConfig, **read_config,
     if not label_key:
       return row[image_key], tf.constant(0)
     label = tf.cast(row[label_key], tf.int64)
-    tf.debugging.assert_non_negative(
-        label, f'dataset = {config.dataset}: has images without a label')
+    # One operation, which `tf.debugging` makes many of: it is run per image.
+    tf.raw_ops.Assert(condition=label >= 0, data=[
+        f'dataset = {config.dataset}: has images without a label'])
+    if is_counted:
+      return row[image_key], tf.cast(label, tf.int32)
     return row[image_key], tf.searchsorted(values, label[tf.newaxis])[0]
 
   def split(which: str) -> Split:
