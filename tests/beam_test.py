@@ -29,6 +29,7 @@ from tfp_lgc import (  # noqa: E402
   latent,
   mixture,
   sources,
+  stepwise,
   tfds_writer,
 )
 from tfp_lgc.commands import beam as command  # noqa: E402
@@ -204,102 +205,31 @@ def test_a_killed_run_goes_on(tmp_path, monkeypatch):
     beam_em.fit(latents, working, settings(num_components_max=3), OPTIONS)
 
 
-def test_what_float32_cannot_do_is_done_again_in_float64():
-  start, now = [em.Components(np.zeros(1), np.full([1, 2], value), np.eye(2)[
-      np.newaxis]) for value in (0.0, 1.0)]
-  frame = em.Frame(np.zeros(2), 1.0)
-  run = beam_state.Run(3, 'full', 1, now, -2.0, 0.5, 7)
-  failed = em.Statistics(np.float64(np.nan), np.ones(1), np.zeros([1, 2]),
-                         np.zeros([1, 2, 2]))
-
-  def after(run):
-    return beam_em._advanced(run, failed, frame, 5, 1e-6, settings(), start)
-  again = after(run)
-  assert again == beam_state.Run(3, 'full', 1, start, is_wide=True)
-  # There is nothing wider.
-  ended = after(again)
-  assert ended.status == beam_state.LAST
-  assert after(ended).status == beam_state.DONE
-  assert np.isnan(after(ended).log_likelihood)
-
-
-@pytest.mark.parametrize('max_iterations', [3, 50])
-def test_a_step_that_makes_data_less_likely_is_not_made(max_iterations):
-  """What is added to variances is far from the most likely; as in one
-  process."""
-  x, _ = points()
-  its = settings(max_iterations=max_iterations, tolerance=0.0)
-  start, floor = em.kmeans_start(x, 3, 1e-6, seed=0), 0.5
-  frame = em.Frame(x.mean(axis=0), float(x.std(axis=0).max()))
-  run = beam_state.Run(0, 'full', 0, frame.inside(start))
-  likelihoods = []
-  while run.status != beam_state.DONE:
-    run = beam_em._advanced(
-        run, beam_em.batch_statistics(frame.rows(x), run.components), frame,
-        len(x), floor, its, frame.inside(start))
-    likelihoods.append(run.log_likelihood)
-  expected = em.fit_em(x, start, floor, max_iterations, 0.0)
-  assert run.fell and expected.converged
-  assert run.num_iterations == expected.num_iterations
-  assert_same(frame.outside(run.components), expected.components)
-  assert frame.log_density(run.log_likelihood) == pytest.approx(
-      expected.log_likelihood, abs=1e-5)
-  assert not any(em.falls(*pair) for pair in zip(np.diff(likelihoods),
-                                                 likelihoods[1:]))
-
-
-@pytest.mark.parametrize('status', [beam_state.STEP, beam_state.LAST])
-def test_what_stood_before_a_fall_comes_back(status):
-  before, now = [em.Components(np.zeros(1), np.full([1, 2], value), np.eye(2)[
-      np.newaxis]) for value in (0.0, 1.0)]
-  run = beam_state.Run(3, 'full', 1, now, -2.0, 0.5, 7, status=status,
-                       previous=before)
-
-  def after(log_likelihood):
-    sums = em.Statistics(np.float64(5 * log_likelihood), np.ones(1),
-                         np.zeros([1, 2]), np.zeros([1, 2, 2]))
-    return beam_em._advanced(run, sums, em.Frame(np.zeros(2), 1.0), 5, 1e-6,
-                             settings(), before)
-  fell = after(-2.1)
-  assert fell.components is before and fell.log_likelihood == -2.0
-  assert fell.fell and fell.status == beam_state.DONE
-  # Rounding is no fall.
-  for level in (-2.0 - 1e-6, -1.9):
-    assert not after(level).fell and after(level).components is not before
-
-
-@pytest.mark.parametrize('is_wide', [False, True])
-def test_sums_of_parts_are_those_of_the_whole(is_wide):
+def test_sums_of_parts_are_those_of_the_whole():
   x, _ = points()
   start = em.kmeans_start(x, 3, 1e-6, seed=0)
   frame = em.Frame(x.mean(axis=0), float(x.std(axis=0).max()))
-  dtype = tf.float64 if is_wide else tf.float32
 
   def statistics(part):
-    return beam_em.batch_statistics(frame.rows(part), frame.inside(start),
-                                    dtype)
+    return stepwise.batch_statistics(frame.rows(part), frame.inside(start))
   total = beam_em.Sum()
   accumulators = [total.create_accumulator() for _ in range(3)]
   for i, part in enumerate(np.array_split(x, 5)):
     accumulators[i % 2] = total.add_input(accumulators[i % 2],
                                           statistics(part))
-  whole = statistics(x)
   for ours, expected in zip(total.extract_output(
-      total.merge_accumulators(accumulators)), whole):
-    assert ours.dtype == np.float64
+      total.merge_accumulators(accumulators)), statistics(x)):
     np.testing.assert_allclose(ours, expected, rtol=1e-5, atol=1e-4)
-  # The definition.
-  np.testing.assert_allclose(whole.count.sum(), len(x), rtol=1e-6)
 
 
 def test_a_state_comes_back():
   x, _ = points()
   components = [em.kmeans_start(x, k, 1e-6, seed=0) for k in (1, 3)]
-  runs = (beam_state.Run(4, 'tied', 0, components[0]),
-          beam_state.Run(4, 'full', 1, components[1], -3.5, 0.25, 9, True,
-                         beam_state.LAST, True, em.kmeans_start(
+  runs = (stepwise.Run(4, 'tied', 0, components[0]),
+          stepwise.Run(4, 'full', 1, components[1], -3.5, 0.25, 9, True,
+                         stepwise.LAST, True, em.kmeans_start(
                              x, 3, 1e-6, seed=1)))
-  state = beam_state.State(np.array([4]), np.array([7]), np.ones([1, 3]),
+  state = stepwise.State(np.array([4]), np.array([7]), np.ones([1, 3]),
                            np.array([2.5]), 1e-3, runs)
   again = beam_state.from_bytes(beam_state.to_bytes(state))
   for a, b in zip(again.runs, runs):
@@ -311,7 +241,7 @@ def test_a_state_comes_back():
   assert again.floor == 1e-3
   assert again.frames()[4].unit == 2.5
   other = state._replace(labels=np.array([2]), runs=runs[:1])
-  both = beam_state.joined([state, other])
+  both = stepwise.joined([state, other])
   assert both.labels.tolist() == [2, 4] and both.runs[1:] == runs
 
 

@@ -3,104 +3,44 @@
 The first pipeline finds the starts (beam_start.py). Then each iteration is one
 pipeline: workers compute the sums of em.py over batches of one class, for all
 numbers of components that are tried at once, a `CombineFn` adds them in
-float64, and the M-step is made where the pipeline was started. What stands
-after an iteration is written down, so that a run that was killed goes on.
+float64, and the step is made where the pipeline was started, by stepwise.py.
+What stands after an iteration is written down, so that a run that was killed
+goes on.
 """
 
 import collections
-import functools
 import hashlib
-import math
-from typing import Callable, Mapping, NamedTuple, Optional
+from typing import Callable, Mapping, Optional
 
 import apache_beam as beam
 import numpy as np
 import tensorflow as tf
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from tfp_lgc import beam_encode, beam_files, beam_start, beam_state, em
+from tfp_lgc import (
+  beam_encode,
+  beam_files,
+  beam_start,
+  beam_state,
+  em,
+  stepwise,
+)
 from tfp_lgc.artifact import Artifact
 from tfp_lgc.beam_files import Latents
-from tfp_lgc.beam_start import SAMPLE_SIZE, Starts
-from tfp_lgc.beam_state import DONE, LAST, Run, State, STEP
+from tfp_lgc.beam_start import Starts
 from tfp_lgc.config import Config
-from tfp_lgc.em import Components, Fit, Frame, Statistics
+from tfp_lgc.em import Statistics
 from tfp_lgc.errors import ConfigError
-from tfp_lgc.mixture import best, lowest_bic, Mixture, Selection, stack
+from tfp_lgc.stepwise import DONE, Fitted, SAMPLE_SIZE, State
 
-__all__ = ['Fitted', 'Sum', 'batch_statistics', 'fit', 'refit']
-
-_F64 = tf.float64
-
-
-class Fitted(NamedTuple):
-  """What `fit` found.
-
-  Attributes:
-    labels: int64 `[C]`, the classes that have images, in their order.
-    counts: int64 `[C]`, images of each.
-    selections: label -> what BIC chose.
-    fits: (label, structure, K) -> the most likely run.
-  """
-  labels: np.ndarray
-  counts: np.ndarray
-  selections: Mapping[int, Selection]
-  fits: Mapping[tuple[int, str, int], Fit]
-
-  @property
-  def mixture(self) -> Mixture:
-    """Of the classes `labels`."""
-    chosen = [self.selections[int(label)] for label in self.labels]
-    return stack([its.components for its in chosen],
-                 [its.structure for its in chosen])
-
-
-@functools.lru_cache(maxsize=None)
-def _compiled(dtype: tf.DType):
-  """The E-step of one batch, its heavy sums in `dtype`."""
-
-  @tf.function(input_signature=[
-      tf.TensorSpec([None, None], dtype),
-      Components(tf.TensorSpec([None], _F64), tf.TensorSpec([None, None], _F64),
-                 tf.TensorSpec([None, None, None], _F64))])
-  def statistics(rows, components):
-    return em.e_step(rows, tf.ones([tf.shape(rows)[0]], dtype), components,
-                     tf.cast(em.whitening_of(components), dtype))
-
-  return statistics
-
-
-def batch_statistics(rows: np.ndarray, components: Components,
-                     dtype: tf.DType = tf.float32) -> Statistics:
-  """What `em.fit_em` adds up over its batches, of one of them.
-
-  ```python
-  frame = em.Frame(points.mean(axis=0), points.std(axis=0).max())
-  now = frame.inside(components)
-  parts = [batch_statistics(frame.rows(batch), now)
-           for batch in np.array_split(points, 4)]
-  total = em.Statistics(*[sum(part) for part in zip(*parts)])
-  after = em.m_step(total, now, floor / frame.unit**2, 'full', 0)
-  frame.outside(em.Components(*after))   # After one iteration.
-  ```
-
-  Args:
-    rows: `[B, d + 1]`, see `em.Frame.rows`.
-    components: of points in the frame, float64.
-    dtype: of the heavy sums.
-
-  Returns:
-    float64 arrays; those of two batches with the same components may be added.
-  """
-  parts = _compiled(dtype)(tf.constant(rows, dtype), Components(*components))
-  return Statistics(*[part.numpy() for part in parts])
+__all__ = ['Sum', 'fit', 'refit']
 
 
 class Sum(beam_state.Merge):
   """Adds `Statistics`."""
 
   def merged(self, some):
-    return Statistics(*map(sum, zip(*some)))
+    return stepwise.added(some)
 
 
 class _Statistics(beam.DoFn):
@@ -126,8 +66,7 @@ class _Statistics(beam.DoFn):
       rows = self._frames[latents.label].rows(
           points[first:first + em.BATCH_SIZE])
       for i, run in runs:
-        yield i, batch_statistics(rows, run.components,
-                                  tf.float64 if run.is_wide else tf.float32)
+        yield i, stepwise.batch_statistics(rows, run.components, run.dtype)
 
 
 def _pack(pair: tuple[int, Statistics]) -> tuple[int, bytes]:
@@ -152,40 +91,6 @@ def _sums(directory: str, working: str, path: str,
          | 'Pack' >> beam.Map(_pack)
          | 'Write' >> beam_state.Write(folder))
   return dict(map(_unpack, beam_state.collect(folder)))
-
-
-def _advanced(run: Run, its: Statistics, frame: Frame, count: int,
-              floor: float, config: Config, start: Components) -> Run:
-  """What `em.fit_em` makes of a pass over all points."""
-  log_likelihood = float(its.log_likelihood) / count
-  if not math.isfinite(log_likelihood) and not run.is_wide:
-    return Run(run.label, run.structure, run.restart, start, is_wide=True)
-  gain = log_likelihood - run.log_likelihood
-  if run.previous is not None and em.falls(gain, log_likelihood):
-    return run._replace(components=run.previous, status=DONE, fell=True)
-  if run.status == LAST:
-    return run._replace(log_likelihood=log_likelihood, status=DONE)
-  components = em.m_step(its, run.components, np.float64(floor / frame.unit**2),
-                         run.structure, config.mixture.covariance_rank)
-  num_iterations = run.num_iterations + 1
-  goes_on = (num_iterations < config.mixture.max_iterations
-             and abs(gain) >= config.mixture.tolerance)
-  return run._replace(
-      components=Components(*[np.asarray(part) for part in components]),
-      log_likelihood=log_likelihood, gain=gain, num_iterations=num_iterations,
-      status=STEP if goes_on else LAST, previous=run.components)
-
-
-def _step(state: State, sums: Mapping[int, Statistics], config: Config,
-          at_start: State) -> State:
-  """All runs after one pass."""
-  frames = state.frames()
-  counts = dict(zip(state.labels.tolist(), state.counts.tolist()))
-  return state._replace(runs=tuple(
-      run if run.status == DONE else _advanced(
-          run, sums[i], frames[run.label], counts[run.label], state.floor,
-          config, at_start.runs[i].components)
-      for i, run in enumerate(state.runs)))
 
 
 def _path(working: str, iteration: int) -> str:
@@ -260,16 +165,23 @@ def fit(latents: str, working: str, config: Config,
                            sample_size), working, 0)
   at_start = _load(_path(working, 0))
   iteration = int(stands[-1][-9:-4]) if stands else 0
-  state = _load(_path(working, iteration))
-  while left := sum(run.status != DONE for run in state.runs):
-    say(f'iteration {iteration + 1}: {left} of {len(state.runs)} runs')
-    sums = _sums(latents, working, _path(working, iteration), options)
-    state = _step(state, sums, config, at_start)
+
+  def sums(state):
+    say(f'iteration {iteration + 1}: {len(state.waiting)} of '
+        f'{len(state.runs)} runs')
+    by_run = _sums(latents, working, _path(working, iteration), options)
+    return [by_run[i] for i in sorted(by_run)]
+
+  def write(state):
+    nonlocal iteration
     iteration += 1
     _save(state, working, iteration)
     if iteration > 1:
       tf.io.gfile.remove(_path(working, iteration - 1))
-  return _chosen(state, config)
+
+  state = stepwise.fit(_load(_path(working, iteration)), sums, config, at_start,
+                       write)
+  return stepwise.chosen(state, config)
 
 
 def _check_pieces(latents: str, note: Mapping) -> None:
@@ -279,30 +191,6 @@ def _check_pieces(latents: str, note: Mapping) -> None:
     if not tf.io.gfile.exists(piece.path):
       raise ConfigError(f'latents = {latents!r}: {piece.path} is missing; run '
                         'the job encode again, which goes on')
-
-
-def _of(fits: Mapping[tuple[str, int], Fit]) -> Callable[[str, int], Fit]:
-  return lambda structure, k: fits[structure, k]
-
-
-def _chosen(state: State, config: Config) -> Fitted:
-  """By BIC."""
-  frames, by_size = state.frames(), collections.defaultdict(list)
-  for run in state.runs:
-    frame = frames[run.label]
-    by_size[run.label, run.structure, len(run.components.loc)].append(Fit(
-        frame.outside(run.components), frame.log_density(run.log_likelihood),
-        run.num_iterations,
-        run.fell or abs(run.gain) < config.mixture.tolerance))
-  fits = {key: best(runs) for key, runs in by_size.items()}
-  selections = {}
-  for label, count in zip(state.labels.tolist(), state.counts.tolist()):
-    its = {key[1:]: fit for key, fit in fits.items() if key[0] == label}
-    sizes = collections.defaultdict(list)
-    for structure, k in its:
-      sizes[structure].append(k)
-    selections[label] = lowest_bic(_of(its), sizes, count, config.mixture)
-  return Fitted(state.labels, state.counts, selections, fits)
 
 
 def refit(artifact: Artifact, latents: str, working: str,

@@ -13,18 +13,14 @@ import apache_beam as beam
 import numpy as np
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from tfp_lgc import beam_encode, beam_files, beam_state
+from tfp_lgc import beam_encode, beam_files, beam_state, stepwise
 from tfp_lgc.beam_files import Latents
-from tfp_lgc.beam_state import Run, State
 from tfp_lgc.config import Config
-from tfp_lgc.em import Components, Frame, kmeans_start
+from tfp_lgc.em import Components
 from tfp_lgc.errors import ConfigError
-from tfp_lgc.mixture import largest, structures
+from tfp_lgc.stepwise import Run, State
 
-__all__ = ['SAMPLE_SIZE', 'Starts', 'Summary', 'merged', 'start', 'summary']
-
-# Points of a class that k-means is given.
-SAMPLE_SIZE = 10_000
+__all__ = ['Starts', 'Summary', 'merged', 'start', 'summary']
 
 # Label -> (structure, components) of each run.
 Starts = Mapping[int, Sequence[tuple[str, Components]]]
@@ -100,35 +96,18 @@ class _Start(beam.DoFn):
     # As `latent.floor` has it.
     unit = float((total.squares / total.num_points).mean()) or 1.0
     floor = self._config.mixture.covariance_floor * unit
-    frame = Frame(its.mean, float(
-        np.sqrt(its.squares / its.num_points).max()) or 1.0)
     if self._given is None:
       x = its.points[np.argsort(its.positions)]
-      runs = _runs(label, x, self._config, floor)
+      runs = stepwise.kmeans_runs(label, x, self._config, floor)
     else:
       if not self._given.get(label):
         raise ConfigError(f'starts: has none of class {label}, which has '
                           'images')
       runs = [Run(label, structure, 0, components)
               for structure, components in self._given[label]]
-    yield label, beam_state.to_bytes(State(
-        np.array([label]), np.array([its.num_points]), frame.center[np.newaxis],
-        np.array([frame.unit]), floor,
-        tuple(run._replace(components=frame.inside(run.components))
-              for run in runs)))
-
-
-def _runs(label: int, x: np.ndarray, config: Config, floor: float,
-          ) -> list[Run]:
-  """Those that `mixture.select` may make of points `[N, d]`."""
-  its = config.mixture
-  return [
-      Run(label, structure, i,
-          kmeans_start(x, k, floor, config.seed + i, structure,
-                       its.covariance_rank))
-      for structure in structures(its)
-      for k in range(1, largest(x, structure, its) + 1)
-      for i in range(its.num_restarts if k > 1 else 1)]
+    yield label, beam_state.to_bytes(stepwise.begin(
+        label, its.num_points, its.mean, its.squares / its.num_points, floor,
+        runs))
 
 
 def _keyed(latents: Latents, seed: int) -> tuple[int, Summary]:
@@ -170,5 +149,5 @@ def start(directory: str, working: str, config: Config,
          | 'Start' >> beam.ParDo(_Start(config, given),
                                  beam.pvalue.AsSingleton(total))
          | 'Write' >> beam_state.Write(folder))
-  return beam_state.joined([
+  return stepwise.joined([
       beam_state.from_bytes(content) for content in beam_state.collect(folder)])

@@ -1,23 +1,20 @@
-"""How far the EM runs of beam_em.py are, in memory and as a file."""
+"""How far the EM runs of beam_em.py are, as a file; results of pipelines."""
 
-from typing import Any, Iterable, Iterator, NamedTuple, Optional, Sequence
+from typing import Any, Iterable, Iterator
 
 import apache_beam as beam
 import numpy as np
 import tensorflow as tf
 
 from tfp_lgc import beam_files
-from tfp_lgc.em import Components, Frame
+from tfp_lgc.em import Components
+from tfp_lgc.stepwise import Run, State
 
-__all__ = ['DONE', 'LAST', 'Merge', 'Run', 'STEP', 'State', 'Write', 'collect',
-           'from_bytes', 'joined', 'to_bytes']
+__all__ = ['Merge', 'Write', 'collect', 'from_bytes', 'to_bytes']
 
 # Into which a pipeline puts its results.
 NUM_FILES = 64
 
-# What a run is waiting for: an M-step; the likelihood of its last components;
-# nothing.
-STEP, LAST, DONE = range(3)
 _SCALARS = ('label', 'structure', 'restart', 'log_likelihood', 'gain',
             'num_iterations', 'is_wide', 'status', 'fell')
 # Of the names of arrays.
@@ -43,62 +40,6 @@ class Merge(beam.CombineFn):
 
   def extract_output(self, accumulator):
     return accumulator
-
-
-class Run(NamedTuple):
-  """One run of EM.
-
-  Attributes:
-    label: position of the class.
-    structure: of the covariances.
-    restart: 0, 1, ... of the runs with the same K.
-    components: of points in the frame of the class.
-    log_likelihood: mean over the points in the frame, nats; while steps are
-      made, that before the last of them.
-    gain: of the last step, nats.
-    num_iterations: M-steps made.
-    is_wide: whether its heavy sums are float64, because float32 did not do.
-    status: STEP, LAST or DONE.
-    fell: whether it ended because its last step was not to be made, see
-      `em.falls`.
-    previous: what stood before the last step, whose likelihood is
-      `log_likelihood` while steps are made; None before the first.
-  """
-  label: int
-  structure: str
-  restart: int
-  components: Components
-  log_likelihood: float = -np.inf
-  gain: float = np.inf
-  num_iterations: int = 0
-  is_wide: bool = False
-  status: int = STEP
-  fell: bool = False
-  previous: Optional[Components] = None
-
-
-class State(NamedTuple):
-  """All runs.
-
-  Attributes:
-    labels: int64 `[C]`, the classes that have images, in their order.
-    counts: int64 `[C]`, images of each.
-    centers: float64 `[C, d]`, of their frames.
-    units: float64 `[C]`, of the same.
-    floor: what is added to variances.
-    runs: those of all classes.
-  """
-  labels: np.ndarray
-  counts: np.ndarray
-  centers: np.ndarray
-  units: np.ndarray
-  floor: float
-  runs: tuple[Run, ...]
-
-  def frames(self) -> dict[int, Frame]:
-    """By label."""
-    return {int(label): Frame(center, float(unit)) for label, center, unit
-            in zip(self.labels, self.centers, self.units)}
 
 
 def to_bytes(state: State) -> bytes:
@@ -135,15 +76,6 @@ def from_bytes(content: bytes) -> State:
           for run, its in zip(runs, previous)]
   return State(arrays['labels'], arrays['counts'], arrays['centers'],
                arrays['units'], float(arrays['floor']), tuple(runs))
-
-
-def joined(states: Sequence[State]) -> State:
-  """Those of single classes as one, by label."""
-  states = sorted(states, key=lambda state: state.labels[0])
-  labels, counts, centers, units = [
-      np.concatenate([state[i] for state in states]) for i in range(4)]
-  return State(labels, counts, centers, units, states[0].floor,
-               tuple(run for state in states for run in state.runs))
 
 
 class Write(beam.PTransform):

@@ -11,7 +11,7 @@ from typing import NamedTuple, Optional
 from tfp_lgc import budget
 from tfp_lgc.errors import ConfigError
 
-__all__ = ['Limits', 'check', 'limits']
+__all__ = ['Limits', 'begin_peak', 'check', 'held', 'limits']
 
 # Without data: tests/memory_test.py has a run that stays within such a bound.
 BASE_NUM_BYTES = 1_400_000_000
@@ -31,7 +31,8 @@ class Limits(NamedTuple):
     batch: raw bytes of images that are encoded at a time.
     latents: of an array of latents in memory; another one is a file that is
       mapped into it.
-    points: of latents that mixtures are fitted to, all copies counted.
+    points: of latents that EM has in memory, all copies counted; it makes its
+      passes over a file of more.
   """
   split: int
   shuffle: int
@@ -67,7 +68,7 @@ def limits(max_memory: str) -> Optional[Limits]:
   data = num_bytes - BASE_NUM_BYTES
   # Of a split in memory there are two copies, NumPy's and TensorFlow's.
   return Limits(split=data // 4, shuffle=data // 8, batch=data // 64,
-                latents=data // 16, points=data // 4)
+                latents=data // 16, points=data // 16)
 
 
 def check(num_bytes: int, bound: Optional[Limits], what: str) -> None:
@@ -86,3 +87,20 @@ def check(num_bytes: int, bound: Optional[Limits], what: str) -> None:
     raise ConfigError(f'max_memory: {what} holds {num_bytes:,} bytes of images '
                       f'in memory; give {enough + 0.1:.1f}GB or more, or no '
                       '--max_memory')
+
+
+def begin_peak() -> None:
+  """The peak of this process begins anew, see `held`; Linux alone does it.
+
+  Raises:
+    OSError: where there is no /proc that can be written to.
+  """
+  with open('/proc/self/clear_refs', 'w') as file:
+    file.write('5')
+
+
+def held(name: str = 'VmHWM') -> int:
+  """Bytes that this process holds at the most, or (VmRSS) now."""
+  with open('/proc/self/status') as file:
+    [line] = [line for line in file if line.startswith(f'{name}:')]
+  return 1024 * int(line.split()[1])
