@@ -66,10 +66,13 @@ class Checkpoints:
     Raises:
       OpError: of TensorFlow, if the disk is full.
     """
-    now = time.monotonic()
-    if not self._work.directory or not (
-        last or now - self._saved >= self._work.seconds):
+    if not self.is_due(last):
       return
     self._about.assign(json.dumps(about))
     self._manager.save()
-    self._saved = now
+    self._saved = time.monotonic()
+
+  def is_due(self, last: bool = False) -> bool:
+    """Whether `save` would save now."""
+    return bool(self._work.directory) and (
+        last or time.monotonic() - self._saved >= self._work.seconds)
