@@ -134,6 +134,7 @@ SAME_LEVEL = {
                 'streams', 'tfds_source'},
     'spuco': {'config', 'data', 'errors'},
     'staging': {'errors'},
+    'streamed_em': {'stepwise'},
     'streams': {'config', 'data', 'errors', 'memory'},
     'tfds_source': {'config', 'data', 'errors'},
     'tfds_writer': {'errors', 'progress', 'version'},

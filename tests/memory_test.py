@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 import tfp_lgc
-from tfp_lgc import config as config_lib
-from tfp_lgc import latent, memory, sources
-from tfp_lgc.config import Config, DataConfig
+from tfp_lgc import memory, sources
+from tfp_lgc.config import DataConfig
 from tfp_lgc.errors import ConfigError
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -45,25 +44,6 @@ def test_an_array_that_is_too_large_is_refused():
   images = np.zeros([100_000, 20, 20], np.uint8)
   with pytest.raises(ConfigError, match='an array holds 40,000,000 bytes'):
     tfp_lgc.compress((images, None), max_memory='1.5GB')
-
-
-@pytest.mark.parametrize('model, counts', [('gmm', (50, 50, 5)),
-                                           ('global', None)])
-def test_mixtures_see_as_many_latents_as_fit(model, counts):
-  labels = np.repeat([0, 1, 2], [900, 95, 5])
-  latents = np.arange(1000.0)[:, None] * np.ones(4)
-  bound = memory.limits('1.5GB')._replace(
-      points=150 * 4 * memory.EM_BYTES_PER_NUMBER)
-  config = config_lib.replace(Config(), latent_model=model)
-  x, y = latent.some(latents, labels, 3, config, bound)
-  np.testing.assert_array_equal(labels[x[:, 0].astype(int)], y)
-  assert len(np.unique(x[:, 0])) == len(x)
-  if counts:
-    np.testing.assert_array_equal(np.bincount(y), counts)
-  else:
-    assert len(x) == 150 and np.bincount(y)[0] > 110
-  for fits in (None, memory.limits('1.5GB')):
-    assert latent.some(latents, labels, 3, config, fits)[0] is latents
 
 
 _PROGRAM = """

@@ -9,18 +9,18 @@ price is raised until all of them fit.
 """
 
 import math
-from typing import Iterator, Mapping, NamedTuple, Sequence
+from typing import Callable, Iterator, Mapping, NamedTuple, Sequence
 
 import numpy as np
 
 from tfp_lgc.codec import entropy_bits
 from tfp_lgc.config import Config
-from tfp_lgc.em import Components
+from tfp_lgc.em import Components, Fit
 from tfp_lgc.mixture import largest, most_likely, stack, structures
 from tfp_lgc.packing import pack_mixture
 
-__all__ = ['Candidate', 'MIN_PRICE', 'allocate', 'candidates', 'cheapest',
-           'from_arrays', 'num_bits', 'to_arrays']
+__all__ = ['Candidate', 'MIN_PRICE', 'allocate', 'candidates',
+           'candidates_of', 'cheapest', 'from_arrays', 'num_bits', 'to_arrays']
 
 # A parameter of about six bits costs as much at this price as by Akaike's
 # criterion, one nat: for less, a mixture would learn its points by heart.
@@ -74,17 +74,36 @@ def candidates(x: np.ndarray, config: Config, floor: float,
   Returns:
     One at least.
   """
+  return candidates_of(
+      lambda structure, k: most_likely(x, k, structure, config.mixture, floor,
+                                       config.seed),
+      {structure: largest(x, structure, config.mixture)
+       for structure in structures(config.mixture)}, len(x), config, max_bits)
+
+
+def candidates_of(fit_of: Callable[[str, int], Fit], most: Mapping[str, int],
+                  num_points: int, config: Config, max_bits: float = math.inf,
+                  ) -> list[Candidate]:
+  """`candidates` of fits that are made elsewhere.
+
+  Args:
+    fit_of: (structure, K) -> the fit; asked in the order of K.
+    most: structure -> the largest K.
+    num_points: N.
+    config: as for `candidates`, and so are the following.
+    max_bits: more than any class will be given.
+  """
   found: list[Candidate] = []
-  for structure in structures(config.mixture):
+  for structure, largest_size in most.items():
     costs: list[float] = []
-    for k in _sizes(largest(x, structure, config.mixture)):
-      fit = most_likely(x, k, structure, config.mixture, floor, config.seed)
+    for k in _sizes(largest_size):
+      fit = fit_of(structure, k)
       if not math.isfinite(fit.log_likelihood):
         break
       bits = num_bits(fit.components, structure, config)
       if bits > max_bits and found:
         break
-      found.append(Candidate(fit.components, structure, -len(x)
+      found.append(Candidate(fit.components, structure, -num_points
                              * fit.log_likelihood / math.log(2.0), bits))
       costs.append(_cost(found[-1], MIN_PRICE))
       if len(costs) > 2 and costs[-1] > costs[-2] > costs[-3]:

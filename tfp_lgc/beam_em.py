@@ -27,11 +27,11 @@ from tfp_lgc import (
 )
 from tfp_lgc.artifact import Artifact
 from tfp_lgc.beam_files import Latents
-from tfp_lgc.beam_start import SAMPLE_SIZE, Starts
+from tfp_lgc.beam_start import Starts
 from tfp_lgc.config import Config
 from tfp_lgc.em import Statistics
 from tfp_lgc.errors import ConfigError
-from tfp_lgc.stepwise import DONE, Fitted, State
+from tfp_lgc.stepwise import DONE, Fitted, SAMPLE_SIZE, State
 
 __all__ = ['Sum', 'fit', 'refit']
 

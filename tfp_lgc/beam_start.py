@@ -20,10 +20,7 @@ from tfp_lgc.em import Components
 from tfp_lgc.errors import ConfigError
 from tfp_lgc.stepwise import Run, State
 
-__all__ = ['SAMPLE_SIZE', 'Starts', 'Summary', 'merged', 'start', 'summary']
-
-# Points of a class that k-means is given.
-SAMPLE_SIZE = 10_000
+__all__ = ['Starts', 'Summary', 'merged', 'start', 'summary']
 
 # Label -> (structure, components) of each run.
 Starts = Mapping[int, Sequence[tuple[str, Components]]]

@@ -16,16 +16,26 @@ from tfp_lgc import (
   memory,
   models,
   networks,
+  streamed_em,
   streams,
 )
 from tfp_lgc.autoencoder import Encoded
 from tfp_lgc.config import Config
 from tfp_lgc.em import Components, log_joint
 from tfp_lgc.errors import ConfigError
-from tfp_lgc.mixture import Mixture, select, share, stack
+from tfp_lgc.mixture import (
+  lowest_bic,
+  Mixture,
+  select,
+  Selection,
+  share,
+  stack,
+)
+from tfp_lgc.stepwise import SAMPLE_SIZE
+from tfp_lgc.streamed_em import FilePoints
 
-__all__ = ['LATENT_MODELS', 'check', 'fit', 'floor', 'nothing',
-           'purity', 'some', 'usable']
+__all__ = ['LATENT_MODELS', 'check', 'fit', 'floor', 'nothing', 'purity',
+           'usable']
 
 # Weights below this are as good as none, and a code needs a smallest number.
 MIN_WEIGHT = 1e-6
@@ -33,32 +43,43 @@ MIN_WEIGHT = 1e-6
 BLOCK = 2**14
 
 OnClass = Callable[[int], None]
+Bound = Optional[memory.Limits]
 Records = list[dict[str, Any]]
 
 
 def floor(latents: np.ndarray, config: Config) -> float:
   """What is added to variances, in the units of the latents."""
+  if isinstance(latents, np.memmap):
+    variance = streamed_em.moments(latents)[1]
+  else:
+    variance = latents.var(axis=0, dtype=np.float64)
   # A data set of one repeated latent has no unit of its own: take 1.
-  unit = float(latents.var(axis=0, dtype=np.float64).mean()) or 1.0
+  unit = float(variance.mean()) or 1.0
   return config.mixture.covariance_floor * unit
 
 
 def gmm(latents: np.ndarray, labels: np.ndarray, num_classes: int,
-        config: Config, on_class: OnClass) -> tuple[Mixture, Records]:
+        config: Config, on_class: OnClass, bound: Bound = None,
+        ) -> tuple[Mixture, Records]:
   """A mixture for each class, of its own; LGC paper."""
   added = floor(latents, config)
+  if _fit_in(latents, bound):
+    def own(label):
+      return latents[labels == label]
+  else:
+    own = streamed_em.by_class(latents, labels, num_classes, bound).of
   chosen, records = [], []
   for label in range(num_classes):
-    x = latents[labels == label]
+    x = own(label)
     if not len(x):
       chosen.append(nothing(latents.shape[1]))
       records.append({'event': 'bic', 'label': label, 'bic': {}})
     elif config.mixture.selection == 'bic':
-      selection = select(x, config.mixture, added, config.seed)
+      selection = _selected(x, config, added, bound)
       chosen.append(selection[:2])
       records.append({'event': 'bic', 'label': label, 'bic': selection.bics})
     else:
-      choices = allocation.candidates(x, config, added)
+      choices = _candidates(x, config, added, bound)
       chosen.append(allocation.cheapest(choices)[:2])
       records.append({'event': 'bytes', 'label': label, 'tried': [
           {'structure': choice.structure,
@@ -70,6 +91,38 @@ def gmm(latents: np.ndarray, labels: np.ndarray, num_classes: int,
   return stack(*zip(*chosen)), records
 
 
+def _fit_in(x: np.ndarray, bound: Bound) -> bool:
+  """Whether EM may hold points `[N, d]` in memory."""
+  return not bound or memory.EM_BYTES_PER_NUMBER * x.size <= bound.points
+
+
+def _in_file(x: np.ndarray, config: Config, added: float,
+             bound: memory.Limits) -> FilePoints:
+  """As many as fit are the sample that EM starts from."""
+  most = bound.points // (memory.EM_BYTES_PER_NUMBER * x.shape[1])
+  return FilePoints(x, config, added, max(1, min(SAMPLE_SIZE, most)))
+
+
+def _selected(x: np.ndarray, config: Config, added: float, bound: Bound,
+              ) -> Selection:
+  """`mixture.select`, in passes over a file if memory is bound."""
+  if not bound or _fit_in(x, bound):
+    return select(np.array(x), config.mixture, added, config.seed)
+  points = _in_file(x, config, added, bound)
+  return lowest_bic(points.fit, points.sizes(), len(points), config.mixture)
+
+
+def _candidates(x: np.ndarray, config: Config, added: float, bound: Bound,
+                ) -> list[allocation.Candidate]:
+  """The same of `allocation.candidates`."""
+  if not bound or _fit_in(x, bound):
+    return allocation.candidates(np.array(x), config, added)
+  points = _in_file(x, config, added, bound)
+  return allocation.candidates_of(
+      points.fit, {structure: max(sizes) for structure, sizes
+                   in points.sizes().items()}, len(points), config)
+
+
 def nothing(latent_size: int) -> tuple[Components, str]:
   """Components and structure of a class without an image, from which nothing
   is ever drawn."""
@@ -78,33 +131,36 @@ def nothing(latent_size: int) -> tuple[Components, str]:
 
 
 def global_gmm(latents: np.ndarray, labels: np.ndarray, num_classes: int,
-               config: Config, on_class: OnClass) -> tuple[Mixture, Records]:
+               config: Config, on_class: OnClass, bound: Bound = None,
+               ) -> tuple[Mixture, Records]:
   """One mixture of all latents, fitted without labels; then each component is
   given to the classes by its responsibilities for the labeled images."""
-  selection = select(latents, config.mixture, floor(latents, config),
-                     config.seed)
+  selection = _selected(latents, config, floor(latents, config), bound)
   order = np.random.default_rng(config.seed).permutation(len(labels))
   shown = order[:math.ceil(config.mixture.labeled_fraction * len(labels))]
   mixture, weights = _attach(selection.components, selection.structure,
-                             latents[shown], labels[shown], num_classes)
+                             latents, labels, shown, num_classes)
   on_class(num_classes - 1)
   return mixture, [{'event': 'bic', 'bic': selection.bics},
                    {'event': 'purity', 'purity': purity(weights)}]
 
 
 def prior(latents: np.ndarray, labels: np.ndarray, num_classes: int,
-          config: Config, on_class: OnClass) -> tuple[Mixture, Records]:
+          config: Config, on_class: OnClass, bound: Bound = None,
+          ) -> tuple[Mixture, Records]:
   """The model's own prior, which takes no bytes but its weights by class.
 
   A model that is told the label needs no more. Of another, the components of
   the prior are given to the classes as in `global_gmm`.
   """
+  del bound  # Nothing is fitted.
   components = _usable_prior(config, num_classes)
   on_class(num_classes - 1)
   if config.model.model in models.CONDITIONAL or num_classes == 1:
     logits = np.tile(components.log_weights, [num_classes, 1])
     return share(logits, components, 'prior'), []
-  mixture, weights = _attach(components, 'prior', latents, labels, num_classes)
+  mixture, weights = _attach(components, 'prior', latents, labels,
+                             np.arange(len(labels)), num_classes)
   return mixture, [{'event': 'purity', 'purity': purity(weights)}]
 
 
@@ -146,8 +202,7 @@ def check(config: Config, num_classes: int) -> None:
 LATENT_MODELS = {'gmm': gmm, 'global': global_gmm, 'prior': prior}
 
 
-def usable(encoded: Encoded, config: Config,
-           bound: Optional[memory.Limits] = None,
+def usable(encoded: Encoded, config: Config, bound: Bound = None,
            ) -> tuple[np.ndarray, np.ndarray]:
   """The latents that a latent model is fitted to.
 
@@ -161,7 +216,7 @@ def usable(encoded: Encoded, config: Config,
     every = 1  # Of so many latents a part tells which are dead.
     if bound:
       every = max(1, -(-8 * encoded.draw.size // bound.points))
-    kept = folding.live(encoded.draw[::every], encoded.mean[::every])
+    kept = folding.live(_part(encoded.draw, every), _part(encoded.mean, every))
   chosen = getattr(encoded, config.mixture.latent_statistic)
   latents = streams.scratch((num, int(kept.sum())), bound)
   for first in range(0, num, BLOCK):
@@ -171,41 +226,20 @@ def usable(encoded: Encoded, config: Config,
   return latents, kept
 
 
-def some(latents: np.ndarray, labels: np.ndarray, num_classes: int,
-         config: Config, bound: Optional[memory.Limits],
-         ) -> tuple[np.ndarray, np.ndarray]:
-  """As many latents, and their labels, as a bound lets a mixture be fitted to.
-
-  They are drawn at random: where mixtures are by class, as many of each class,
-  or all if they are fewer; else of all classes together.
-
-  Args:
-    latents: `[N, d]`.
-    labels: int `[N]`.
-    num_classes: C.
-    config: of the latent model; its seed is that of the draw.
-    bound: of memory; None for all of them, as they are.
-  """
-  most = len(latents)
-  if bound:
-    most = max(1, bound.points // (memory.EM_BYTES_PER_NUMBER
-                                   * latents.shape[1]))
-  if most >= len(latents):
-    return latents, labels
-  order = np.random.default_rng(config.seed).permutation(len(latents))
-  if config.mixture.latent_model == 'gmm':
-    share = max(1, most // num_classes)
-    order = np.concatenate([order[labels[order] == label][:share]
-                            for label in range(num_classes)])
-  rows = np.sort(order[:most])
-  drawn = latents[rows]
-  streams.release(latents)
-  return np.array(drawn), labels[rows]
+def _part(latents: np.ndarray, every: int) -> np.ndarray:
+  """One row of `every`; of a mapped file a copy, and the file is let go of."""
+  if every == 1 or not isinstance(latents, np.memmap):
+    return latents[::every]
+  first, parts = 0, []
+  for block in streamed_em.blocks_of(latents):
+    parts.append(np.array(block[-first % every::every]))
+    first += len(block)
+  return np.concatenate(parts)
 
 
 def fit(latents: np.ndarray, labels: np.ndarray, num_classes: int,
         config: Config, on_class: OnClass = lambda label: None,
-        ) -> tuple[Mixture, Records]:
+        bound: Bound = None) -> tuple[Mixture, Records]:
   """The latent model that `config.mixture.latent_model` names.
 
   Args:
@@ -214,23 +248,41 @@ def fit(latents: np.ndarray, labels: np.ndarray, num_classes: int,
     num_classes: C.
     config: of model and mixture.
     on_class: called with each label when it is done.
+    bound: of memory; points beyond it are read from a file in each pass of EM,
+      and their starts are those of a sample.
   """
   return LATENT_MODELS[config.mixture.latent_model](
-      latents, labels, num_classes, config, on_class)
+      latents, labels, num_classes, config, on_class, bound)
 
 
 def _attach(components: Components, structure: str, latents: np.ndarray,
-            labels: np.ndarray, num_classes: int,
+            labels: np.ndarray, shown: np.ndarray, num_classes: int,
             ) -> tuple[Mixture, np.ndarray]:
   """Shared components with p(k | y) for each class.
+
+  Args:
+    components: K of them.
+    structure: of their covariances.
+    latents: `[N, d]`.
+    labels: int `[N]`.
+    shown: int `[n]`, positions of the labeled images.
+    num_classes: C.
 
   Returns:
     mixture: of all classes.
     weights: `[C, K]`, p(y, k) of the labeled images.
   """
-  responsibilities = special.softmax(log_joint(latents, components), axis=1)
-  one_hot = np.eye(num_classes)[labels]  # [N, C]
-  weights = one_hot.T @ responsibilities / len(labels)  # [C, K]
+  if isinstance(latents, np.memmap):
+    shown = np.sort(shown)  # It is read from its start to its end.
+  weights = np.zeros([num_classes, len(components.loc)])
+  for first in range(0, len(shown), BLOCK):
+    some = shown[first:first + BLOCK]
+    responsibilities = special.softmax(
+        log_joint(latents[some], components), axis=1)
+    one_hot = np.eye(num_classes)[labels[some]]  # [B, C]
+    weights += one_hot.T @ responsibilities
+    streams.release(latents)
+  weights /= len(shown)
   totals = weights.sum(axis=1, keepdims=True)
   # A class without a labeled image takes the components as they are.
   given = np.where(totals > 0, weights / np.maximum(totals, 1e-300),

@@ -31,7 +31,8 @@ class Limits(NamedTuple):
     batch: raw bytes of images that are encoded at a time.
     latents: of an array of latents in memory; another one is a file that is
       mapped into it.
-    points: of latents that mixtures are fitted to, all copies counted.
+    points: of latents that EM has in memory, all copies counted; it makes its
+      passes over a file of more.
   """
   split: int
   shuffle: int
@@ -67,7 +68,7 @@ def limits(max_memory: str) -> Optional[Limits]:
   data = num_bytes - BASE_NUM_BYTES
   # Of a split in memory there are two copies, NumPy's and TensorFlow's.
   return Limits(split=data // 4, shuffle=data // 8, batch=data // 64,
-                latents=data // 16, points=data // 4)
+                latents=data // 16, points=data // 16)
 
 
 def check(num_bytes: int, bound: Optional[Limits], what: str) -> None:

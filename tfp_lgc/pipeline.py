@@ -18,6 +18,8 @@ from tfp_lgc import (
   memory,
   packing,
   sources,
+  streamed_em,
+  streams,
   texture,
   train,
 )
@@ -111,13 +113,9 @@ def _mixture(source: Source, trained: Trained, config: Config,
   num_classes = len(source.class_names)
 
   def make():
-    points, told = latent.some(trained.latents, trained.labels, num_classes,
-                               config, source.train.bound)
-    if len(points) < len(trained.latents):
-      progress.note(f'mixtures are fitted to {len(points):,} of '
-                    f'{len(trained.latents):,} latents, for --max_memory')
-    mixture, records = latent.fit(points, told, num_classes, config,
-                                  lambda label: progress.step(label + 1))
+    mixture, records = latent.fit(
+        trained.latents, trained.labels, num_classes, config,
+        lambda label: progress.step(label + 1), source.train.bound)
     for row in records:
       if 'label' in row:
         row['class_name'] = source.class_names[row.pop('label')]
@@ -183,11 +181,18 @@ def train_encode(source: Source, config: Config, progress: Progress,
     progress.record(event='latents', latent_size=len(kept),
                     live=int(kept.sum()))
     return {'latents': latents, 'labels': encoded.labels, 'kept': kept,
-            'fill': encoded.mean.mean(axis=0)}
+            'fill': _fill(encoded.mean)}
 
   return Trained(model, **work.stage(
       'encode', progress, encode, source.train.num_examples,
       bound=source.train.bound))
+
+
+def _fill(means: np.ndarray) -> np.ndarray:
+  """float32 `[d]`: the mean of latents `[N, d]`."""
+  if isinstance(means, np.memmap):
+    return streamed_em.mean_of(means).astype(np.float32)
+  return means.mean(axis=0)
 
 
 def texture_of(split: Split, artifact: Artifact, latents: np.ndarray,
@@ -264,6 +269,7 @@ def _with_decoded(split: Split, artifact: Artifact, latents: np.ndarray,
     if artifact.num_conditions:
       inputs.append(labels[some])
     images.append(batch[some])
+    streams.release(latents)
     decoded.append(artifact.sampler.decode(*inputs)['image'].numpy())
     first += len(batch)
   return np.concatenate(images), np.concatenate(decoded)

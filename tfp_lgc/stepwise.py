@@ -42,9 +42,12 @@ from tfp_lgc.mixture import (
   structures,
 )
 
-__all__ = ['DONE', 'Fitted', 'LAST', 'Run', 'STEP', 'State', 'added',
-           'advanced', 'batch_statistics', 'begin', 'chosen', 'fit', 'fits_of',
-           'joined', 'kmeans_runs', 'runs_of_size', 'step']
+__all__ = ['DONE', 'Fitted', 'LAST', 'Run', 'SAMPLE_SIZE', 'STEP', 'State',
+           'added', 'advanced', 'batch_statistics', 'begin', 'chosen', 'fit',
+           'fits_of', 'joined', 'kmeans_runs', 'runs_of_size', 'step']
+
+# Points of a class that k-means is given.
+SAMPLE_SIZE = 10_000
 
 # What a run is waiting for: an M-step; the likelihood of its last components;
 # nothing.
