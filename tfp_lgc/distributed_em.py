@@ -69,7 +69,14 @@ class SpreadPoints:
         stepwise.begin(label, len(self), self._mean, self._variance,
                        self._floor, self._starts(structure, num_components)),
         self._sums, its)
-    return stepwise.fits_of(state, its)[label, structure, num_components]
+    fit = stepwise.fits_of(state, its)[label, structure, num_components]
+    # Machines may round the M-step another way: what is decided by the
+    # components has to be decided in the same way by all.
+    found = shared.from_chief(self._its, {
+        **fit.components._asdict(), 'rest': np.array(fit[1:])})
+    log_likelihood, num_iterations, converged = found.pop('rest')
+    return Fit(Components(**found), float(log_likelihood), int(num_iterations),
+               bool(converged))
 
   def _starts(self, structure: str, num_components: int) -> list[Run]:
     """The chief's."""

@@ -15,18 +15,18 @@ come from `Distribution.sum` or the chief.
 """
 
 import contextlib
-import json
 import math
 import os
 from typing import Any, Callable, ContextManager, Iterator, Mapping, NamedTuple
-from typing import Optional, Sequence
+from typing import Optional
 
 import numpy as np
 import tensorflow as tf
 
+from tfp_lgc import cluster
 from tfp_lgc.errors import ConfigError, WorkerLostError
 
-__all__ = ['Distribution', 'Place', 'of', 'place', 'start', 'workers_of']
+__all__ = ['Distribution', 'ONE', 'Place', 'of', 'place']
 
 # Seconds that the processes wait for each other before the first step.
 START_SECONDS = 600
@@ -244,57 +244,29 @@ class Distribution:
 
   @contextlib.contextmanager
   def watched(self) -> Iterator[None]:
-    """Within it the end of another process is a `WorkerLostError`."""
-    try:
+    """Within it the end of another process is a `WorkerLostError`.
+
+    All processes enter it together. After it each may end when it likes.
+    """
+    if self.num_workers == 1:
       yield
+      return
+    extended = self._strategy.extended
+    try:
+      # The strategy begins to look when it is made.
+      if extended._check_health_thread is None:
+        extended._start_check_health_thread()
+      yield
+      self.sum(np.zeros(1))  # Nobody goes before all are here.
     except _LOST as error:
-      if self.num_workers == 1:
-        raise
       raise WorkerLostError(_WORD_ON_LOSS) from error
+    finally:
+      # Nobody waits for the thread, which sleeps.
+      extended._check_health_thread_should_stop.set()
+      extended._check_health_thread = None
 
 
 ONE = Distribution()
-
-
-def workers_of(text: Optional[str]) -> tuple[int, int]:
-  """What TF_CONFIG says: the number of processes, and which this is.
-
-  ```python
-  workers_of('{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, '
-             '"task": {"type": "worker", "index": 1}}')   # 2, 1
-  ```
-
-  Args:
-    text: of the variable; None if there is none.
-
-  Raises:
-    ConfigError: if it is missing, or not of that form.
-  """
-  example = ('as {"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, '
-             '"task": {"type": "worker", "index": 0}}')
-  if not text:
-    raise ConfigError('strategy = multi_worker: needs the environment variable '
-                      f'TF_CONFIG, in each process, {example}')
-  try:
-    said = json.loads(text)
-    cluster, task = said['cluster'], said['task']
-    jobs = [(kind, i) for kind in ('chief', 'worker')
-            for i in range(len(_addresses(cluster.get(kind, []))))]
-    index = jobs.index((task['type'], int(task['index'])))
-    if set(cluster) - {'chief', 'worker'} or len(cluster.get('chief', [])) > 1:
-      raise ValueError('a cluster has workers, and one chief at the most')
-  except (ValueError, KeyError, TypeError, AttributeError) as error:
-    raise ConfigError(f'TF_CONFIG = {text!r}: is not {example}, with the index '
-                      f'of this process ({error})') from error
-  return len(jobs), index
-
-
-def _addresses(value: Sequence[str]) -> Sequence[str]:
-  if not isinstance(value, list) or not all(
-      isinstance(one, str) and one.rpartition(':')[2].isdigit()
-      for one in value):
-    raise ValueError(f'{value!r} is no list of HOST:PORT')
-  return value
 
 
 def of(name: str) -> Distribution:
@@ -316,10 +288,6 @@ def of(name: str) -> Distribution:
   return _made[name]
 
 
-# What commands call before TensorFlow looks for devices.
-start = of
-
-
 def _mirrored() -> tf.distribute.Strategy:
   devices = (tf.config.list_logical_devices('GPU')
              or tf.config.list_logical_devices('CPU'))
@@ -327,7 +295,7 @@ def _mirrored() -> tf.distribute.Strategy:
 
 
 def _multi_worker() -> Distribution:
-  num_workers, worker = workers_of(os.environ.get('TF_CONFIG'))
+  num_workers, worker = cluster.members(os.environ.get('TF_CONFIG'))
   if num_workers == 1:
     return Distribution(_mirrored())
   # pylint: disable=g-direct-tensorflow-import,g-import-not-at-top

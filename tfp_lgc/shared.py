@@ -18,7 +18,7 @@ from tfp_lgc.distribution import Distribution, ONE
 from tfp_lgc.resuming import Work
 
 __all__ = ['SharedCheckpoints', 'SharedWork', 'checkpoints', 'from_chief',
-           'work_of']
+           'own', 'work_of']
 
 Arrays = dict[str, np.ndarray]
 # The name of what is said beside arrays.
@@ -74,6 +74,11 @@ def work_of(its: Distribution, work: Work) -> Work:
   if its.num_workers == 1:
     return work
   return SharedWork(work.directory, work.seconds, its)
+
+
+def own(work: Work) -> Work:
+  """The same for the chief alone, once others take no part."""
+  return Work(work.directory, work.seconds)
 
 
 class SharedCheckpoints:
