@@ -141,7 +141,9 @@ def compress_with(work: resuming.Work, source: Source, config: Config,
                           fixed, progress, callbacks)
 
 
-def _compress_with(work, source, config, num_bytes, fixed, progress, callbacks):
+def _compress_with(work: resuming.Work, source: Source, config: Config,
+                   num_bytes: int, fixed: AbstractSet[str], progress: Progress,
+                   callbacks: Sequence[tfk.callbacks.Callback]) -> Artifact:
   # Both tell of single images of the train split.
   if not config.privacy.dp_epsilon:
     pipeline.tell_skipped(source, progress)

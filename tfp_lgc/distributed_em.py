@@ -1,9 +1,9 @@
 """EM over points that are dealt out to replicas, see distribution.py.
 
-Each replica holds a part of the points of a class on its device. A pass adds up
-the sums of em.py over its part, and one all-reduce those of all replicas; then
-all processes make the same step, see stepwise.py. Starts are those of k-means of
-all points, made by the chief.
+Each replica holds a part of the points of a class on its device. A pass adds
+up the sums of em.py over its part, and one all-reduce those of all replicas;
+then all processes make the same step, see stepwise.py. Starts are those of
+k-means of all points, made by the chief.
 """
 
 from typing import Callable

@@ -9,16 +9,23 @@ is what `--strategy` names, made once a process:
   reads checkpoints and writes files; the others have what it has from it, so
   that they need no file system of it.
 
-What decides how a program goes on, as whether a loop ends, has to be the same in
-all processes, or one waits for a sum that another does not make: such numbers
-come from `Distribution.sum` or the chief.
+What decides how a program goes on, as whether a loop ends, has to be the same
+in all processes, or one waits for a sum that another does not make: such
+numbers come from `Distribution.sum` or the chief.
 """
 
 import contextlib
 import math
 import os
-from typing import Any, Callable, ContextManager, Iterator, Mapping, NamedTuple
-from typing import Optional
+from typing import (
+  Any,
+  Callable,
+  ContextManager,
+  Iterator,
+  Mapping,
+  NamedTuple,
+  Optional,
+)
 
 import numpy as np
 import tensorflow as tf

@@ -1,7 +1,7 @@
 """Work and checkpoints of several processes: what the chief keeps, all have.
 
-Only the chief has a work folder, see resuming.py. What is found there is sent to
-the others, so that all of them go on from the same state wherever they run.
+Only the chief has a work folder, see resuming.py. What is found there is sent
+to the others, so that all go on from the same state wherever they run.
 """
 
 import dataclasses

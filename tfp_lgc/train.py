@@ -7,8 +7,15 @@ from typing import Any, Callable, Optional
 import numpy as np
 import tf_keras as tfk
 
-from tfp_lgc import classifier, distribution, divergence, losses, models
-from tfp_lgc import networks, shared
+from tfp_lgc import (
+  classifier,
+  distribution,
+  divergence,
+  losses,
+  models,
+  networks,
+  shared,
+)
 from tfp_lgc.autoencoder import Autoencoder
 from tfp_lgc.config import Config, replace, TrainConfig
 from tfp_lgc.data import Split
