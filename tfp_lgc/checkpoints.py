@@ -39,6 +39,9 @@ class Checkpoints:
                                            about=self._about)
     self._manager = tf.train.CheckpointManager(
         self._checkpoint, os.path.join(work.directory, key), max_to_keep=1)
+    # Or `save` would make it, within the scope of a strategy, whose variables
+    # all processes make together.
+    _ = self._checkpoint.save_counter
 
   def restore(self) -> dict[str, Any]:
     """Sets the variables; what was said when they were saved, or nothing.

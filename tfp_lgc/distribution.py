@@ -17,6 +17,7 @@ numbers come from `Distribution.sum` or the chief.
 import contextlib
 import math
 import os
+import re
 from typing import (
   Any,
   Callable,
@@ -266,7 +267,10 @@ class Distribution:
       yield
       self.sum(np.zeros(1))  # Nobody goes before all are here.
     except _LOST as error:
-      raise WorkerLostError(_WORD_ON_LOSS) from error
+      why = re.search(r'aborted by: ([^\n]*)', str(error))
+      raise WorkerLostError(
+          f'{_WORD_ON_LOSS} ({why[1] if why else type(error).__name__})'
+          ) from error
     finally:
       # Nobody waits for the thread, which sleeps.
       extended._check_health_thread_should_stop.set()
@@ -316,6 +320,9 @@ def _multi_worker() -> Distribution:
   extended._check_health_initial_timeout = START_SECONDS
   extended._check_health_interval = HEALTH_SECONDS
   extended._check_health_timeout = ANSWER_SECONDS
+  # The error that a `WorkerLostError` is made of says the same.
+  tf.get_logger().addFilter(lambda record: not str(record.msg).startswith(
+      ('Cluster check alive failed', '%s seems down')))
   try:
     strategy = tf.distribute.MultiWorkerMirroredStrategy()
   except RuntimeError as error:
