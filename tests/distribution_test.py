@@ -21,6 +21,7 @@ import tensorflow as tf
 
 import tfp_lgc
 from tfp_lgc import data, distribution, shared, spread_encode
+from tfp_lgc.autoencoder import Encoded
 from tfp_lgc.errors import ConfigError
 from tfp_lgc.resuming import NO_WORK, Work
 
@@ -94,8 +95,9 @@ class _Model:
       draws.append(np.stack([images[:, 0, 0, 0], np.full(len(told), i)], 1))
       labels.append(told)
     if not draws:
-      return np.zeros([0, 0]), np.zeros([0, 0]), np.zeros(0, int)
-    return np.concatenate(draws), np.concatenate(draws), np.concatenate(labels)
+      return Encoded(np.zeros([0, 0]), np.zeros([0, 0]), np.zeros(0, int))
+    draws = np.concatenate(draws)
+    return Encoded(draws, draws, np.concatenate(labels))
 
 
 class _Recorder(distribution.Distribution):

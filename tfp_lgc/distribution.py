@@ -106,9 +106,9 @@ class Distribution:
     num_own: replicas of this process.
   """
 
-  def __init__(self, strategy: Optional[tf.distribute.Strategy] = None,
-               num_workers: int = 1, worker: int = 0):
-    """Without a strategy there is one replica."""
+  def __init__(self, strategy: Any = None, num_workers: int = 1,
+               worker: int = 0):
+    """Takes a `tf.distribute.Strategy`; without one there is one replica."""
     self._strategy = strategy
     self.num_workers, self.worker = num_workers, worker
     self.num_replicas = strategy.num_replicas_in_sync if strategy else 1
@@ -183,9 +183,8 @@ class Distribution:
     return self._totals[dtype]
 
   def _total(self, dtype: str) -> Callable:
-    assert self._strategy is not None
-
-    @tf.function(input_signature=[tf.TensorSpec([None], dtype)])
+    @tf.function(input_signature=[tf.TensorSpec([None], dtype)],
+                 autograph=False)
     def total(values):
       def of_replica(values):
         context = tf.distribute.get_replica_context()
@@ -239,13 +238,13 @@ class Distribution:
     """A compiled function of what `function`, which returns a tensor, returns
     in each replica, the sum over all of them."""
     if self._strategy is None:
-      return tf.function(function, reduce_retracing=True)
+      return tf.function(function, reduce_retracing=True, autograph=False)
 
     def of_replica(*args):
       return tf.distribute.get_replica_context().all_reduce(
           tf.distribute.ReduceOp.SUM, function(*args))
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True, autograph=False)
     def total(*args):
       return self._strategy.experimental_local_results(
           self._strategy.run(of_replica, args=args))[0]
