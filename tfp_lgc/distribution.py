@@ -267,10 +267,10 @@ class Distribution:
       yield
       self.sum(np.zeros(1))  # Nobody goes before all are here.
     except _LOST as error:
-      why = re.search(r'aborted by: ([^\n]*)', str(error))
+      why = re.search(r'aborted by: ([^\n]*)', str(error)) or re.search(
+          r'([^\n]*)', str(error))
       raise WorkerLostError(
-          f'{_WORD_ON_LOSS} ({why[1] if why else type(error).__name__})'
-          ) from error
+          f'{_WORD_ON_LOSS} ({why[1] if why else ""})') from error
     finally:
       # Nobody waits for the thread, which sleeps.
       extended._check_health_thread_should_stop.set()
