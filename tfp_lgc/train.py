@@ -5,6 +5,7 @@ import math
 from typing import Any, Callable, Optional
 
 import numpy as np
+import tensorflow as tf
 import tf_keras as tfk
 
 from tfp_lgc import (
@@ -158,10 +159,18 @@ def fit(config: Config, split: Split, num_classes: int,
   if its.is_one:
     return model
   # Of one process, which nothing has to wait for any more.
-  weights = model.get_weights()
-  model = models.build(config, split.image_shape, num_classes)
-  model.set_weights(weights)
-  return model
+  alone = models.build(config, split.image_shape, num_classes)
+  for variable, trained in zip(_weights(alone), _weights(model)):
+    variable.assign(trained.read_value())
+  return alone
+
+
+def _weights(model: Autoencoder) -> list[tf.Variable]:
+  """All variables but those of metrics, of which penalties may bring more."""
+  metrics = {id(variable) for metric in model.metrics
+             for variable in metric.variables}
+  return [variable for variable in model.variables
+          if id(variable) not in metrics]
 
 
 def _compiled(config: Config, split: Split, num_classes: int, work: Work,
