@@ -160,7 +160,8 @@ def fit(config: Config, split: Split, num_classes: int,
     return model
   # Of one process, which nothing has to wait for any more.
   alone = models.build(config, split.image_shape, num_classes)
-  for variable, trained in zip(_weights(alone), _weights(model)):
+  for variable, trained in zip(_weights(alone), _weights(model),
+                               strict=True):
     variable.assign(trained.read_value())
   return alone
 
