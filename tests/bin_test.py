@@ -930,7 +930,7 @@ FLAGS = {
              *config_lib.settings(options_lib.DrawConfig()), *DATA_FLAGS},
     'benchmark': {*config_lib.settings(config_lib.Config()), 'preset', 'suite',
                   'output', 'figures', 'table', 'rows', 'runs', 'budgets',
-                  'judges', 'artifacts'},
+                  'judges', 'artifacts', 'sizes'},
     'compress': {*config_lib.settings(config_lib.Config()), 'preset', 'output',
                  'overwrite', 'evaluate', 'tensorboard', 'budget', 'license',
                  'report', 'checkpoint_seconds',

@@ -291,6 +291,28 @@ def test_parts_of_tfds_are_in_the_order_of_the_files(tmp_path, monkeypatch):
     np.testing.assert_array_equal(images.labels, expected[1])
 
 
+def test_what_is_not_to_be_held_is_read_again(tmp_path, monkeypatch):
+  """TFDS keeps small data sets in memory, if it is let."""
+  from tfp_lgc import progress, tfds_writer
+
+  def portions(first, stop):
+    yield np.zeros([stop - first, 2, 2, 1], np.uint8), np.arange(first, stop)
+  folder = tmp_path / 'lgc_samples' / '1.0.0'
+  tfds_writer.write_tfds(portions, {'train': 3, 'test': 3}, (2, 2, 1), 'abcdef',
+                         str(folder), {}, progress.Progress())
+  config = DataConfig(dataset='lgc_samples', data_dir=str(tmp_path))
+  held = sources.load(config)
+  monkeypatch.setattr(data, 'most_cached', lambda max_memory: 0)
+  read = sources.load(config)
+  for source in (held, read):
+    assert len(source.test_labels()) == 3
+  for path in folder.glob('*test*'):
+    path.unlink()
+  assert held.test_labels().tolist() == [3, 4, 5]
+  with pytest.raises(tf.errors.NotFoundError):
+    read.test_labels()
+
+
 @pytest.mark.parametrize('share', [0.0, 0.2])
 def test_parts_of_others_are_those_of_the_whole(share):
   config = DataConfig(validation_fraction=share)

@@ -147,9 +147,10 @@ def test_no_pass_holds_more_than_the_bound(monkeypatch):
     sizes.extend(len(images) for images, _ in result)
     return result
   monkeypatch.setattr(data.Split, 'batches', watched)
-  hashes = overlap._hashes(split, 50)
+  hashes = list(overlap._hashes(split, 50))
   assert len(hashes) == sum(sizes) == 50 and max(sizes) == 4
-  assert hashes == overlap._hashes(dataclasses.replace(split, bound=None), 50)
+  assert hashes == list(overlap._hashes(
+      dataclasses.replace(split, bound=None), 50))
 
   def decode(z):
     return {'image': tf.constant(np.zeros([len(z), 4, 5, 3], np.uint8))}
@@ -178,3 +179,20 @@ def test_who_would_hold_too_much_is_refused():
     source.train.to_memory(source.class_names)
   with pytest.raises(ConfigError, match='max_memory'):
     data.validation(source, 0.2)
+
+
+def test_files_of_arrays_are_those_of_numpy(tmp_path):
+  mapped = streams.scratch((40_000, 3), memory.limits('1.5GB')._replace(
+      latents=0))
+  mapped[:] = np.random.default_rng(0).normal(size=mapped.shape)
+  arrays = {'mapped': mapped, 'held': np.arange(6).reshape(2, 3).T,
+            'word': np.array('a word'), 'none': np.zeros([0, 2], bool)}
+  with open(tmp_path / 'x.npz', 'wb') as file:
+    streams.savez(file, arrays)
+  np.savez(tmp_path / 'y.npz', **arrays)
+  with np.load(tmp_path / 'x.npz') as ours, (
+      np.load(tmp_path / 'y.npz')) as other:
+    assert ours.files == other.files == list(arrays)
+    for name in arrays:
+      assert ours[name].dtype == other[name].dtype
+      np.testing.assert_array_equal(ours[name], other[name])

@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+import tensorflow as tf
 import tensorflow_datasets as tfds
 
 import tfp_lgc
@@ -225,6 +226,21 @@ def test_a_class_that_tfds_would_rename_is_refused(name, tmp_path):
   with pytest.raises(ConfigError, match='cannot have a class named'):
     write(tmp_path / 'x', names=('ape', name, 'emu'))
   assert not list(tmp_path.iterdir())
+
+
+def test_examples_are_those_of_tfds():
+  """But for the order of their features."""
+  features = tfds_writer.features_of(SHAPE, NAMES)
+  images = np.stack([image_at(i) for i in range(300)])
+  labels = np.arange(300, dtype=np.int32) % 3
+  ours = list(tfds_writer.serialized(images, labels))
+  assert len(ours) == 300
+  for i in (0, 255, 256, 299):
+    theirs = features.serialize_example(
+        {'image': images[i], 'label': int(labels[i])})
+    assert tf.train.Example.FromString(ours[i]) == (
+        tf.train.Example.FromString(theirs))
+    assert len(ours[i]) == len(theirs)
 
 
 def test_people_hear_of_it(tmp_path):

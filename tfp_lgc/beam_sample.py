@@ -98,10 +98,7 @@ class _Draw(beam.DoFn):
 
   def setup(self):
     """Once a worker."""
-    artifact = _opened(self._content)
-    self._drawing = sampling.drawing(artifact, **self._how)
-    self._features = tfds_writer.features_of(artifact.image_shape,
-                                             artifact.class_names)
+    self._drawing = sampling.drawing(_opened(self._content), **self._how)
 
   def process(self, shard: Shard):
     if tf.io.gfile.exists(shard.path):
@@ -109,5 +106,5 @@ class _Draw(beam.DoFn):
     with beam_files.placed(shard.path, self._working) as aside:
       with tf.io.TFRecordWriter(aside) as writer:
         for images, labels in self._drawing.portions(shard.first, shard.stop):
-          for image, label in zip(images, labels):
-            writer.write(tfds_writer.serialized(self._features, image, label))
+          for example in tfds_writer.serialized(images, labels):
+            writer.write(example)

@@ -226,8 +226,8 @@ def usable(encoded: Encoded, config: Config, bound: Bound = None,
   kept = np.ones(size, bool)
   if config.mixture.latent_model != 'prior':
     every = 1  # Of so many latents a part tells which are dead.
-    if bound:
-      every = max(1, -(-8 * encoded.draw.size // bound.points))
+    if bound:  # Of a number, two of float32, and two of float64 for a variance.
+      every = max(1, -(-24 * encoded.draw.size // bound.points))
     kept = folding.live(_part(encoded.draw, every), _part(encoded.mean, every))
   chosen = getattr(encoded, config.mixture.latent_statistic)
   latents = streams.scratch((num, int(kept.sum())), bound)

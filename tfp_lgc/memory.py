@@ -11,7 +11,7 @@ from typing import NamedTuple, Optional
 from tfp_lgc import budget
 from tfp_lgc.errors import ConfigError
 
-__all__ = ['Limits', 'check', 'limits']
+__all__ = ['Limits', 'begin_peak', 'check', 'held', 'limits']
 
 # Without data: tests/memory_test.py has a run that stays within such a bound.
 BASE_NUM_BYTES = 1_400_000_000
@@ -87,3 +87,20 @@ def check(num_bytes: int, bound: Optional[Limits], what: str) -> None:
     raise ConfigError(f'max_memory: {what} holds {num_bytes:,} bytes of images '
                       f'in memory; give {enough + 0.1:.1f}GB or more, or no '
                       '--max_memory')
+
+
+def begin_peak() -> None:
+  """The peak of this process begins anew, see `held`; Linux alone does it.
+
+  Raises:
+    OSError: where there is no /proc that can be written to.
+  """
+  with open('/proc/self/clear_refs', 'w') as file:
+    file.write('5')
+
+
+def held(name: str = 'VmHWM') -> int:
+  """Bytes that this process holds at the most, or (VmRSS) now."""
+  with open('/proc/self/status') as file:
+    [line] = [line for line in file if line.startswith(f'{name}:')]
+  return 1024 * int(line.split()[1])

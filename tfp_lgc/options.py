@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 SUITES = ('augment', 'baselines', 'em', 'frontier', 'gmm_dae_loss', 'heads',
-          'latents', 'papers', 'serving', 'throughput')
+          'latents', 'papers', 'scale', 'serving', 'throughput')
 # Named alone, or by the groups; those that train further artifacts are in none.
 PRIVACY = ('dcr', 'membership', 'copying', 'components')
 METRICS = ('accuracy', 'confusion', 'fid', 'kid', 'prdc', 'latents', 'rate',
@@ -169,7 +169,11 @@ class BenchmarkConfig:
       'all of frontier, two of baselines.')
   artifacts: str = setting(
       '', 'Folder where the suites frontier and baselines keep artifacts, and '
-      'find those of an earlier run. Empty: none.')
+      'scale its data sets, and find those of an earlier run. Empty: none, or '
+      'of scale a temporary one.')
+  sizes: str = setting(
+      '60000,600000,3000000', 'Numbers of train images of the suite scale, '
+      'separated by commas.')
 
 
 def chosen_metrics(metrics: Union[str, Sequence[str]]) -> dict[str, bool]:

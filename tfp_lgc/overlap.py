@@ -1,8 +1,9 @@
 """Test images that are train images, too: a score on them says nothing."""
 
+import collections
 import dataclasses
 import hashlib
-from typing import NamedTuple
+from typing import Iterator, NamedTuple
 
 import numpy as np
 
@@ -11,8 +12,8 @@ from tfp_lgc.progress import Progress
 
 __all__ = ['Overlap', 'find', 'warn']
 
-# Images of each split that are looked at, at the most. A hash in a set takes
-# some hundred bytes.
+# Images of each split that are looked at, at the most. A hash of a test image
+# takes some hundred bytes.
 MAX_IMAGES = 100_000
 EVENT = 'overlap'
 
@@ -40,10 +41,12 @@ def find(source: Source, max_images: int = MAX_IMAGES) -> Overlap:
   """
   if source.test is None:
     return Overlap(0, 0, 0)
-  test = _hashes(source.test, max_images)
-  train = _hashes(source.train, max_images)
-  known = set(train)
-  return Overlap(sum(one in known for one in test), len(test), len(train))
+  test = collections.Counter(_hashes(source.test, max_images))
+  num_test, num_train, identical = sum(test.values()), 0, 0
+  for one in _hashes(source.train, max_images):
+    identical += test.pop(one, 0)
+    num_train += 1
+  return Overlap(identical, num_test, num_train)
 
 
 def warn(source: Source, progress: Progress) -> None:
@@ -60,13 +63,11 @@ def warn(source: Source, progress: Progress) -> None:
         'too high')
 
 
-def _hashes(split: Split, max_images: int) -> list[bytes]:
+def _hashes(split: Split, max_images: int) -> Iterator[bytes]:
   """16 bytes of each image's pixels."""
-  result: list[bytes] = []
   some = dataclasses.replace(
       split, examples=split.examples.take(max_images),
       num_examples=min(split.num_examples, max_images))
   for images, *_ in some.batches(1000).as_numpy_iterator():
-    rows = np.ascontiguousarray(images)
-    result += [hashlib.blake2b(row, digest_size=16).digest() for row in rows]
-  return result
+    for row in np.ascontiguousarray(images):
+      yield hashlib.blake2b(row, digest_size=16).digest()

@@ -166,8 +166,7 @@ class Work:
       return
     path.parent.mkdir(parents=True, exist_ok=True)
     with _replacing(path) as file:
-      contents: Any = {**arrays, _ABOUT: np.array(json.dumps(about))}
-      np.savez(file, **contents)
+      streams.savez(file, {**arrays, _ABOUT: np.array(json.dumps(about))})
 
   def write(self, name: str, text: str) -> None:
     """A file of one line, for whoever finds the folder."""

@@ -12,6 +12,9 @@ from tfp_lgc.errors import DataError
 
 __all__ = ['parts', 'tfds']
 
+# Of a file that are read at a time, where memory is bound.
+BUFFER_NUM_BYTES = 2**18
+
 
 def tfds(config: DataConfig) -> Source:
   """Any TFDS data set of images of one size, prepared first if need be."""
@@ -80,14 +83,22 @@ def _splits(builder, config: DataConfig, **read_config,
     raise DataError(f'dataset = {config.dataset!r}: has images of type '
                     f'{dtype}; must be uint8')
   values, class_names = _classes(builder, image_key, label_key)
+  is_counted = np.array_equal(values, np.arange(len(values)))
   most = data.most_cached(config.max_memory)
+  # TFDS itself would keep what takes up to 250 MiB on the disk, unpacked.
+  read_config['try_autocache'] = False
+  if config.max_memory:  # It reads 16 files in turns, each 8 MiB at a time.
+    read_config['override_buffer_size'] = BUFFER_NUM_BYTES
 
   def example(row):
     if not label_key:
       return row[image_key], tf.constant(0)
     label = tf.cast(row[label_key], tf.int64)
-    tf.debugging.assert_non_negative(
-        label, f'dataset = {config.dataset}: has images without a label')
+    # One operation, which `tf.debugging` makes many of: it is run per image.
+    tf.raw_ops.Assert(condition=label >= 0, data=[
+        f'dataset = {config.dataset}: has images without a label'])
+    if is_counted:
+      return row[image_key], tf.cast(label, tf.int32)
     return row[image_key], tf.searchsorted(values, label[tf.newaxis])[0]
 
   def split(which: str) -> Split:

@@ -28,6 +28,7 @@ __all__ = ['DATASET_NAME', 'Shard', 'check_names', 'features_of',
 
 # In the names of all files; TFDS takes letters, digits and underscores.
 DATASET_NAME = 'lgc_samples'
+DESCRIPTION = 'Images drawn from a compressed data set by tfp_lgc.'
 UNFINISHED = '.unfinished'
 # In it: what the images follow from.
 NOTE = 'settings.json'
@@ -96,7 +97,8 @@ class Shard:
 def write_tfds(portions: Callable[[int, int], Portions],
                splits: dict[str, int], image_shape: tuple[int, int, int],
                class_names: tuple[str, ...], output: str,
-               settings: dict[str, Any], progress: Progress) -> None:
+               settings: dict[str, Any], progress: Progress,
+               description: str = DESCRIPTION) -> None:
   """Writes a data set that `tfds.builder_from_directory(output)` opens.
 
   Its features are `image` and `label`. The images lie in their order; TFDS
@@ -122,6 +124,7 @@ def write_tfds(portions: Callable[[int, int], Portions],
     settings: what JSON can hold and the images follow from, besides the
       version of this package.
     progress: hears of the images.
+    description: of the data set, for people.
 
   Raises:
     ConfigError: if what a killed run left is of other settings, another run is
@@ -139,7 +142,7 @@ def write_tfds(portions: Callable[[int, int], Portions],
     if not is_in_place(output):
       (working / 'data').mkdir(exist_ok=True)
       _write(working / 'data', portions, splits, size, features_of(
-          image_shape, class_names), progress)
+          image_shape, class_names), description, progress)
       os.replace(working / 'data', directory)
     shutil.rmtree(working)
 
@@ -164,15 +167,15 @@ def features_of(image_shape: tuple[int, int, int],
 
 
 def _write(data: pathlib.Path, portions: Callable[[int, int], Portions],
-           splits: dict[str, int], size: int, features, progress: Progress,
-           ) -> None:
+           splits: dict[str, int], size: int, features, description: str,
+           progress: Progress) -> None:
   """Writes shards of `size` images, and the metadata."""
   shards = plan(data, splits, size)
   with progress.stage('write', sum(splits.values())):
     for its in shards.values():
       for shard in its:
-        _write_shard(shard, portions, features, progress)
-    write_metadata(data, shards, features)
+        _write_shard(shard, portions, progress)
+    write_metadata(data, shards, features, description)
 
 
 def _template(data: Path, split: str):
@@ -200,7 +203,7 @@ def plan(data: Path, splits: dict[str, int], size: int,
 
 
 def write_metadata(data: Path, shards: dict[str, list[Shard]], features,
-                   ) -> None:
+                   description: str = DESCRIPTION) -> None:
   """Writes what TFDS has to know of files that stand; see `plan`."""
   import tensorflow as tf
   import tensorflow_datasets as tfds
@@ -213,7 +216,7 @@ def write_metadata(data: Path, shards: dict[str, list[Shard]], features,
   tfds.folder_dataset.write_metadata(
       data_dir=data, features=features, split_infos=infos, check_data=False,
       supervised_keys=('image', 'label'),
-      description='Images drawn from a compressed data set by tfp_lgc.')
+      description=description)
 
 
 def check_names(class_names: tuple[str, ...]) -> None:
@@ -269,7 +272,7 @@ def _shards(template, start: int, count: int, size: int) -> list[Shard]:
 
 
 def _write_shard(shard: Shard, portions: Callable[[int, int], Portions],
-                 features, progress: Progress) -> None:
+                 progress: Progress) -> None:
   """Writes one file, if it does not stand."""
   import tensorflow as tf
   path = pathlib.Path(shard.path)
@@ -281,8 +284,8 @@ def _write_shard(shard: Shard, portions: Callable[[int, int], Portions],
   done = shard.first
   with tf.io.TFRecordWriter(str(aside)) as writer:
     for images, labels in portions(shard.first, shard.stop):
-      for image, label in zip(images, labels):
-        writer.write(serialized(features, image, label))
+      for example in serialized(images, labels):
+        writer.write(example)
       done += len(images)
       progress.step(done)
   with open(aside, 'rb') as file:
@@ -290,10 +293,17 @@ def _write_shard(shard: Shard, portions: Callable[[int, int], Portions],
   os.replace(aside, path)
 
 
-def serialized(features, image: np.ndarray, label: np.integer) -> bytes:
-  """One example. TFDS leaves the order of its features to chance, which is
-  another one in every process; here the same image is the same bytes."""
+def serialized(images: np.ndarray, labels: np.ndarray) -> Iterator[bytes]:
+  """The examples of `features_of`, as TFDS has them: the same bytes, made of
+  many images at once, which takes a fifth of the time. TFDS leaves the order of
+  features to chance, which is another one in every process; here the same image
+  is the same bytes."""
   import tensorflow as tf
-  example = tf.train.Example.FromString(
-      features.serialize_example({'image': image, 'label': int(label)}))
-  return example.SerializeToString(deterministic=True)
+  feature, example = tf.train.Feature, tf.train.Example
+  for first in range(0, len(images), MULTIPLE):
+    encoded = tf.io.encode_png(images[first:first + MULTIPLE]).numpy()
+    for png, label in zip(encoded, labels[first:first + MULTIPLE].tolist()):
+      yield example(features=tf.train.Features(feature={
+          'image': feature(bytes_list=tf.train.BytesList(value=[png])),
+          'label': feature(int64_list=tf.train.Int64List(value=[label])),
+      })).SerializeToString(deterministic=True)

@@ -11,6 +11,7 @@ from tfp_lgc.benchmarks import (
   heads,
   latents,
   papers,
+  scale,
   serving,
   throughput,
 )
@@ -44,6 +45,7 @@ SUITES = {
     'heads': Suite(heads.run, table=heads.table),
     'latents': Suite(latents.run, latents.figures),
     'papers': Suite(papers.run, table=papers.table),
+    'scale': Suite(scale.run, table=scale.table),
     'serving': Suite(serving.run),
     'throughput': Suite(throughput.run),
 }

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import special
 
 from tfp_lgc import config as config_lib
-from tfp_lgc import pipeline, train
+from tfp_lgc import memory, pipeline, train
 from tfp_lgc.config import Config
 from tfp_lgc.em import Components, fit_em, kmeans_start, log_joint
 from tfp_lgc.errors import DataError
@@ -83,18 +83,10 @@ def _added_memory(fit, x: np.ndarray, start: Components, floor: float,
   before; libraries, which a first fit of few points loads, do not count. Linux
   alone tells."""
   fit(x[:100], start, floor, 1)
-  with open('/proc/self/clear_refs', 'w') as file:
-    file.write('5')  # The peak begins anew.
-  before = _status('VmRSS')
+  memory.begin_peak()
+  before = memory.held('VmRSS')
   fit(x, start, floor, limit)
-  return _status('VmHWM') - before
-
-
-def _status(name: str) -> int:
-  """A size of this process, in bytes."""
-  with open('/proc/self/status') as file:
-    [line] = [line for line in file if line.startswith(f'{name}:')]
-  return 1024 * int(line.split()[1])
+  return memory.held() - before
 
 
 def _compare(x: np.ndarray, held_out: np.ndarray, config: Config,

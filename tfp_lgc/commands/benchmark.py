@@ -38,7 +38,8 @@ class Run:
       'gmm_dae_loss, what the loss of gmm_dae sees, and each of its terms '
       'alone; heads, reconstructions by likelihood; latents, what BIC chooses '
       'for draws and means, and how Gaussian the components are; papers, '
-      'accuracies and bytes of the models of the papers; serving, seconds of '
+      'accuracies and bytes of the models of the papers; scale, seconds and '
+      'memory of each stage by the number of images; serving, seconds of '
       'requests to lgc-serve, eight at a time; throughput, how fast is '
       'training, encoding and drawing, beside PyTorch.', choices=SUITES)
   output: str = setting(
@@ -50,9 +51,9 @@ class Run:
       'frontier or baselines; those of an earlier run are replaced. Empty: '
       'none.')
   table: bool = setting(
-      False, 'Print the table of the rows of papers, heads, augment, frontier '
-      'or baselines that stand in --output, draw the --figures of the last '
-      'two, and measure nothing.')
+      False, 'Print the table of the rows of papers, heads, augment, scale, '
+      'frontier or baselines that stand in --output, draw the --figures of the '
+      'last two, and measure nothing.')
   seed: int = setting(0, 'Of the first run.', low=0, high=2**30)
 
 
