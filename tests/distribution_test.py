@@ -216,6 +216,19 @@ def test_em_of_two_replicas_is_that_of_one(found, structure):
     np.testing.assert_allclose(two, one, rtol=1e-5, atol=1e-5, err_msg=name)
 
 
+@pytest.mark.slow
+def test_a_model_of_two_replicas_becomes_one_of_one(found):
+  """With batch normalization, whose averages are means over replicas."""
+  its = {name.removeprefix('normalized:'): value
+         for name, value in found.items() if name.startswith('normalized:')}
+  assert np.isfinite(its['loss']) and its['teacher'] > 0
+  assert any(value for name, value in its.items() if name.startswith('moving'))
+  count = sum(name.startswith('alone') for name in its)
+  assert count > 20
+  for i in range(count):
+    np.testing.assert_array_equal(its[f'alone{i}'], its[f'trained{i}'])
+
+
 # With two processes.
 
 

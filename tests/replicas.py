@@ -46,6 +46,33 @@ def one_step(model, strategy):
              for i, weight in enumerate(fitted.get_weights())}, **heard[0]}
 
 
+def normalized():
+  """A model of batch normalization and a teacher, whose moving averages differ
+  from replica to replica: the mean over replicas, and what is left of it."""
+  config = config_lib.replace(
+      config_lib.Config(), model='gmm_dae', trunk='gmm_dae', latent_size=4,
+      prior_num_components=2, batch_size=32, epochs=1, teacher_weight=1.0,
+      num_filters=4, hidden_size=8, width=0.1, strategy='mirrored')
+  rng, kept = np.random.default_rng(0), []
+  images = rng.integers(0, 255, [64, 8, 8, 1]).astype(np.uint8)
+  weights, train._weights = train._weights, lambda model: (
+      kept.append([its.read_value().numpy() for its in weights(model)])
+      or weights(model))
+  steps, train.TEACHER_STEPS = train.TEACHER_STEPS, 2
+  heard = []
+  try:
+    alone = train.fit(config, data.array_split(images, np.arange(64) % 2), 2,
+                      on_round=lambda i, terms: heard.append(terms))
+  finally:
+    train._weights, train.TEACHER_STEPS = weights, steps
+  result = {'loss': heard[-1]['loss'], 'teacher': heard[-1]['teacher']}
+  for i, (trained, variable) in enumerate(zip(kept[-1], weights(alone))):
+    result[f'trained{i}'] = trained
+    result[f'alone{i}'] = variable.numpy()
+    result[f'moving{i}'] = 'moving' in variable.name
+  return result
+
+
 def em_of(strategy, structure):
   config = config_lib.replace(config_lib.Config(), strategy=strategy,
                               covariance=structure, **SETTINGS)
@@ -73,6 +100,8 @@ def main(path):
     for structure in ('full', 'diag'):
       found.update({f'{strategy or "one"}:em:{structure}:{name}': value
                     for name, value in em_of(strategy, structure).items()})
+  found.update({f'normalized:{name}': value
+                for name, value in normalized().items()})
   assert distribution.of('mirrored').num_replicas == 2
   np.savez(path, **found)
 
