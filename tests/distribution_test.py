@@ -20,8 +20,9 @@ import pytest
 import tensorflow as tf
 
 import tfp_lgc
-from tfp_lgc import data, distribution, shared, spread_encode
+from tfp_lgc import data, distribution, shared, sources, spread_encode
 from tfp_lgc.autoencoder import Encoded
+from tfp_lgc.config import DataConfig
 from tfp_lgc.errors import ConfigError
 from tfp_lgc.resuming import NO_WORK, Work
 
@@ -305,8 +306,7 @@ def test_two_processes_make_what_one_makes(undisturbed, tmp_path):
   assert {path.name for path in output.iterdir()} == {
       path.name for path in (tmp_path / 'one').iterdir()}
   # Four standard deviations of the difference of two shares of test images.
-  num = len(tfp_lgc.sources.load(
-      tfp_lgc.config.DataConfig(dataset='digits')).test_labels())
+  num = len(sources.load(DataConfig(dataset='digits')).test_labels())
   share = alone['tstr_accuracy']
   noise = 4 * np.sqrt(2 * share * (1 - share) / num)
   assert abs(summary['tstr_accuracy'] - share) < noise
