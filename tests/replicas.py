@@ -42,8 +42,8 @@ def one_step(model, strategy):
                        on_round=lambda i, terms: heard.append(terms))
   finally:
     train.schedule = schedule
-  return {**{f'weight{i}': weight
-             for i, weight in enumerate(fitted.get_weights())}, **heard[0]}
+  return {**{f'weight{i}': weight.numpy() for i, weight
+             in enumerate(fitted.trainable_variables)}, **heard[0]}
 
 
 def normalized():
