@@ -65,6 +65,7 @@ SAME_LEVEL = {
     'benchmarks/scale': {'benchmarks/distorted'},
     'benchmarks/serving': {'compression'},
     'benchmarks/throughput': {'benchmarks/torch_networks'},
+    'cluster': {'errors'},
     'codec': {'ans', 'errors', 'limits'},
     'commands/beam': {'commands/run'},
     'commands/benchmark': {'commands/run'},
@@ -75,6 +76,8 @@ SAME_LEVEL = {
     'commands/serve': {'commands/run'},
     'config': {'errors', 'presets'},
     'data': {'errors', 'memory', 'value_range'},
+    'distributed_em': {'shared', 'stepwise'},
+    'distribution': {'cluster', 'errors'},
     'editing': {'encoder', 'latent'},
     'guarantee': {'noised'},
     'head': {'flow'},
@@ -244,7 +247,7 @@ def test_keras_2_is_imported_by_its_own_name():
 @pytest.mark.parametrize('modules, heavy', [
     # `--help` does not wait; nor does a flag that is wrong.
      (['', '.__main__', '.budget', '.config', '.errors', '.flags', '.logs',
-      '.progress', '.runfile', '.terminal', '.version', '.commands',
+      '.cluster', '.progress', '.runfile', '.terminal', '.version', '.commands',
       '.commands.beam', '.commands.benchmark', '.commands.compress',
       '.commands.evaluate', '.commands.report', '.commands.run',
       '.commands.sample', '.commands.serve'],

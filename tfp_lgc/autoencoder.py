@@ -7,7 +7,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 import tf_keras as tfk
 
-from tfp_lgc import heads, networks, streams
+from tfp_lgc import distribution, heads, networks, streams
 from tfp_lgc.config import ModelConfig
 from tfp_lgc.data import Split
 from tfp_lgc.divergence import Term
@@ -27,6 +27,26 @@ TRAIN_SALT, ENCODE_SALT, NOISE_SALT = 1, 2, 3
 def to_unit(images: tf.Tensor) -> tf.Tensor:
   """uint8 pixels as float32 in 0..1."""
   return tf.cast(images, tf.float32) / 255.0
+
+
+def _noise(shape: tf.Tensor, place: Optional[distribution.Place],
+           draw: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
+  """`draw(shape)`; of a replica, its part of what all of them get."""
+  if place is None:
+    return draw(shape)
+  return place.own(draw(tf.concat([shape[:1] * place.num_replicas, shape[1:]],
+                                  axis=0)))
+
+
+def _draw(posterior: tfd.Distribution, seed: tf.Tensor,
+          place: Optional[distribution.Place]) -> tf.Tensor:
+  """`posterior.sample(seed=seed)`, or a replica's part of that of all."""
+  if place is None or isinstance(posterior, tfd.VectorDeterministic):
+    return posterior.sample(seed=seed)
+  mean = posterior.mean()
+  unit = _noise(tf.shape(mean), place, lambda shape: tfd.MultivariateNormalDiag(
+      tf.zeros(shape), tf.ones(shape)).sample(seed=seed))
+  return mean + posterior.stddev() * unit
 
 
 class Encoded(NamedTuple):
@@ -175,15 +195,17 @@ class Autoencoder(tfk.Model):
     Args:
       images: uint8 `[B, H, W, C]`.
       labels: int32 `[B]`.
-      seed: int32 `[2]`, of the posterior draw.
+      seed: int32 `[2]`, of the posterior draw. Of several replicas each draws
+        the noise of all and takes its own, so that it is that of one.
     """
     x = to_unit(images)
-    corrupted = x
+    corrupted, place = x, distribution.place()
     if self._noise_stddev:
-      corrupted += self._noise_stddev * tf.random.stateless_normal(
-          tf.shape(x), tf.random.fold_in(seed, NOISE_SALT))
+      corrupted += self._noise_stddev * _noise(
+          tf.shape(x), place, lambda shape: tf.random.stateless_normal(
+              shape, tf.random.fold_in(seed, NOISE_SALT)))
     posterior = self.encode(corrupted, labels, training=True)
-    z = posterior.sample(seed=seed)
+    z = _draw(posterior, seed, place)
     params = self._params(z, labels, training=True)
     terms = {'nll': -tf.reduce_mean(self.head(params).log_prob(x))}
     terms['loss'] = terms['nll']
@@ -199,12 +221,16 @@ class Autoencoder(tfk.Model):
     images, labels = batch
     seed = tf.random.fold_in([self._seed, TRAIN_SALT],
                              tf.cast(self.optimizer.iterations, tf.int32))
+    place = distribution.place()
     with tf.GradientTape() as tape:
       terms = self.losses_of(images, labels, seed)
+      # The optimizer adds up the gradients of all replicas.
+      loss = terms['loss'] / place.num_replicas if place else terms['loss']
+    if place:
+      terms = place.mean(terms)
     for name, mean in self._means.items():
       mean.note(terms[name], self.optimizer.iterations)
-    self.optimizer.minimize(terms['loss'], self.trainable_variables,
-                            tape=tape)
+    self.optimizer.minimize(loss, self.trainable_variables, tape=tape)
     return {name: mean.result() for name, mean in self._means.items()}
 
   @tf.function(reduce_retracing=True)

@@ -39,6 +39,9 @@ class Checkpoints:
                                            about=self._about)
     self._manager = tf.train.CheckpointManager(
         self._checkpoint, os.path.join(work.directory, key), max_to_keep=1)
+    # Or `save` would make it, within the scope of a strategy, whose variables
+    # all processes make together.
+    _ = self._checkpoint.save_counter
 
   def restore(self) -> dict[str, Any]:
     """Sets the variables; what was said when they were saved, or nothing.
@@ -66,10 +69,13 @@ class Checkpoints:
     Raises:
       OpError: of TensorFlow, if the disk is full.
     """
-    now = time.monotonic()
-    if not self._work.directory or not (
-        last or now - self._saved >= self._work.seconds):
+    if not self.is_due(last):
       return
     self._about.assign(json.dumps(about))
     self._manager.save()
-    self._saved = now
+    self._saved = time.monotonic()
+
+  def is_due(self, last: bool = False) -> bool:
+    """Whether `save` would save now."""
+    return bool(self._work.directory) and (
+        last or time.monotonic() - self._saved >= self._work.seconds)

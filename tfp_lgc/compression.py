@@ -8,7 +8,7 @@ import tf_keras as tfk
 
 from tfp_lgc import budget as budget_lib
 from tfp_lgc import config as config_lib
-from tfp_lgc import overlap, pipeline, resuming, search
+from tfp_lgc import distribution, overlap, pipeline, resuming, search, shared
 from tfp_lgc.artifact import Artifact
 from tfp_lgc.config import Config
 from tfp_lgc.data import Source
@@ -52,7 +52,10 @@ def compress(dataset: pipeline.AnyDataset,
       a kill the same call goes on from there and ends in the same bytes; at the
       end it is removed. None: nothing is written.
     checkpoint_seconds: of training between two checkpoints.
-    **overrides: settings by name, as the flags of `bin/compress`.
+    **overrides: settings by name, as the flags of `bin/compress`. With
+      `strategy='multi_worker'` all processes make the same call, before
+      anything else of TensorFlow, and get the same artifact; the encoder has
+      that of the chief alone.
 
   Returns:
     The artifact, in memory. The same settings give the same bytes on the same
@@ -64,9 +67,12 @@ def compress(dataset: pipeline.AnyDataset,
       budget that nothing fits into.
     DataError: for a data set that is missing, damaged or of another form.
     FloatingPointError: if training diverges.
+    WorkerLostError: if another process of `strategy` has ended.
   """
   num_bytes = 0 if budget == '' else budget_lib.parse(str(budget))
   config = config_lib.replace(config or Config(), **overrides)
+  check_strategy(config, num_bytes)
+  its = distribution.of(config.train.strategy)
   source = pipeline.open_source(dataset, config)
   progress = progress or Progress()
   if num_bytes and config.privacy.dp_epsilon:
@@ -78,11 +84,27 @@ def compress(dataset: pipeline.AnyDataset,
         f'work_dir = {os.fspath(work_dir)!r}: what is kept there would have no '
         'noise, which dp_epsilon does not allow; give none')
   fixed = fixed | set(overrides)
+  if not its.is_chief:
+    work_dir = None
   run = work_dir is not None and fingerprint(source, config, num_bytes, fixed)
   with resuming.keeping(work_dir, run or '', checkpoint_seconds,
                         progress.note) as work:
     return compress_with(work, source, config, num_bytes, fixed, progress,
                          callbacks)
+
+
+def check_strategy(config: Config, num_bytes: int = 0) -> None:
+  """Refuses what several replicas cannot do.
+
+  Raises:
+    ConfigError: for a guarantee of privacy or a budget.
+  """
+  for name, value in (('dp_epsilon', config.privacy.dp_epsilon),
+                      ('budget', num_bytes)):
+    if config.train.strategy and value:
+      raise ConfigError(
+          f'strategy = {config.train.strategy}: {name} is for one process and '
+          f'one device; give no {name}, or no strategy')
 
 
 def fingerprint(source: Source, config: Config, num_bytes: int,
@@ -92,6 +114,8 @@ def fingerprint(source: Source, config: Config, num_bytes: int,
   del settings['data']  # The images themselves count,
   # and how many are shuffled, encoded and fitted to at a time.
   settings['bound'] = source.train.bound and list(source.train.bound)
+  if config.train.strategy:  # Sums of other parts are rounded otherwise.
+    settings['replicas'] = distribution.of(config.train.strategy).num_replicas
   if num_bytes:
     settings.update(num_bytes=num_bytes, fixed=sorted(
         fixed & set(search.CHOSEN)))
@@ -104,7 +128,22 @@ def compress_with(work: resuming.Work, source: Source, config: Config,
                   num_bytes: int, fixed: AbstractSet[str], progress: Progress,
                   callbacks: Sequence[tfk.callbacks.Callback] = (),
                   ) -> Artifact:
-  """`compress`, with work that was opened elsewhere; 0 bytes: no budget."""
+  """`compress`, with work that was opened elsewhere; 0 bytes: no budget.
+
+  Of several processes the chief gives its work, and others `NO_WORK`.
+
+  Raises:
+    WorkerLostError: if another process of `strategy` has ended.
+  """
+  its = distribution.of(config.train.strategy)
+  with its.watched():
+    return _compress_with(shared.work_of(its, work), source, config, num_bytes,
+                          fixed, progress, callbacks)
+
+
+def _compress_with(work: resuming.Work, source: Source, config: Config,
+                   num_bytes: int, fixed: AbstractSet[str], progress: Progress,
+                   callbacks: Sequence[tfk.callbacks.Callback]) -> Artifact:
   # Both tell of single images of the train split.
   if not config.privacy.dp_epsilon:
     pipeline.tell_skipped(source, progress)

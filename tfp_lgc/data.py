@@ -71,6 +71,13 @@ class Split:
     """Of the images, uint8."""
     return self.num_examples * int(np.prod(self.image_shape))
 
+  def batch_size(self, most: int) -> int:
+    """Images of a batch of a pass in order, `most` where memory allows."""
+    if not self.bound:
+      return most
+    size = int(np.prod(self.image_shape))
+    return max(1, min(most, self.bound.batch // size))
+
   def batches(self, batch_size: int, seed: Optional[int] = None,
               salt: int = 0, skip: int = 0) -> tf.data.Dataset:
     """`(uint8 [B, H, W, C], int32 [B])`; one pass in order, or, with a seed,
@@ -92,8 +99,8 @@ class Split:
                 else max(1000, SHUFFLE_NUM_BYTES // size))
       buffer = min(self.num_examples, buffer)
       examples = _shuffled(examples, buffer, GRAPH_SEED + salt, seed).repeat()
-    elif bound:
-      batch_size = max(1, min(batch_size, bound.batch // size))
+    else:
+      batch_size = self.batch_size(batch_size)
     if skip:
       examples = examples.skip(skip * batch_size)
     return examples.batch(batch_size).prefetch(1 if bound else tf.data.AUTOTUNE)

@@ -30,6 +30,11 @@ class Term(tfk.metrics.Mean):
     # The step and 1; 0: never.
     self.first = self.add_weight('first', initializer='zeros', dtype=tf.int64)
 
+  def add_weight(self, name, **kwargs):
+    """All replicas note the same values, so that one tells of all."""
+    return super().add_weight(
+        name, aggregation=tf.VariableAggregation.ONLY_FIRST_REPLICA, **kwargs)
+
   def note(self, value: tf.Tensor, step: tf.Tensor) -> None:
     """`value` of a step, `[]`; steps count from 0."""
     self.update_state(value)

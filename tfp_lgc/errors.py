@@ -1,7 +1,10 @@
-"""The errors that a user can cause; a command prints one as a line, exit 2."""
+"""The errors that a user can cause; a command prints one as a line, exit 2.
+
+`WorkerLostError` alone is nobody's fault: exit 75, and to be tried again.
+"""
 
 __all__ = ['ArtifactError', 'BudgetError', 'ConfigError', 'DataError',
-           'LgcError']
+           'LgcError', 'WorkerLostError']
 
 
 class LgcError(ValueError):
@@ -22,3 +25,7 @@ class DataError(LgcError):
 
 class ArtifactError(LgcError):
   """A file is not an artifact, or is damaged, or of a newer format."""
+
+
+class WorkerLostError(Exception):
+  """Another process of the same job has ended; what stands is good."""

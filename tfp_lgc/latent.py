@@ -5,13 +5,14 @@ A latent model is a function `(latents, labels, num_classes, config) ->
 """
 
 import math
-from typing import Any, Callable, Optional
+from typing import Any, Callable, Optional, Union
 
 import numpy as np
 from scipy import special
 
 from tfp_lgc import (
   allocation,
+  distribution,
   folding,
   memory,
   models,
@@ -21,6 +22,7 @@ from tfp_lgc import (
 )
 from tfp_lgc.autoencoder import Encoded
 from tfp_lgc.config import Config
+from tfp_lgc.distributed_em import SpreadPoints
 from tfp_lgc.em import Components, log_joint
 from tfp_lgc.errors import ConfigError
 from tfp_lgc.mixture import (
@@ -105,7 +107,12 @@ def _in_file(x: np.ndarray, config: Config, added: float,
 
 def _selected(x: np.ndarray, config: Config, added: float, bound: Bound,
               ) -> Selection:
-  """`mixture.select`, in passes over a file if memory is bound."""
+  """`mixture.select`, in passes over a file if memory is bound, or by replicas.
+  """
+  its = distribution.of(config.train.strategy)
+  if not its.is_one and _fit_in(x, bound):
+    spread = SpreadPoints(np.array(x), config, added, its)
+    return lowest_bic(spread.fit, spread.sizes(), len(spread), config.mixture)
   if not bound or _fit_in(x, bound):
     return select(np.array(x), config.mixture, added, config.seed)
   points = _in_file(x, config, added, bound)
@@ -115,9 +122,14 @@ def _selected(x: np.ndarray, config: Config, added: float, bound: Bound,
 def _candidates(x: np.ndarray, config: Config, added: float, bound: Bound,
                 ) -> list[allocation.Candidate]:
   """The same of `allocation.candidates`."""
-  if not bound or _fit_in(x, bound):
+  its = distribution.of(config.train.strategy)
+  points: Union[FilePoints, SpreadPoints]
+  if not its.is_one and _fit_in(x, bound):
+    points = SpreadPoints(np.array(x), config, added, its)
+  elif not bound or _fit_in(x, bound):
     return allocation.candidates(np.array(x), config, added)
-  points = _in_file(x, config, added, bound)
+  else:
+    points = _in_file(x, config, added, bound)
   return allocation.candidates_of(
       points.fit, {structure: max(sizes) for structure, sizes
                    in points.sizes().items()}, len(points), config)

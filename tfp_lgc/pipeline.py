@@ -13,11 +13,14 @@ import tf_keras as tfk
 from tfp_lgc import config as config_lib
 from tfp_lgc import (
   data,
+  distribution,
   guaranteed,
   latent,
   memory,
   packing,
+  shared,
   sources,
+  spread_encode,
   streamed_em,
   streams,
   texture,
@@ -90,13 +93,27 @@ def fit(source: Source, config: Config, progress: Progress,
   if config.privacy.dp_epsilon:
     made = guaranteed.fit(source, config, progress, callbacks)
     return Fitted(*made, np.ones(made.latents.shape[1], bool))
-  num_classes = len(source.class_names)
   trained = train_encode(source, config, progress, callbacks, work)
   mixture = _mixture(source, trained, config, progress, work)
+  its = distribution.of(config.train.strategy)
+  if its.is_chief:  # All others have done their part.
+    artifact = _packed(source, trained, mixture, config, progress,
+                       shared.own(work))
+  content = its.broadcast(artifact.to_bytes() if its.is_chief else b'')
+  if not its.is_chief:
+    artifact = Artifact.from_bytes(content)
+  return Fitted(artifact, *trained[:4])
+
+
+def _packed(source: Source, trained: Trained, mixture: Mixture, config: Config,
+            progress: Progress, work: Work) -> Artifact:
+  """The stages of a trained model and its mixture."""
   with progress.stage('pack'):
-    counts = np.bincount(trained.labels, minlength=num_classes)
+    counts = np.bincount(trained.labels, minlength=len(source.class_names))
+    # Who refits it later may be alone.
     artifact = Artifact.pack(trained.model, mixture, source.class_names, counts,
-                             config, trained.kept, trained.fill)
+                             config_lib.replace(config, strategy=''),
+                             trained.kept, trained.fill)
   if config.codec.finetune_steps:
     artifact = finetuned(artifact, trained, source.train, config, progress,
                          work)
@@ -104,7 +121,7 @@ def fit(source: Source, config: Config, progress: Progress,
     with progress.stage('texture'):
       artifact = artifact.replaced(texture_of(source.train, artifact,
                                               trained.latents, work))
-  return Fitted(artifact, *trained[:4])
+  return artifact
 
 
 def _mixture(source: Source, trained: Trained, config: Config,
@@ -176,7 +193,9 @@ def train_encode(source: Source, config: Config, progress: Progress,
                       work)
 
   def encode():
-    encoded = model.encode_all(source.train, on_step=progress.step)
+    encoded = spread_encode.encode_all(
+        model, source.train, distribution.of(config.train.strategy),
+        progress.step)
     latents, kept = latent.usable(encoded, config, source.train.bound)
     progress.record(event='latents', latent_size=len(kept),
                     live=int(kept.sum()))

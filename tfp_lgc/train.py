@@ -5,12 +5,20 @@ import math
 from typing import Any, Callable, Optional
 
 import numpy as np
+import tensorflow as tf
 import tf_keras as tfk
 
-from tfp_lgc import classifier, divergence, losses, models, networks
+from tfp_lgc import (
+  classifier,
+  distribution,
+  divergence,
+  losses,
+  models,
+  networks,
+  shared,
+)
 from tfp_lgc.autoencoder import Autoencoder
-from tfp_lgc.checkpoints import Checkpoints
-from tfp_lgc.config import Config, TrainConfig
+from tfp_lgc.config import Config, replace, TrainConfig
 from tfp_lgc.data import Split
 from tfp_lgc.errors import ConfigError
 from tfp_lgc.resuming import NO_WORK, Work
@@ -58,13 +66,15 @@ class _Rounds(tfk.callbacks.Callback):
   """
 
   def __init__(self, model: Autoencoder, num_rounds: int, work: Work,
-               on_round: OnRound):
+               on_round: OnRound, its: distribution.Distribution):
     """Sets the model to its last checkpoint, if there is one."""
     super().__init__()
-    if work.directory:  # Or its variables would come with the first step.
-      model.optimizer.build(model.trainable_variables)
-    self._checkpoints = Checkpoints(
-        work, 'train', [*model.variables, *model.optimizer.variables])
+    # Or its variables would come with the first step.
+    if work.directory or not its.is_one:
+      with its.scope():
+        model.optimizer.build(model.trainable_variables)
+    self._checkpoints = shared.checkpoints(
+        its, work, 'train', [*model.variables, *model.optimizer.variables])
     self._num_rounds, self._on_round = num_rounds, on_round
     self.heard: list[dict[str, float]] = (
         self._checkpoints.restore().get('rounds', []))
@@ -96,7 +106,8 @@ def _teacher(config: Config, split: Split, num_classes: int, work: Work,
                    config.seed)
     return {str(i): value for i, value in enumerate(teacher.get_weights())}
 
-  found = work.kept('teacher', weights)
+  found = shared.from_chief(distribution.of(config.train.strategy),
+                            work.kept('teacher', weights))
   teacher.set_weights([found[str(i)] for i in range(len(found))])
   return teacher
 
@@ -130,29 +141,59 @@ def fit(config: Config, split: Split, num_classes: int,
         f'dp_epsilon = {config.privacy.dp_epsilon:g}: holds for whole '
         'artifacts with settings that the user chose; use compress without a '
         'budget, or give no dp_epsilon')
-  model = models.build(config, split.image_shape, num_classes)
-  if config.train.teacher_weight:
-    teacher = _teacher(config, split, num_classes, work)
-    # No attribute of the model, which would train it.
-    model.add_image_penalty('teacher', config.train.teacher_weight,
-                            functools.partial(losses.feature_distance, teacher))
   rounds, steps = schedule(config.train, split.num_examples)
-  learning_rate = config.train.learning_rate
-  if config.train.learning_rate_schedule == 'cosine':
-    learning_rate = tfk.optimizers.schedules.CosineDecay(learning_rate,
-                                                         rounds * steps)
-  model.compile(tfk.optimizers.Adam(learning_rate),
-                steps_per_execution=min(steps, STEPS_PER_EXECUTION))
-  made = _Rounds(model, rounds, work, on_round)
+  its = distribution.of(config.train.strategy)
+  model = _compiled(config, split, num_classes, work, its)
+  made = _Rounds(model, rounds, work, on_round, its)
   done = len(made.heard)
   if done < rounds:
     model.fit(
-        split.batches(config.train.batch_size, seed=config.seed,
-                      skip=done * steps),
+        its.parts(split.batches(config.train.batch_size, seed=config.seed,
+                                skip=done * steps), config.train.batch_size),
         epochs=rounds, initial_epoch=done, steps_per_epoch=steps, verbose=0,
         callbacks=[_StopIfNotFinite(), *(callbacks or []), made])
   if not np.isfinite(made.heard[-1]['loss']) or not _is_finite(model):
     raise FloatingPointError(divergence.message(
         'training', model.not_finite(), int(model.optimizer.iterations),
         config.train.batch_size, split.num_examples))
+  if its.is_one:
+    return model
+  # Of one process, which nothing has to wait for any more.
+  alone = models.build(config, split.image_shape, num_classes)
+  for variable, trained in zip(_weights(alone), _weights(model),
+                               strict=True):
+    variable.assign(trained.read_value())
+  return alone
+
+
+def _weights(model: Autoencoder) -> list[tf.Variable]:
+  """All variables but those of metrics, of which penalties may bring more."""
+  metrics = {id(variable) for metric in model.metrics
+             for variable in metric.variables}
+  return [variable for variable in model.variables
+          if id(variable) not in metrics]
+
+
+def _compiled(config: Config, split: Split, num_classes: int, work: Work,
+              its: distribution.Distribution) -> Autoencoder:
+  """The model with its penalties and its optimizer, ready for `fit`."""
+  size = its.per_replica(config.train.batch_size)
+  with its.scope():  # Penalties see the images of a replica.
+    model = models.build(replace(config, batch_size=size), split.image_shape,
+                         num_classes)
+  if config.train.teacher_weight:
+    teacher = _teacher(config, split, num_classes, work)
+    with its.scope():
+      # No attribute of the model, which would train it.
+      model.add_image_penalty(
+          'teacher', config.train.teacher_weight,
+          functools.partial(losses.feature_distance, teacher))
+  rounds, steps = schedule(config.train, split.num_examples)
+  learning_rate = config.train.learning_rate
+  if config.train.learning_rate_schedule == 'cosine':
+    learning_rate = tfk.optimizers.schedules.CosineDecay(learning_rate,
+                                                         rounds * steps)
+  with its.scope():
+    model.compile(tfk.optimizers.Adam(learning_rate),
+                  steps_per_execution=min(steps, STEPS_PER_EXECUTION))
   return model

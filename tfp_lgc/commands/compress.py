@@ -10,11 +10,12 @@ import platform
 import time
 from typing import AbstractSet, Any, Mapping, NamedTuple, Optional, Sequence
 
-from tfp_lgc import budget, flags, runfile
+from tfp_lgc import budget, cluster, flags, runfile
 from tfp_lgc.commands.run import (
   new_progress,
   print_table,
   run,
+  say,
   start_tensorflow,
   stopping,
   warn,
@@ -95,12 +96,16 @@ def _compress(argv: Sequence[str]) -> None:
   config = dataclasses.replace(Config(*sections), seed=options.seed)
   if config.privacy.dp_epsilon:
     _check_private(options)
-  start_tensorflow()
+  if config.train.strategy:
+    _check_strategy(config, options)
+  start_tensorflow(config.train.strategy)
   from tfp_lgc import artifact as artifact_lib
-  from tfp_lgc import guarantee, locking, memory, sources, staging
+  from tfp_lgc import distribution, guarantee, locking, memory, sources, staging
   from tfp_lgc.metrics import tstr
+  its = distribution.of(config.train.strategy)
   output = pathlib.Path(options.output)
-  if not (output / WORK_NAME).is_dir():  # Else it may be of this very run.
+  # One with work may be of this very run.
+  if its.is_chief and not (output / WORK_NAME).is_dir():
     artifact_lib.check_output(output, options.overwrite)
   tstr.check(config.evaluate)
   if config.privacy.dp_epsilon:
@@ -111,6 +116,9 @@ def _compress(argv: Sequence[str]) -> None:
     tstr.check(config.evaluate, source.train)
   if options.report:
     memory.check(source.train.num_bytes, source.train.bound, '--report')
+  if not its.is_chief:
+    _help(its, source, config)
+    return
   versions = _versions()
   _say_other_versions(said, versions)
   about = Invocation(list(argv[1:]), said.given, versions, runfile.dumps(
@@ -124,6 +132,31 @@ def _compress(argv: Sequence[str]) -> None:
     summary = _run(source, config, options, export, about)
   print_table(_table(summary, options.output))
   print(json.dumps(summary))
+
+
+def _check_strategy(config: Config, options: Run) -> None:
+  """Refuses what several replicas cannot do, before TensorFlow starts."""
+  for name, value in (('dp_epsilon', config.privacy.dp_epsilon),
+                      ('budget', options.budget),
+                      ('tensorboard', options.tensorboard)):
+    if value:
+      raise ConfigError(f'strategy = {config.train.strategy}: --{name} is for '
+                        f'one process and one device; give no --{name}, or no '
+                        '--strategy')
+  if config.train.strategy == 'multi_worker':
+    num_workers, _ = cluster.members(os.environ.get('TF_CONFIG'))
+    say(f'waits until {num_workers} workers are there')
+
+
+def _help(its, source, config: Config) -> None:
+  """What a process does that is not the chief: it writes nothing."""
+  from tfp_lgc import compression, resuming
+  from tfp_lgc.progress import Progress
+  say(f'worker {its.worker} of 0 to {its.num_workers - 1} helps worker 0, the '
+      'chief, which alone writes')
+  with stopping('all workers have to be started again with the same commands'):
+    compression.compress_with(resuming.NO_WORK, source, config, 0, frozenset(),
+                              Progress())
 
 
 class Invocation(NamedTuple):

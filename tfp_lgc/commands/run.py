@@ -29,7 +29,8 @@ class _Stopped(BaseException):
 
 def run(body: Callable[[Sequence[str]], None],
         argv: Optional[Sequence[str]]) -> int:
-  """Runs a command; the exit status is 2, after one line, for a user's error.
+  """Runs a command; the exit status is 2, after one line, for a user's error,
+  and 75 if another process of the job is gone.
 
   Args:
     body: takes the command's name and arguments.
@@ -61,6 +62,9 @@ def run(body: Callable[[Sequence[str]], None],
         or str(error))
   except (errors.LgcError, FloatingPointError) as error:
     _print_error(name, ' '.join(str(error).split()))
+  except errors.WorkerLostError as error:
+    _print_error(name, str(error))
+    return os.EX_TEMPFAIL
   except Exception as error:
     if not _is_tensorflow_error(error):
       raise
@@ -126,10 +130,11 @@ def new_progress() -> Progress:
   return Progress(say, LINE_INTERVAL)
 
 
-def start_tensorflow() -> None:
-  """Imports TensorFlow without its notes on this machine's hardware.
+def start_tensorflow(strategy: str = '') -> None:
+  """Imports TensorFlow without its notes on this machine's hardware, and makes
+  what `--strategy` names, which has to come before anything is computed.
 
-  They are written before its log level counts, so they are caught at the file
+  Notes are written before its log level counts, so they are caught at the file
   descriptor, and shown if the import fails.
   """
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
@@ -141,7 +146,12 @@ def start_tensorflow() -> None:
       import tensorflow as tf
       import tensorflow_probability  # noqa: F401
       import tf_keras  # noqa: F401
+      if strategy:
+        from tfp_lgc import distribution
+        distribution.of(strategy)
       tf.config.list_logical_devices()
+    except (errors.LgcError, errors.WorkerLostError):  # They say it all.
+      raise
     except BaseException:
       notes.seek(0)
       os.write(stderr, notes.read())

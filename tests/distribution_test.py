@@ -1,0 +1,394 @@
+"""Several replicas make what one makes.
+
+Processes of their own, for TensorFlow has one set of devices and one cluster a
+process: two logical devices (replicas.py), and two workers of bin/compress on
+loopback, one of which is killed at chosen moments.
+"""
+
+import contextlib
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tfp_lgc
+from tfp_lgc import data, distribution, shared, sources, spread_encode
+from tfp_lgc.autoencoder import Encoded
+from tfp_lgc.config import DataConfig
+from tfp_lgc.errors import ConfigError
+from tfp_lgc.resuming import NO_WORK, Work
+
+ROOT = pathlib.Path(__file__).parent.parent
+ENVIRONMENT = {**os.environ, 'OMP_NUM_THREADS': '1', 'PYTHONPATH': str(ROOT),
+               'TF_NUM_INTRAOP_THREADS': '1', 'TF_NUM_INTEROP_THREADS': '1',
+               'TF_CPP_MIN_LOG_LEVEL': '3', 'CUDA_VISIBLE_DEVICES': '-1'}
+TINY = ['--hidden_size=32', '--latent_size=4', '--num_components_max=3',
+        '--judge_steps=300', '--checkpoint_seconds=0']
+# Several rounds, and time for a kill between two of them.
+LONG = '--epochs=60'
+TEMPORARY = os.EX_TEMPFAIL
+SECONDS = 900  # Until a test gives up: no figure, but for a process that hangs.
+
+
+# Without other processes.
+
+
+class _Words(distribution.Distribution):
+  """Three processes in one: sums are those of the values that it was given."""
+
+  def __init__(self, worker, others):
+    super().__init__()
+    self.num_workers, self.worker, self._others = 3, worker, others
+
+  def sum(self, values):
+    return np.asarray(values) + self._others.pop(0)
+
+
+@pytest.mark.parametrize('content', [b'', b'x', b'12345678', bytes(range(99))])
+def test_a_broadcast_brings_the_content_to_others(content):
+  words = np.zeros(-(-len(content) // 8), np.int64)
+  words.view(np.uint8)[:len(content)] = np.frombuffer(content, np.uint8)
+  size = np.array([len(content)], np.int64)
+  assert _Words(1, [size, words]).broadcast(b'of no interest') == content
+  assert _Words(0, [0, 0]).broadcast(content) == content
+
+
+def test_gathered_rows_are_exact():
+  rows = np.random.default_rng(0).normal(size=[7, 3]).astype(np.float32)
+  mine = np.full_like(rows, 5.0)  # Of others, which is not looked at.
+  mine[2:4] = rows[2:4]
+  theirs = rows.astype(np.float64)
+  theirs[2:4] = 0
+  _Words(1, [theirs]).gather(mine, 2, 2)
+  np.testing.assert_array_equal(mine, rows)
+
+
+def test_replicas_share_a_batch_or_it_is_refused():
+  its = distribution.Distribution()
+  assert its.per_replica(128) == 128
+  its.num_replicas = 3
+  assert its.per_replica(129) == 43
+  with pytest.raises(ConfigError, match='batch_size = 128: .* try 129'):
+    its.per_replica(128)
+
+
+def test_a_replica_takes_its_part():
+  values = tf.reshape(tf.range(24), [12, 2])
+  parts = [distribution.Place(i, 3).own(values) for i in range(3)]
+  np.testing.assert_array_equal(np.concatenate(parts), values)
+  assert distribution.place() is None
+
+
+class _Model:
+  """Encodes to what tells the image, and the number of its batch."""
+
+  def encode_all(self, split, batch_size=1000, on_step=None, first_batch=0):
+    draws, labels = [], []
+    for i, (images, told) in enumerate(split.batches(batch_size), first_batch):
+      draws.append(np.stack([images[:, 0, 0, 0], np.full(len(told), i)], 1))
+      labels.append(told)
+    if not draws:
+      return Encoded(np.zeros([0, 0]), np.zeros([0, 0]), np.zeros(0, int))
+    draws = np.concatenate(draws)
+    return Encoded(draws, draws, np.concatenate(labels))
+
+
+class _Recorder(distribution.Distribution):
+  """One of several processes, of which one asks what it would send."""
+
+  def __init__(self, worker, num_workers):
+    super().__init__()
+    self.num_workers, self.worker, self.sent = num_workers, worker, []
+
+  def sum(self, values):
+    return np.array([2])
+
+  def gather(self, rows, first, count):
+    self.sent.append(rows[first:first + count].copy())
+
+
+@pytest.mark.parametrize('num_workers', [2, 3, 5])
+def test_processes_encode_all_batches_once(monkeypatch, num_workers):
+  monkeypatch.setattr(spread_encode, 'BATCH_SIZE', 4)
+  images = np.arange(15, dtype=np.uint8)[:, None, None, None]
+  split = data.array_split(images, np.arange(15))
+  parts = []
+  for worker in range(num_workers):
+    its = _Recorder(worker, num_workers)
+    spread_encode.encode_all(_Model(), split, its)
+    parts.append(its.sent)
+  draws, means, labels = [np.concatenate(some) for some in zip(*parts)]
+  np.testing.assert_array_equal(labels, np.arange(15))
+  np.testing.assert_array_equal(draws, np.stack(
+      [np.arange(15), np.arange(15) // 4], 1))
+  np.testing.assert_array_equal(means, draws)
+
+
+def test_what_the_chief_keeps_all_find(tmp_path):
+  arrays = {'x': np.arange(6.0).reshape(2, 3), 'names': np.array(['a', 'bc'])}
+  chief = Work(tmp_path / 'work')
+  assert chief.kept('key', lambda: arrays) is arrays
+  sent = []
+
+  class _Chief(distribution.Distribution):
+    num_workers = 2
+
+    def broadcast(self, content):
+      sent.append(content)
+      return content
+
+  class _Other(_Chief):
+    is_chief = False
+
+    def broadcast(self, content):
+      assert not content
+      return sent.pop(0)
+
+  for its, work in ((_Chief(), chief), (_Other(), NO_WORK)):
+    its.num_workers = 2
+    found = shared.work_of(its, work).kept(
+        'key', lambda: pytest.fail('it is there'))
+    np.testing.assert_array_equal(found['x'], arrays['x'])
+    assert found['names'].tolist() == ['a', 'bc']
+    made = {'y': np.ones(2)}
+    assert shared.work_of(its, work).kept(f'new{its.is_chief}',
+                                          lambda made=made: made) is made
+
+
+@pytest.mark.parametrize('setting', [
+    {'dp_epsilon': 1.0}, {'budget': '9kB'}])
+@pytest.mark.parametrize('strategy', ['mirrored', 'multi_worker'])
+def test_what_replicas_cannot_do_is_refused(setting, strategy):
+  [name] = setting
+  with pytest.raises(ConfigError, match=f'^strategy = {strategy}: {name} is'):
+    tfp_lgc.compress('digits', strategy=strategy, **setting)
+
+
+def test_a_strategy_has_to_come_before_tensorflow_works(monkeypatch):
+  monkeypatch.setenv('TF_CONFIG', json.dumps({
+      'cluster': {'worker': ['127.0.0.1:1', '127.0.0.1:2']},
+      'task': {'type': 'worker', 'index': 0}}))
+  tf.config.list_logical_devices()
+  with pytest.raises(ConfigError, match='start a new process'):
+    tfp_lgc.compress('digits', strategy='multi_worker')
+
+
+# With two logical devices.
+
+
+@pytest.fixture(scope='module')
+def found(tmp_path_factory):
+  path = tmp_path_factory.mktemp('replicas') / 'found.npz'
+  subprocess.run([sys.executable, ROOT / 'tests/replicas.py', path],
+                 env=ENVIRONMENT, check=True, timeout=SECONDS)
+  with np.load(path) as file:
+    return {name: file[name] for name in file.files}
+
+
+def _pairs(found, kind):
+  names = [name for name in found if name.startswith(f'one:{kind}:')]
+  assert names
+  return {name: (found[name], found[name.replace('one', 'mirrored', 1)])
+          for name in names}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('model', ['ae', 'vae', 'center_vae'])
+def test_a_step_of_two_replicas_is_that_of_one(found, model):
+  for name, (one, two) in _pairs(found, f'step:{model}').items():
+    np.testing.assert_allclose(two, one, rtol=1e-6, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('structure', ['full', 'diag'])
+def test_em_of_two_replicas_is_that_of_one(found, structure):
+  pairs = _pairs(found, f'em:{structure}')
+  one, two = pairs.pop(f'one:em:{structure}:num_iterations')
+  assert one == two > 1
+  for name, (one, two) in pairs.items():
+    np.testing.assert_allclose(two, one, rtol=1e-5, atol=1e-5, err_msg=name)
+
+
+@pytest.mark.slow
+def test_a_model_of_two_replicas_becomes_one_of_one(found):
+  """With batch normalization, whose averages are means over replicas."""
+  its = {name.removeprefix('normalized:'): value
+         for name, value in found.items() if name.startswith('normalized:')}
+  assert np.isfinite(its['loss']) and its['teacher'] > 0
+  assert any(value for name, value in its.items() if name.startswith('moving'))
+  count = sum(name.startswith('alone') for name in its)
+  assert count > 20
+  for i in range(count):
+    np.testing.assert_array_equal(its[f'alone{i}'], its[f'trained{i}'])
+
+
+# With two processes.
+
+
+def _ports():
+  """Two that nobody has."""
+  with contextlib.ExitStack() as stack:
+    sockets = [stack.enter_context(socket.socket()) for _ in range(2)]
+    for one in sockets:
+      one.bind(('127.0.0.1', 0))
+    return [one.getsockname()[1] for one in sockets]
+
+
+class _Workers:
+  """Two processes of bin/compress; their words go to files."""
+
+  def __init__(self, output, *more, addresses=None, prefixes=((), ())):
+    addresses = addresses or [f'127.0.0.1:{port}' for port in _ports()]
+    self.said = [output.parent / f'{output.name}-{i}.txt' for i in range(2)]
+    self.processes = []
+    for i, prefix in enumerate(prefixes):
+      config = json.dumps({'cluster': {'worker': addresses},
+                           'task': {'type': 'worker', 'index': i}})
+      with open(self.said[i], 'w') as said:
+        self.processes.append(subprocess.Popen(
+            [*prefix, sys.executable, ROOT / 'bin/compress',
+             '--strategy=multi_worker', f'--output={output}', *TINY, *more],
+            stdout=subprocess.PIPE, stderr=said, text=True,
+            env={**ENVIRONMENT, 'TF_CONFIG': config}))
+
+  def summary(self):
+    """Of the chief, when both have ended well."""
+    outputs = [process.communicate(timeout=SECONDS)[0]
+               for process in self.processes]
+    assert [process.returncode for process in self.processes] == [0, 0], (
+        self.texts())
+    assert not outputs[1]
+    return json.loads(outputs[0].splitlines()[-1])
+
+  def texts(self):
+    return [path.read_text() for path in self.said]
+
+  def kill(self, which, moment):
+    """Sends SIGKILL to one of them once `moment()` is true; the status of the
+    other, and its last line."""
+    end = time.monotonic() + SECONDS
+    while not moment():
+      assert self.processes[which].poll() is None, self.texts()
+      assert time.monotonic() < end, self.texts()
+      time.sleep(0.02)
+    self.processes[which].send_signal(signal.SIGKILL)
+    self.processes[which].communicate(timeout=SECONDS)
+    other = self.processes[1 - which]
+    other.communicate(timeout=SECONDS)
+    return other.returncode, self.texts()[1 - which].splitlines()[-1]
+
+
+@pytest.fixture(scope='module')
+def undisturbed(tmp_path_factory):
+  """Folder and summary of a job that nobody kills."""
+  output = tmp_path_factory.mktemp('undisturbed') / 'out'
+  workers = _Workers(output, LONG)
+  return output, workers.summary(), workers.texts()
+
+
+@pytest.mark.slow
+def test_two_processes_make_what_one_makes(undisturbed, tmp_path):
+  output, summary, (_, other) = undisturbed
+  assert 'helps worker 0, the chief' in other.splitlines()[-1]
+  run = subprocess.run(
+      [sys.executable, ROOT / 'bin/compress', f'--output={tmp_path / "one"}',
+       *TINY, LONG], env=ENVIRONMENT, check=True, stdout=subprocess.PIPE,
+      text=True, timeout=SECONDS)
+  alone = json.loads(run.stdout.splitlines()[-1])
+  assert {path.name for path in output.iterdir()} == {
+      path.name for path in (tmp_path / 'one').iterdir()}
+  # Four standard deviations of the difference of two shares of test images.
+  num = len(sources.load(DataConfig(dataset='digits')).test_labels())
+  share = alone['tstr_accuracy']
+  noise = 4 * np.sqrt(2 * share * (1 - share) / num)
+  assert abs(summary['tstr_accuracy'] - share) < noise
+  assert abs(summary['num_bytes'] / alone['num_bytes'] - 1) < 0.05
+  losses = [[json.loads(line)['loss'] for line in
+             (folder / 'metrics.jsonl').read_text().splitlines()
+             if '"train"' in line] for folder in (output, tmp_path / 'one')]
+  np.testing.assert_allclose(losses[0], losses[1], rtol=0.02)
+  # Whoever opens it may be alone.
+  artifact = tfp_lgc.load_with_encoder(output)
+  assert not artifact.encoder.config.train.strategy
+
+
+def _is_there(output, pattern):
+  return any((output / '.resume').glob(pattern))
+
+
+# What is there, and not there, when it is killed.
+MOMENTS = {
+    'mid-epoch': lambda output: _is_there(output, 'train/*.index'),
+    'mid-EM': lambda output: _is_there(output, 'encode.npz')
+    and not _is_there(output, 'mixture.npz')}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('moment', MOMENTS)
+@pytest.mark.parametrize('which', [0, 1])
+def test_a_job_whose_worker_is_killed_goes_on(undisturbed, tmp_path, moment,
+                                              which):
+  reference, expected, _ = undisturbed
+  output = tmp_path / 'out'
+  status, line = _Workers(output, LONG).kill(
+      which, lambda: MOMENTS[moment](output))
+  assert status == TEMPORARY, line
+  assert 'error: a worker is gone; start all of them again' in line
+  assert not (output / 'artifact.lgc').exists()
+  again = _Workers(output, LONG)
+  summary = again.summary()
+  assert 'goes on with what an earlier run left' in again.texts()[0]
+  assert summary['tstr_accuracy'] == expected['tstr_accuracy']
+  assert (output / 'artifact.lgc').read_bytes() == (
+      reference / 'artifact.lgc').read_bytes()
+  assert not (output / '.resume').exists()
+
+
+def _ip(*arguments):
+  return subprocess.run(['ip', *arguments], capture_output=True, text=True)
+
+
+@pytest.fixture
+def namespaces():
+  """Two machines as far as the network is concerned: the prefixes of their
+  commands, and their addresses."""
+  names = [f'lgc{os.getpid()}{i}' for i in 'ab']
+  try:
+    for name in names:
+      try:
+        made = _ip('netns', 'add', name)
+      except FileNotFoundError:
+        pytest.skip('there is no program `ip`')
+      if made.returncode:
+        pytest.skip(f'ip netns add: {made.stderr.strip()}')
+    for arguments in (
+        ['link', 'add', names[0], 'netns', names[0], 'type', 'veth', 'peer',
+         'name', names[1], 'netns', names[1]],
+        *[['-n', name, 'address', 'add', f'10.213.7.{i}/24', 'dev', name]
+          for i, name in enumerate(names, 1)],
+        *[['-n', name, 'link', 'set', one, 'up'] for name in names
+          for one in (name, 'lo')]):
+      made = _ip(*arguments)
+      if made.returncode:
+        pytest.skip(f'ip {" ".join(arguments)}: {made.stderr.strip()}')
+    yield ([['ip', 'netns', 'exec', name] for name in names],
+           [f'10.213.7.{i}:2222' for i in (1, 2)])
+  finally:
+    for name in names:
+      _ip('netns', 'delete', name)
+
+
+@pytest.mark.slow
+def test_two_addresses_do_as_one(undisturbed, namespaces, tmp_path):
+  prefixes, addresses = namespaces
+  summary = _Workers(tmp_path / 'out', LONG, addresses=addresses,
+                     prefixes=prefixes).summary()
+  assert summary['tstr_accuracy'] == undisturbed[1]['tstr_accuracy']

@@ -1,0 +1,62 @@
+"""What the environment variable TF_CONFIG says of the processes of a job.
+
+Standard library only: what is wrong with it is said before TensorFlow starts.
+"""
+
+import json
+from typing import Any, Optional
+
+from tfp_lgc.errors import ConfigError
+
+__all__ = ['members']
+
+_EXAMPLE = ('{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, '
+            '"task": {"type": "worker", "index": 0}}')
+
+
+def members(text: Optional[str]) -> tuple[int, int]:
+  """The number of processes, and which this is; 0 is the chief.
+
+  ```python
+  members('{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, '
+          '"task": {"type": "worker", "index": 1}}')   # 2, 1
+  ```
+
+  Args:
+    text: of the variable; None if there is none.
+
+  Raises:
+    ConfigError: if it is missing, or not of that form.
+  """
+  if not text:
+    raise ConfigError('strategy = multi_worker: needs the environment variable '
+                      f'TF_CONFIG, as {_EXAMPLE}, with the index of each '
+                      'process')
+  try:
+    return _members(json.loads(text))
+  except (LookupError, TypeError, ValueError) as error:
+    why = f'{error} is missing' if isinstance(error, KeyError) else error
+    raise ConfigError(f'TF_CONFIG = {text!r}: {why}; must be as {_EXAMPLE}'
+                      ) from error
+
+
+def _members(said: Any) -> tuple[int, int]:
+  cluster, task = said['cluster'], said['task']
+  for kind, addresses in cluster.items():
+    if kind not in ('chief', 'worker'):
+      raise ValueError(f'a cluster has workers and a chief, no {kind!r}')
+    if not isinstance(addresses, list) or not all(map(_is_address, addresses)):
+      raise ValueError(f'{kind} = {addresses!r} is no list of "HOST:PORT"')
+  if len(cluster.get('chief', [])) > 1:
+    raise ValueError('there is more than one chief')
+  jobs = [(kind, i) for kind in ('chief', 'worker')
+          for i in range(len(cluster.get(kind, [])))]
+  me = task['type'], int(task['index'])
+  if me not in jobs:
+    raise ValueError(f'the cluster has no {me[0]} of index {me[1]}')
+  return len(jobs), jobs.index(me)
+
+
+def _is_address(value: Any) -> bool:
+  host, _, port = value.rpartition(':') if isinstance(value, str) else [''] * 3
+  return bool(host) and port.isdigit() and 0 < int(port) < 65536

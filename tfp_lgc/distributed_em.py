@@ -1,0 +1,158 @@
+"""EM over points that are dealt out to replicas, see distribution.py.
+
+Each replica holds a part of the points of a class on its device. A pass adds
+up the sums of em.py over its part, and one all-reduce those of all replicas;
+then all processes make the same step, see stepwise.py. Starts are those of
+k-means of all points, made by the chief.
+"""
+
+from typing import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from tfp_lgc import em, shared, stepwise
+from tfp_lgc.config import Config
+from tfp_lgc.distribution import Distribution
+from tfp_lgc.em import Components, Fit, Statistics
+from tfp_lgc.mixture import largest, structures
+from tfp_lgc.stepwise import Run, State
+
+__all__ = ['SpreadPoints']
+
+_F64 = tf.float64
+
+
+class SpreadPoints:
+  """The points of one class, for EM of several replicas.
+
+  It ends where `mixture.most_likely` ends, but for rounding.
+
+  ```python
+  points = SpreadPoints(x, config, floor, distribution.of('mirrored'))
+  mixture.lowest_bic(points.fit, points.sizes(), len(points), config.mixture)
+  ```
+  """
+
+  def __init__(self, x: np.ndarray, config: Config, floor: float,
+               its: Distribution):
+    """Deals them out.
+
+    Args:
+      x: `[N, d]`, N >= 1, the same in all processes.
+      config: of the mixture, and the seed.
+      floor: added to variances.
+      its: who takes part.
+    """
+    self._x, self._config, self._floor = x, config, floor
+    self._its, self._passes = its, {
+        dtype: _a_pass(its, dtype) for dtype in (tf.float32, _F64)}
+    wide = np.asarray(x, np.float64)
+    self._mean, self._variance = [
+        value for _, value in sorted(shared.from_chief(its, {
+            '0': wide.mean(axis=0), '1': wide.var(axis=0)}).items())]
+    self._parts: dict[tf.DType, tuple] = {}
+
+  def __len__(self):
+    return len(self._x)
+
+  def sizes(self) -> dict[str, range]:
+    """Structure -> numbers of components that may be tried."""
+    its = self._config.mixture
+    return {structure: range(1, largest(self._x, structure, its) + 1)
+            for structure in structures(its)}
+
+  def fit(self, structure: str, num_components: int) -> Fit:
+    """The most likely of several EM runs, which make their passes together."""
+    its, label = self._config, 0
+    state = stepwise.fit(
+        stepwise.begin(label, len(self), self._mean, self._variance,
+                       self._floor, self._starts(structure, num_components)),
+        self._sums, its)
+    fit = stepwise.fits_of(state, its)[label, structure, num_components]
+    # Machines may round the M-step another way: what is decided by the
+    # components has to be decided in the same way by all.
+    found = shared.from_chief(self._its, {
+        **fit.components._asdict(), 'rest': np.array(fit[1:])})
+    log_likelihood, num_iterations, converged = found.pop('rest')
+    return Fit(Components(**found), float(log_likelihood), int(num_iterations),
+               bool(converged))
+
+  def _starts(self, structure: str, num_components: int) -> list[Run]:
+    """The chief's."""
+    num_runs = self._config.mixture.num_restarts if num_components > 1 else 1
+    runs, arrays = [], {}
+    if self._its.is_chief:
+      runs = stepwise.runs_of_size(0, self._x, structure, num_components,
+                                   self._config, self._floor)
+      arrays = {f'{i}:{name}': part for i, run in enumerate(runs)
+                for name, part in run.components._asdict().items()}
+    arrays = shared.from_chief(self._its, arrays)
+    return [Run(0, structure, i, Components(*[
+        arrays[f'{i}:{name}'] for name in Components._fields]))
+            for i in range(num_runs)]
+
+  def _sums(self, state: State) -> list[Statistics]:
+    """One pass of each run."""
+    return [_unpacked(self._passes[run.dtype](
+        *self._dealt(state, run.dtype), *run.components).numpy(),
+                      run.components) for run in state.waiting]
+
+  def _dealt(self, state: State, dtype: tf.DType) -> tuple:
+    """Rows, and how much each counts, of the replicas of this process."""
+    if dtype not in self._parts:
+      [frame] = state.frames().values()
+      # As many batches of as many rows in each replica, so that all processes
+      # trace the same graphs: others would wait for each other's sums.
+      num_parts = self._its.num_replicas
+      num_batches = -(-len(self) // (em.BATCH_SIZE * num_parts))
+      num_rows = -(-len(self) // (num_batches * num_parts))
+      size = num_batches * num_rows
+
+      def rows(i):
+        padded = np.ones([size, self._x.shape[1] + 1])
+        own = self._x[i * size:(i + 1) * size]
+        padded[:len(own)] = frame.rows(own)
+        return tf.constant(
+            padded.reshape([num_batches, num_rows, -1]), dtype)
+
+      def weights(i):
+        own = np.arange(i * size, (i + 1) * size) < len(self)
+        return tf.constant(own.reshape([num_batches, num_rows]), dtype)
+
+      self._parts[dtype] = self._its.spread(rows), self._its.spread(weights)
+    return self._parts[dtype]
+
+
+# (Distribution, type) -> a pass: a class of points needs no new graph.
+_compiled: dict[tuple[Distribution, tf.DType], Callable] = {}
+
+
+def _a_pass(its: Distribution, dtype: tf.DType) -> Callable:
+  """A function of rows `[n, B, d + 1]` and weights `[n, B]` of each replica,
+  and of components: their statistics as one vector, float64."""
+
+  def own(batches, weights, *parts):
+    components = Components(*parts)
+    whitening = tf.cast(em.whitening_of(components), dtype)
+
+    def add(i, total):
+      part = em.e_step(batches[i], weights[i], components, whitening)
+      return i + 1, Statistics(*[a + b for a, b in zip(total, part)])
+
+    zero = Statistics(tf.zeros([], _F64), *map(tf.zeros_like, components))
+    _, total = tf.while_loop(lambda i, _: i < tf.shape(batches)[0], add,
+                             (0, zero), parallel_iterations=1)
+    return tf.concat([tf.reshape(part, [-1]) for part in total], axis=0)
+
+  if (its, dtype) not in _compiled:
+    _compiled[its, dtype] = its.summed(own)
+  return _compiled[its, dtype]
+
+
+def _unpacked(vector: np.ndarray, components: Components) -> Statistics:
+  """What `_a_pass` put one after the other."""
+  shapes = [(), *[part.shape for part in components]]
+  ends = np.cumsum([int(np.prod(shape)) for shape in shapes])[:-1]
+  return Statistics(*[part.reshape(shape) for part, shape in zip(
+      np.split(vector, ends), shapes)])
