@@ -5,6 +5,7 @@ from typing import Callable, NamedTuple, Optional
 from tfp_lgc.benchmarks import (
   augment,
   baselines,
+  cost,
   em,
   frontier,
   gmm_dae_loss,
@@ -39,6 +40,7 @@ class Suite(NamedTuple):
 SUITES = {
     'augment': Suite(augment.run, table=augment.table),
     'baselines': Suite(baselines.run, baselines.figures, frontier.table),
+    'cost': Suite(cost.run, table=cost.table),
     'em': Suite(em.run),
     'frontier': Suite(frontier.run, frontier.figures, frontier.table),
     'gmm_dae_loss': Suite(gmm_dae_loss.run, gmm_dae_loss.figures),
