@@ -1,5 +1,6 @@
 """Arrays in, streams out; NumPy and gzip are the judges."""
 
+import dataclasses
 import gzip
 import itertools
 
@@ -337,3 +338,37 @@ def test_a_source_has_as_many_classes_as_labels_can_tell(split):
   assert data.Source('mine', split, None, names).class_names == names
   with pytest.raises(DataError, match='mine: got 65537 classes'):
     data.Source('mine', split, None, (*names, 'more'))
+
+
+@pytest.mark.parametrize('seed', [None, 3])
+@pytest.mark.parametrize('weights', [None, np.linspace(0, 1, 50)])
+def test_what_is_held_in_memory_comes_in_the_order_of_the_stream(seed, weights):
+  images = np.arange(50, dtype=np.uint8)[:, None, None, None]
+  split = data.array_split(images, np.arange(50), weights=weights)
+  assert split.held
+  stream = dataclasses.replace(split, held=None)
+  for one, other in ((split, stream), (split.part(10, 33), stream.part(10, 33)),
+                     (split.part(40, 90), stream.part(40, 90))):
+    assert one.num_examples == other.num_examples
+    for skip in (0, 2):
+      batches = [its.batches(8, seed=seed, salt=1, skip=skip).take(
+          12).as_numpy_iterator() for its in (one, other)]
+      for got, wanted in itertools.zip_longest(*batches):
+        assert len(got) == (2 if weights is None else 3)
+        for a, b in zip(got, wanted):
+          assert a.dtype == b.dtype
+          np.testing.assert_array_equal(a, b)
+
+
+def test_what_is_held_is_read_once():
+  read = []
+  examples = tf.data.Dataset.range(30).map(lambda i: (
+      tf.cast(i, tf.uint8)[None, None, None], tf.cast(i, tf.int32)))
+  examples = examples.map(lambda *row: tf.py_function(
+      lambda *parts: read.append(1) or parts, row, [tf.uint8, tf.int32]))
+  split = data.Split(examples, 30, (1, 1, 1), held=data.held(examples))
+  for seed in (None, 1, 2):
+    labels = [int(label) for _, batch in split.batches(7, seed=seed).take(4)
+              for label in batch]
+    assert len(labels) == 28
+  assert len(read) == 30

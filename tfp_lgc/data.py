@@ -1,8 +1,9 @@
 """Labelled images: in memory (`Images`) and as streams (`Split`, `Source`)."""
 
 import dataclasses
+import functools
 import zlib
-from typing import Callable, Optional
+from typing import Callable, Optional, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -60,16 +61,27 @@ class Split:
     num_examples: how many it has.
     image_shape: `(H, W, C)`.
     bound: of memory, or None.
+    held: returns all of `examples` as tensors `[N, ...]`; None if they are not
+      to be held in memory.
   """
   examples: tf.data.Dataset
   num_examples: int
   image_shape: tuple[int, int, int]
   bound: Optional[memory.Limits] = None
+  held: Optional[Callable[[], Sequence[tf.Tensor]]] = None
 
   @property
   def num_bytes(self) -> int:
     """Of the images, uint8."""
     return self.num_examples * int(np.prod(self.image_shape))
+
+  def part(self, first: int, stop: int) -> 'Split':
+    """Examples from one position to before another, or the last."""
+    whole = self.held
+    return dataclasses.replace(
+        self, examples=self.examples.skip(first).take(stop - first),
+        num_examples=max(0, min(stop, self.num_examples) - first),
+        held=whole and (lambda: [part[first:stop] for part in whole()]))
 
   def batch_size(self, most: int) -> int:
     """Images of a batch of a pass in order, `most` where memory allows."""
@@ -93,6 +105,9 @@ class Split:
         if they had been read.
     """
     examples, bound = self.examples, self.bound
+    held = self.held() if self.held and not bound else None
+    if held:  # To shuffle and collect positions takes half the time.
+      examples = tf.data.Dataset.range(self.num_examples)
     size = int(np.prod(self.image_shape))
     if seed is not None:
       buffer = (max(1, bound.shuffle // size) if bound
@@ -103,7 +118,11 @@ class Split:
       batch_size = self.batch_size(batch_size)
     if skip:
       examples = examples.skip(skip * batch_size)
-    return examples.batch(batch_size).prefetch(1 if bound else tf.data.AUTOTUNE)
+    batches = examples.batch(batch_size)
+    if held:
+      batches = batches.map(
+          lambda rows: tuple(tf.gather(part, rows) for part in held))
+    return batches.prefetch(1 if bound else tf.data.AUTOTUNE)
 
   def to_memory(self, class_names: tuple[str, ...]) -> Images:
     """Reads the whole split.
@@ -322,8 +341,15 @@ def array_split(images: np.ndarray, labels: np.ndarray,
     # Files are often sorted by class, and a buffer shuffles only so far.
     order = np.random.default_rng(0).permutation(len(images))
     arrays = [array[order] for array in arrays]
-  examples = tf.data.Dataset.from_tensor_slices(tuple(arrays))
-  return Split(examples, len(images), images.shape[1:])
+  tensors = tuple(map(tf.constant, arrays))
+  return Split(tf.data.Dataset.from_tensor_slices(tensors), len(images),
+               images.shape[1:], held=lambda: tensors)
+
+
+def held(examples: tf.data.Dataset) -> Callable[[], Sequence[tf.Tensor]]:
+  """`Split.held` of examples that are read once, when they are needed first."""
+  return functools.cache(lambda: [
+      tf.concat(parts, axis=0) for parts in zip(*examples.batch(1000))])
 
 
 def most_cached(max_memory: str) -> int:

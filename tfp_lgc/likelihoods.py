@@ -46,8 +46,8 @@ DEFAULTS = Options()
 
 
 class _Bernoulli(tfd.Bernoulli):
-  """Of logits l: x ln p + (1 - x) ln(1 - p) = x l - ln(1 + e^l), which takes one
-  logarithm where TFP takes two; a sixth of a training step less."""
+  """Of logits l: x ln p + (1 - x) ln(1 - p) = x l - ln(1 + e^l), one logarithm
+  where TFP takes two: a training step takes a fifteenth less."""
 
   def _log_prob(self, event):
     logits = self.logits_parameter()

@@ -199,7 +199,4 @@ def parts(config: DataConfig) -> Callable[[int, int], Split]:
   """
   if kind(config.dataset) == 'tfds' and not config.validation_fraction:
     return tfds_source.parts(config)
-  train = load(config).train
-  return lambda first, stop: Split(
-      train.examples.skip(first).take(stop - first),
-      min(stop, train.num_examples) - first, train.image_shape)
+  return load(config).train.part

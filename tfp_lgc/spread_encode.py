@@ -1,6 +1,5 @@
 """Encoding by several processes, see distribution.py."""
 
-import dataclasses
 from typing import Callable
 
 import numpy as np
@@ -42,10 +41,7 @@ def encode_all(model: Autoencoder, split: Split, its: Distribution,
                for i in (its.worker, its.worker + 1)]
   first, last = low * size, min(high * size, split.num_examples)
   own = model.encode_all(
-      dataclasses.replace(
-          split, num_examples=last - first,
-          examples=split.examples.skip(first).take(last - first)),
-      size, on_step, first_batch=low)
+      split.part(first, last), size, on_step, first_batch=low)
   # The last one always has a batch.
   is_last = its.worker == its.num_workers - 1
   [width] = its.sum(np.array([own.draw.shape[1] if is_last else 0], np.int64))

@@ -107,9 +107,11 @@ def _splits(builder, config: DataConfig, **read_config,
         read_config=tensorflow_datasets.ReadConfig(**read_config),
     ).map(example, num_parallel_calls=tf.data.AUTOTUNE)
     num_examples = builder.info.splits[which].num_examples
-    if num_examples * int(np.prod(shape)) <= most:
-      examples = examples.cache()
-    return Split(examples, num_examples, shape)
+    if num_examples * int(np.prod(shape)) > most:
+      return Split(examples, num_examples, shape)
+    if config.max_memory:
+      return Split(examples.cache(), num_examples, shape)
+    return Split(examples, num_examples, shape, held=data.held(examples))
 
   return split, class_names
 
