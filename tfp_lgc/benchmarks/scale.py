@@ -10,8 +10,18 @@ import tempfile
 import time
 from typing import Any, Callable, Iterator, Mapping
 
+from absl import logging as absl_logging
+
 from tfp_lgc import config as config_lib
-from tfp_lgc import evaluation, memory, pipeline, sampling, sources, tfds_writer
+from tfp_lgc import (
+  evaluation,
+  logs,
+  memory,
+  pipeline,
+  sampling,
+  sources,
+  tfds_writer,
+)
 from tfp_lgc.artifact import Artifact
 from tfp_lgc.benchmarks import distorted
 from tfp_lgc.config import Config
@@ -127,6 +137,7 @@ def _in_process(job: Callable, *args: Any) -> Iterator[tuple[str, Row]]:
 
 def _told(sender, job: Callable, *args: Any) -> None:
   """Runs a job, and hands on what people can do something about."""
+  logs.set_verbosity(absl_logging.INFO)  # A fresh process heeds no flag yet.
   try:
     job(sender.send, *args)
   except (LgcError, FloatingPointError, OSError) as error:
