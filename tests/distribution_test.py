@@ -184,9 +184,9 @@ def found(tmp_path_factory):
 
 
 def _pairs(found, kind):
-  names = [name for name in found if name.startswith(f'one:{kind}:')]
+  names = [name for name in found if name.startswith(f'none:{kind}:')]
   assert names
-  return {name: (found[name], found[name.replace('one', 'mirrored', 1)])
+  return {name: (found[name], found[name.replace('none', 'mirrored', 1)])
           for name in names}
 
 
@@ -201,7 +201,7 @@ def test_a_step_of_two_replicas_is_that_of_one(found, model):
 @pytest.mark.parametrize('structure', ['full', 'diag'])
 def test_em_of_two_replicas_is_that_of_one(found, structure):
   pairs = _pairs(found, f'em:{structure}')
-  one, two = pairs.pop(f'one:em:{structure}:num_iterations')
+  one, two = pairs.pop(f'none:em:{structure}:num_iterations')
   assert one == two > 1
   for name, (one, two) in pairs.items():
     np.testing.assert_allclose(two, one, rtol=1e-5, atol=1e-5, err_msg=name)

@@ -77,7 +77,7 @@ def em_of(strategy, structure):
   config = config_lib.replace(config_lib.Config(), strategy=strategy,
                               covariance=structure, **SETTINGS)
   x, floor = points(), 1e-4
-  if strategy:
+  if strategy != 'none':
     spread = distributed_em.SpreadPoints(x, config, floor,
                                          distribution.of(strategy))
     fit = spread.fit(structure, 3)
@@ -93,12 +93,12 @@ def main(path):
   tf.config.set_logical_device_configuration(
       cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
   found = {}
-  for strategy in ('', 'mirrored'):
+  for strategy in ('none', 'mirrored'):
     for model in ('ae', 'vae', 'center_vae'):
-      found.update({f'{strategy or "one"}:step:{model}:{name}': value for
+      found.update({f'{strategy}:step:{model}:{name}': value for
                     name, value in one_step(model, strategy).items()})
     for structure in ('full', 'diag'):
-      found.update({f'{strategy or "one"}:em:{structure}:{name}': value
+      found.update({f'{strategy}:em:{structure}:{name}': value
                     for name, value in em_of(strategy, structure).items()})
   found.update({f'normalized:{name}': value
                 for name, value in normalized().items()})

@@ -117,7 +117,7 @@ def test_two_processes_make_what_one_makes(undisturbed, tmp_path):
   np.testing.assert_allclose(losses[0], losses[1], rtol=0.02)
   # Whoever opens it may be alone.
   artifact = tfp_lgc.load_with_encoder(output)
-  assert not artifact.encoder.config.train.strategy
+  assert artifact.encoder.config.train.strategy == 'none'
 
 
 def _is_there(output, pattern):

@@ -101,7 +101,7 @@ def check_strategy(config: Config, num_bytes: int = 0) -> None:
   """
   for name, value in (('dp_epsilon', config.privacy.dp_epsilon),
                       ('budget', num_bytes)):
-    if config.train.strategy and value:
+    if value and config.train.strategy != 'none':
       raise ConfigError(
           f'strategy = {config.train.strategy}: {name} is for one process and '
           f'one device; give no {name}, or no strategy')
@@ -114,7 +114,8 @@ def fingerprint(source: Source, config: Config, num_bytes: int,
   del settings['data']  # The images themselves count,
   # and how many are shuffled, encoded and fitted to at a time.
   settings['bound'] = source.train.bound and list(source.train.bound)
-  if config.train.strategy:  # Sums of other parts are rounded otherwise.
+  # Sums of other parts are rounded otherwise.
+  if config.train.strategy != 'none':
     settings['replicas'] = distribution.of(config.train.strategy).num_replicas
   if num_bytes:
     settings.update(num_bytes=num_bytes, fixed=sorted(

@@ -202,10 +202,10 @@ class TrainConfig:
       'cosine', 'How the learning rate falls to zero, or constant.',
       choices=('cosine', 'constant'))
   strategy: str = setting(
-      '', 'What training, encoding and EM are spread over: all devices of this '
-      'process (mirrored), or all processes that the environment variable '
+      'none', 'What training, encoding and EM are spread over: all devices of '
+      'this process (mirrored), or all processes that the environment variable '
       'TF_CONFIG names, each started with the same arguments (multi_worker). '
-      'Empty: one device.', choices=('', 'mirrored', 'multi_worker'))
+      'none: one device.', choices=('none', 'mirrored', 'multi_worker'))
 
 
 @dataclasses.dataclass(frozen=True)

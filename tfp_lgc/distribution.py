@@ -284,14 +284,14 @@ def of(name: str) -> Distribution:
   """What `--strategy` names, made once.
 
   Args:
-    name: 'mirrored', 'multi_worker', or empty for one replica.
+    name: 'mirrored', 'multi_worker', or 'none' for one replica.
 
   Raises:
     ConfigError: for multi_worker without a usable TF_CONFIG, or after
       TensorFlow has computed something.
     WorkerLostError: if the others do not come.
   """
-  if not name:
+  if name == 'none':
     return ONE
   if name not in _made:
     _made[name] = (_multi_worker() if name == 'multi_worker'

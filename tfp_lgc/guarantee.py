@@ -42,7 +42,7 @@ _WANTED: dict[str, tuple[tuple[Any, ...], str]] = {
                             'of them'),
     'skip_bad_images': ((False,), 'which images are left out, and how many, is '
                         'said without noise'),
-    'strategy': (('',), 'its steps and sums are those of one device'),
+    'strategy': (('none',), 'its steps and sums are those of one device'),
     'epochs': ((0,), '--dp_steps says how long training takes'),
     'batch_size': ((128,), '--dp_sampling_rate says how many images a step '
                    'sees'),

@@ -21,8 +21,8 @@ __all__ = [
     'chosen_metrics',
 ]
 
-SUITES = ('augment', 'baselines', 'em', 'frontier', 'gmm_dae_loss', 'heads',
-          'latents', 'papers', 'scale', 'serving', 'throughput')
+SUITES = ('augment', 'baselines', 'cost', 'em', 'frontier', 'gmm_dae_loss',
+          'heads', 'latents', 'papers', 'scale', 'serving', 'throughput')
 # Named alone, or by the groups; those that train further artifacts are in none.
 PRIVACY = ('dcr', 'membership', 'copying', 'components')
 METRICS = ('accuracy', 'confusion', 'fid', 'kid', 'prdc', 'latents', 'rate',

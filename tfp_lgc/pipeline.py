@@ -112,7 +112,7 @@ def _packed(source: Source, trained: Trained, mixture: Mixture, config: Config,
     counts = np.bincount(trained.labels, minlength=len(source.class_names))
     # Who refits it later may be alone.
     artifact = Artifact.pack(trained.model, mixture, source.class_names, counts,
-                             config_lib.replace(config, strategy=''),
+                             config_lib.replace(config, strategy='none'),
                              trained.kept, trained.fill)
   if config.codec.finetune_steps:
     artifact = finetuned(artifact, trained, source.train, config, progress,

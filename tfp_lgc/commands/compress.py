@@ -96,7 +96,7 @@ def _compress(argv: Sequence[str]) -> None:
   config = dataclasses.replace(Config(*sections), seed=options.seed)
   if config.privacy.dp_epsilon:
     _check_private(options)
-  if config.train.strategy:
+  if config.train.strategy != 'none':
     _check_strategy(config, options)
   start_tensorflow(config.train.strategy)
   from tfp_lgc import artifact as artifact_lib

@@ -130,7 +130,7 @@ def new_progress() -> Progress:
   return Progress(say, LINE_INTERVAL)
 
 
-def start_tensorflow(strategy: str = '') -> None:
+def start_tensorflow(strategy: str = 'none') -> None:
   """Imports TensorFlow without its notes on this machine's hardware, and makes
   what `--strategy` names, which has to come before anything is computed.
 
@@ -146,7 +146,7 @@ def start_tensorflow(strategy: str = '') -> None:
       import tensorflow as tf
       import tensorflow_probability  # noqa: F401
       import tf_keras  # noqa: F401
-      if strategy:
+      if strategy != 'none':
         from tfp_lgc import distribution
         distribution.of(strategy)
       tf.config.list_logical_devices()
