@@ -10,8 +10,6 @@ import tempfile
 import time
 from typing import Any, Callable, Iterator, Mapping
 
-from absl import logging as absl_logging
-
 from tfp_lgc import config as config_lib
 from tfp_lgc import (
   evaluation,
@@ -137,7 +135,7 @@ def _in_process(job: Callable, *args: Any) -> Iterator[tuple[str, Row]]:
 
 def _told(sender, job: Callable, *args: Any) -> None:
   """Runs a job, and hands on what people can do something about."""
-  logs.set_verbosity(absl_logging.INFO)  # A fresh process heeds no flag yet.
+  logs.start()  # A fresh process has been told nothing yet.
   try:
     job(sender.send, *args)
   except (LgcError, FloatingPointError, OSError) as error:
