@@ -11,6 +11,7 @@ import tfp_lgc
 from tfp_lgc import (
   accounting,
   data,
+  evaluation,
   guarantee,
   guaranteed,
   memory,
@@ -59,6 +60,20 @@ def made():
 def test_what_looks_at_images_without_noise_is_refused(name, value):
   with pytest.raises(ConfigError, match=f'^{name} = {value}: is not allowed'):
     tfp_lgc.compress(_images(), CONFIG, **{name: value})
+
+
+def test_other_devices_are_refused():
+  with pytest.raises(ConfigError, match='^strategy = mirrored: is not allowed'):
+    guarantee.check(config_lib.replace(CONFIG, strategy='mirrored'))
+
+
+def test_attacks_make_others_by_the_same_mechanism():
+  settings = {'dp_pretraining_steps': 2, **SMALL}
+  images = data.Images(*data.from_arrays(_images()).train.held(), ('0', '1'))
+  for steps in (0, 5):
+    made = tfp_lgc.compress(_images(), CONFIG, dp_steps=steps, **settings)
+    other = evaluation.compress_as(made)(images, 1, 3)
+    assert (other.privacy['training'] is None) == (steps == 0)
 
 
 def test_every_setting_is_known_to_be_harmless_or_refused():
@@ -119,6 +134,9 @@ def test_without_steps_networks_do_not_depend_on_images():
             if not np.array_equal(tensor.values, other.tensors[name].values)}
   assert 'mixture/loc' in differ
   assert all(name.startswith('mixture/') for name in differ)
+  for a, b in zip(one.encoder.model.encoder.get_weights(),
+                  other.encoder.model.encoder.get_weights()):
+    np.testing.assert_array_equal(a, b)
   assert one.privacy['training'] is None
 
 

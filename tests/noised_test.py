@@ -51,7 +51,8 @@ def test_sums_are_those_of_their_definition():
   centers, radii = rng.standard_normal([2, SIZE]), np.array([90.0, 70.0])
   weights = 0.5, 2.0, 3.0
   got = noised.sums(z, shares, centers, radii, weights)
-  moments = noised._moments(got, radii, noised.Release(weights, 1.0), 0.0)
+  moments = noised._moments(got, SIZE, radii, noised.Release(weights, 1.0),
+                            0.0)
   np.testing.assert_allclose(got[:, 0], weights[0] * shares.sum(axis=0))
   for k in range(2):
     about = z - centers[k]
@@ -134,9 +135,9 @@ def test_noise_costs_as_much_as_that_of_one_release(num_components,
   added = {}
   moments = noised._moments
 
-  def heard(sums, radii, release, noise):
+  def heard(sums, size, radii, release, noise):
     added.setdefault(release, []).append((sums, noise))
-    return moments(sums, radii, release, noise)
+    return moments(sums, size, radii, release, noise)
 
   monkeypatch.setattr(noised, '_moments', heard)
   noised.fit(np.zeros([0, 8]), np.zeros(0, int), 40, num_components, 7.0,
@@ -147,5 +148,46 @@ def test_noise_costs_as_much_as_that_of_one_release(num_components,
   for release in planned:
     sums, [noise, *_] = zip(*added[release])
     assert np.stack(sums).std() == pytest.approx(noise, rel=0.1)
+    # No product is released where none is asked for.
+    assert sums[0].shape[1] == (1 + 8 + 36 if release.weights[2] else 1 + 8)
     spent += (release.sensitivity / noise)**2
   assert spent == pytest.approx(1 / 7.0**2)
+
+
+class _Fixed:
+  """Entropy that is the same in every run."""
+
+  def __init__(self):
+    self._rng = np.random.default_rng(0)
+
+  def normal(self, shape):
+    return self._rng.standard_normal(shape)
+
+
+@pytest.mark.parametrize('num_components', [1, 4])
+def test_nothing_but_sums_is_taken_of_the_latents(num_components, monkeypatch):
+  """With sums that are always the same, other data make the same mixture:
+  neither centers nor radii nor weights look past them."""
+  monkeypatch.setattr(
+      noised, 'sums', lambda z, shares, centers, radii, weights: np.full(
+          [len(centers), 1 + SIZE + (SIZE * (SIZE + 1) // 2 if weights[2]
+                                     else 0)], 40.0))
+  one, other = [noised.fit(
+      scale * np.random.default_rng(scale).standard_normal([60, SIZE]),
+      np.arange(60) % 2, 2, num_components, 1.0, _Fixed())
+                for scale in (1, 3)]
+  for a, b in zip(one, other):
+    for left, right in zip(a, b):
+      np.testing.assert_array_equal(left, right)
+
+
+@pytest.mark.parametrize('num_components', [1, 4])
+def test_an_image_changes_no_class_but_its_own(num_components):
+  """Which is why classes cost no more together than one of them."""
+  latents = np.random.default_rng(0).standard_normal([90, SIZE])
+  labels = np.arange(90) % 3
+  one = noised.fit(latents, labels, 3, num_components, 1.0, _Fixed())
+  other = noised.fit(latents[1:], labels[1:], 3, num_components, 1.0, _Fixed())
+  same = [all(np.array_equal(a, b) for a, b in zip(left, right))
+          for left, right in zip(one, other)]
+  assert same == [False, True, True]

@@ -106,8 +106,8 @@ def noise_for(target: float, delta: float, sampling_rate: float = 1.0,
     if spent(high, accountant) > target:
       raise ConfigError(
           f'dp_epsilon = {target:g} with dp_delta = {delta:g}: what else is '
-          'spent leaves nothing, however much noise there is; give more, or a '
-          'smaller --dp_mixture_share')
+          'spent leaves nothing, however much noise there is; give more, or, '
+          'with --dp_steps, a smaller --dp_mixture_share')
     while high > low * (1.0 + TOLERANCE):
       middle = math.sqrt(low * high)
       if spent(middle, accountant) > target:

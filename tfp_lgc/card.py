@@ -219,9 +219,12 @@ def _guaranteed(said: Mapping[str, Any]) -> str:
       'above was measured on, names of classes, and what else was made of the '
       'same images.\n\n' + _rows(rows) + '\n\nThe noise is normal, its '
       'multiplier in units of the most that one image changes a sum by; '
-      f'gradients are clipped to a norm of {said["clip_norm"]:g}, and images '
-      'are sampled by Poisson. The accountant is that of privacy loss '
-      'distributions of dp-accounting.')
+      + (f'gradients are clipped to a norm of {said["clip_norm"]:g}, and '
+         'images are sampled by Poisson. ' if said['training'] else
+         'the networks were trained on drawn lines alone. ')
+      + 'What is released of the sums for a mixture costs together what one '
+      'step would. The accountant is that of privacy loss distributions of '
+      'dp-accounting.')
 
 
 def croissant(card: Card) -> dict[str, Any]:

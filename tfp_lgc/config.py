@@ -315,7 +315,7 @@ class PrivacyConfig:
       low=0, high=1_000_000)
   dp_pretraining_steps: int = setting(
       0, 'Steps before, without noise and without any image of the data set: '
-      'on curves that a program draws.', low=0, high=1_000_000)
+      'on lines that a program draws.', low=0, high=1_000_000)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import threading
 import zlib
 from typing import Callable, Optional, Sequence
 
@@ -348,8 +349,17 @@ def array_split(images: np.ndarray, labels: np.ndarray,
 
 def held(examples: tf.data.Dataset) -> Callable[[], Sequence[tf.Tensor]]:
   """`Split.held` of examples that are read once, when they are needed first."""
-  return functools.cache(lambda: [
-      tf.concat(parts, axis=0) for parts in zip(*examples.batch(1000))])
+  lock = threading.Lock()  # Sizes are computed beside training.
+
+  @functools.cache
+  def read():
+    return [tf.concat(parts, axis=0) for parts in zip(*examples.batch(1000))]
+
+  def tensors():
+    with lock:
+      return read()
+
+  return tensors
 
 
 def most_cached(max_memory: str) -> int:

@@ -111,7 +111,7 @@ def accuracy_of_samples(artifact: Artifact, source: Source, config: Config,
                         progress: Progress) -> dict[str, float]:
   """`tstr_accuracy` of one judge and nothing else: no judge sees a real train
   image, and as many images are drawn as the artifact says there were."""
-  with progress.stage('evaluate', config.evaluate.judge_steps):
+  with progress.stage('evaluate', tstr.num_steps(config.evaluate)):
     drawn = sample(artifact, sum(artifact.class_counts), seed=config.seed)
     right = judge(data.array_split(drawn.images, drawn.labels), source,
                   config.evaluate, config.seed, progress.step)
@@ -192,7 +192,9 @@ def compress_as(artifact: Artifact) -> Optional[Compress]:
 
   def compress(images: Images, seed: int, steps: int) -> Artifact:
     if settings.privacy.dp_epsilon:
-      config = config_lib.replace(settings, seed=seed, dp_steps=steps)
+      # Without steps those before are all, and cost nothing.
+      config = config_lib.replace(
+          settings, seed=seed, dp_steps=settings.privacy.dp_steps and steps)
     else:
       steps_per_epoch = max(1, len(images) // settings.train.batch_size)
       config = config_lib.replace(

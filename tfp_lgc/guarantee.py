@@ -90,7 +90,7 @@ def check(config: Config) -> None:
   privacy = config.privacy
   if not privacy.dp_steps and not privacy.dp_pretraining_steps:
     raise ConfigError('dp_steps = 0: leaves the networks untrained; give '
-                      '--dp_pretraining_steps too, for curves that a program '
+                      '--dp_pretraining_steps too, for lines that a program '
                       'draws')
   if not privacy.dp_steps and config.mixture.latent_model == 'prior':
     raise ConfigError('dp_steps = 0: with --latent_model=prior nothing would '

@@ -5,9 +5,10 @@ names of classes and the size of an image are taken for public.
 """
 
 import dataclasses
-from typing import Callable, NamedTuple, Sequence
+from typing import NamedTuple, Sequence
 
 import numpy as np
+import tensorflow as tf
 import tf_keras as tfk
 
 from tfp_lgc import (
@@ -30,10 +31,12 @@ from tfp_lgc.progress import Progress
 
 __all__ = ['Guaranteed', 'fit']
 
-# Images that are drawn to train on, before they are mirrored.
+# Images that are drawn to train on, and mirrored anew in each step.
 NUM_STROKES = 20_000
 # Steps that TensorFlow makes between two returns to Python.
 STEPS_PER_EXECUTION = 50
+# What the seed is mixed with for how drawings are turned.
+TURN_SALT = 7
 
 
 class Guaranteed(NamedTuple):
@@ -67,8 +70,9 @@ def fit(source: Source, config: Config, progress: Progress,
   if callbacks:
     raise ConfigError('callbacks: would see losses of private images; give '
                       'none with dp_epsilon')
-  memory.check(source.train.num_bytes, source.train.bound,
-               'training with dp_epsilon')
+  size = int(np.prod(source.train.image_shape))
+  memory.check(source.train.num_bytes + size * _num_strokes(config),
+               source.train.bound, 'training with dp_epsilon')
   model = models.build(config, source.train.image_shape, num_classes)
   if config.privacy.dp_steps:
     _check_layers(model)
@@ -77,8 +81,7 @@ def fit(source: Source, config: Config, progress: Progress,
     said = guarantee.described(plan)
     progress.record(event='privacy', **said)
   if config.privacy.dp_pretraining_steps:
-    with progress.stage('pretrain', config.privacy.dp_pretraining_steps):
-      _pretrain(model, config, progress.step)
+    _pretrain(model, config, progress)
     _check_finite(model, 'dp_pretraining_steps', config)
   images = source.train.to_memory(source.class_names)
   entropy = Entropy()
@@ -90,7 +93,7 @@ def fit(source: Source, config: Config, progress: Progress,
                   plan.clip_norm, plan.training.sampling_rate * counts.sum(),
                   config.train, entropy, progress.step)
     _check_finite(model, 'dp_steps', config)
-  # Without steps: the number of images is not public.
+  # It tells of no step: the number of images is not public.
   with progress.stage('encode'):
     encoded = model.encode_all(source.train, seed=entropy.seed())
   latents = getattr(encoded, config.mixture.latent_statistic)
@@ -123,27 +126,45 @@ def _check_finite(model: Autoencoder, steps: str, config: Config) -> None:
         f'try a lower --learning_rate than {config.train.learning_rate:g}')
 
 
-def _pretrain(model: Autoencoder, config: Config,
-              on_step: Callable[[int], None]) -> None:
+def _num_strokes(config: Config) -> int:
+  """How many drawings there are to train on; none more than are seen."""
+  return min(NUM_STROKES,
+             config.privacy.dp_pretraining_steps * config.train.batch_size)
+
+
+def _turned(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+  """Images `[B, H, W, C]`, each mirrored by chance, either way, and, if it is
+  square, the other way about: another drawing."""
+  turns = [lambda x: x[:, ::-1], lambda x: x[:, :, ::-1]]
+  if images.shape[1] == images.shape[2]:
+    turns.append(lambda x: tf.transpose(x, [0, 2, 1, 3]))
+  coins = tf.random.stateless_uniform(
+      [len(turns), tf.shape(images)[0], 1, 1, 1], seed) < 0.5
+  for i, turn in enumerate(turns):
+    images = tf.where(coins[i], turn(images), images)
+  return images
+
+
+def _pretrain(model: Autoencoder, config: Config, progress: Progress) -> None:
   """Trains on drawn lines, whose labels are drawn as well."""
-  height, width, _ = shape = model.head.event_shape
-  drawn = strokes.draw(NUM_STROKES, shape, config.seed)
-  # Mirrored, or the other way about, a drawing is another one.
-  drawn = np.concatenate([drawn, drawn[:, ::-1], drawn[:, :, ::-1],
-                          drawn[:, ::-1, ::-1]])
-  if height == width:
-    drawn = np.concatenate([drawn, drawn.transpose(0, 2, 1, 3)])
+  with progress.stage('draw', num := _num_strokes(config)):
+    drawn = strokes.draw(num, model.head.event_shape, config.seed,
+                         progress.step)
   labels = np.random.default_rng(config.seed).integers(
-      0, max(1, model.num_conditions), len(drawn))
+      0, max(1, model.num_conditions), num)
+  batches = array_split(drawn, labels).batches(config.train.batch_size,
+                                               seed=config.seed)
+  batches = batches.enumerate().map(lambda i, batch: (_turned(
+      batch[0], tf.random.fold_in([config.seed, TURN_SALT], tf.cast(
+          i, tf.int32))), batch[1]))
   steps = config.privacy.dp_pretraining_steps
   model.compile(tfk.optimizers.Adam(tfk.optimizers.schedules.CosineDecay(
       config.train.learning_rate, steps)),
       steps_per_execution=min(steps, STEPS_PER_EXECUTION))
-  model.fit(array_split(drawn, labels).batches(config.train.batch_size,
-                                               seed=config.seed),
-            epochs=1, steps_per_epoch=steps, verbose=0,
-            callbacks=[tfk.callbacks.LambdaCallback(
-                on_batch_end=lambda batch, logs: on_step(batch + 1))])
+  with progress.stage('pretrain', steps):
+    model.fit(batches, epochs=1, steps_per_epoch=steps, verbose=0,
+              callbacks=[tfk.callbacks.LambdaCallback(
+                  on_batch_end=lambda batch, logs: progress.step(batch + 1))])
 
 
 def _counts(labels: np.ndarray, num_classes: int, noise: float,

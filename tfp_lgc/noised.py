@@ -27,8 +27,8 @@ __all__ = ['Release', 'clipped', 'fit', 'radius', 'releases', 'sums']
 SLACK = 1.0
 # EM steps that move nothing but means, where a class has several components.
 NUM_STEPS = 8
-# A component of fewer noised points than so many times the noise of a count is
-# left as it was.
+# A component of fewer noised points than so many times the noise of a count
+# stays where it was, and has the least weight.
 MIN_SIGNAL = 3.0
 # Covariance of components at their start, in that of their class.
 SHARE = 0.5
@@ -99,7 +99,8 @@ def sums(z: np.ndarray, responsibilities: np.ndarray, centers: np.ndarray,
     `[K, 1 + d + d (d + 1) / 2]`: sums over points of the responsibility, the
     point from its center and the products of its coordinates, in units in
     which one point adds a vector no longer than the weights are. Products of
-    two coordinates stand there once, times the root of 2.
+    two coordinates stand there once, times the root of 2; where their weight
+    is 0 they do not, and it is `[K, 1 + d]`.
   """
   size = z.shape[1]
   rows, columns = np.triu_indices(size)
@@ -107,10 +108,11 @@ def sums(z: np.ndarray, responsibilities: np.ndarray, centers: np.ndarray,
   result = []
   for shares, center, length in zip(responsibilities.T, centers, radii):
     unit = _within(z - center, length) / length
-    products = (unit.T @ (shares[:, np.newaxis] * unit))[rows, columns] * twice
-    result.append(np.concatenate([
-        [weights[0] * shares.sum()], weights[1] * (shares @ unit),
-        weights[2] * products]))
+    parts = [[weights[0] * shares.sum()], weights[1] * (shares @ unit)]
+    if weights[2]:
+      products = unit.T @ (shares[:, np.newaxis] * unit)
+      parts.append(weights[2] * twice * products[rows, columns])
+    result.append(np.concatenate(parts))
   return np.stack(result)
 
 
@@ -129,14 +131,13 @@ class _Moments(NamedTuple):
   products: np.ndarray
 
 
-def _moments(noised: np.ndarray, radii: np.ndarray, release: Release,
-             noise: float) -> _Moments:
-  """Of `sums` with noise of that standard deviation."""
+def _moments(noised: np.ndarray, size: int, radii: np.ndarray,
+             release: Release, noise: float) -> _Moments:
+  """Of `sums` of latents `[N, size]` with noise of that standard deviation."""
   first, second, third = release.weights
   count = noised[:, 0] / first
   known = count > max(1.0, MIN_SIGNAL * noise / first)
   safe = np.where(known, count, 1.0)[:, np.newaxis]
-  size = int((math.sqrt(8 * noised.shape[1] + 1) - 3) / 2)
   mean = noised[:, 1:1 + size] / second * radii[:, np.newaxis] / safe
   rows, columns = np.triu_indices(size)
   products = np.zeros([len(noised), size, size])
@@ -166,7 +167,7 @@ def _m_step(moments: _Moments, before: Components, structure: str, rank: int,
   of what was released."""
   known = moments.known[:, np.newaxis]
   loc = clipped(before.loc + np.where(known, moments.mean, 0.0))
-  weights = np.maximum(moments.num_points, 1.0)
+  weights = np.where(moments.known, moments.num_points, 1.0)
   log_weights = np.log(weights / weights.sum())
   if only_means:
     return Components(log_weights, loc, before.scale_tril)
@@ -204,7 +205,7 @@ def fit(latents: np.ndarray, labels: np.ndarray, num_classes: int,
         num_components: int, noise_multiplier: float, entropy: Entropy,
         structure: str = 'full', rank: int = 0, floor: float = 1e-3,
         ) -> list[Components]:
-  """A mixture for each class, of `num_releases(num_components)` releases.
+  """A mixture for each class, of what `releases(num_components)` names.
 
   ```python
   [components] = noised.fit(z, np.zeros(len(z), int), 1, 1, 5.0, Entropy())
@@ -234,7 +235,7 @@ def fit(latents: np.ndarray, labels: np.ndarray, num_classes: int,
     exact = sums(x, _shares(x, components), components.loc, radii,
                  release.weights)
     noised = exact + noise * entropy.normal(exact.shape)
-    return _m_step(_moments(noised, radii, release, noise), components,
+    return _m_step(_moments(noised, size, radii, release, noise), components,
                    structure, rank, floor, not release.weights[-1])
 
   result = []

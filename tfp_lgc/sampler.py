@@ -24,8 +24,9 @@ from tfp_lgc.texture import Texture
 __all__ = ['AS_MADE', 'BLOCK_SIZE', 'Random', 'Sampler']
 
 BLOCK_SIZE = 256
-# Blocks of one call that are drawn side by side.
-PARALLEL = 2
+# Blocks that are drawn side by side, if parameters of the head for one take no
+# more bytes than this.
+PARALLEL, MAX_NUM_BYTES = 2, 2**25
 # The temperature that stands for the one an artifact was made with.
 AS_MADE = -1.0
 # What makes of the seed of latents one of the noise of pixels.
@@ -150,6 +151,12 @@ class Sampler(tf.Module):
           self._random.normal)
     return tf.cast(tf.round(255.0 * images), tf.uint8)
 
+  @property
+  def parallel(self) -> int:
+    """How many blocks are drawn side by side."""
+    num_bytes = 4 * BLOCK_SIZE * self.head.params_size
+    return PARALLEL if num_bytes <= MAX_NUM_BYTES else 1
+
   def with_constants(self, random: Random) -> 'Sampler':
     """The same for one trace: without variables, but for those of the decoder,
     and with random numbers from elsewhere."""
@@ -201,12 +208,12 @@ class Sampler(tf.Module):
     if labels is None:
       drawn = tf.map_fn(
           lambda position: self.block(position, seed, scale), positions,
-          fn_output_signature=signature, parallel_iterations=PARALLEL)
+          fn_output_signature=signature, parallel_iterations=self.parallel)
     else:
       drawn = tf.map_fn(
           lambda pair: self.block(pair[0], seed, scale, pair[1]),
           (positions, labels), fn_output_signature=signature,
-          parallel_iterations=PARALLEL)
+          parallel_iterations=self.parallel)
     return {name: tf.reshape(part, tf.concat([[-1], tf.shape(part)[2:]], 0))
             for name, part in drawn.items()}
 

@@ -20,11 +20,10 @@ from tfp_lgc.sampler import AS_MADE, BLOCK_SIZE, Sampler
 __all__ = ['AnyArtifact', 'Drawing', 'as_dataset', 'drawing', 'opened',
            'sample', 'whole']
 
-# Blocks that one call draws, bytes of their images, and calls at a time: they
-# bound the memory of a sample of any size.
+# Blocks that one call draws, and bytes of their images: both bound the memory
+# of a sample of any size.
 BLOCKS_PER_CALL = 32
 MAX_NUM_BYTES_PER_CALL = 2**25
-NUM_CALLS = 2
 
 AnyArtifact = Union[Artifact, str, os.PathLike]
 
@@ -93,11 +92,12 @@ class Drawing(NamedTuple):
       inside = slice(max(first - start, 0), stop - start)
       return drawn['image'].numpy()[inside], drawn['label'].numpy()[inside]
 
-    with futures.ThreadPoolExecutor(NUM_CALLS) as executor:
+    num_calls = self.sampler.parallel
+    with futures.ThreadPoolExecutor(num_calls) as executor:
       waiting: collections.deque[futures.Future] = collections.deque()
       for block in range(first // BLOCK_SIZE, last, count):
         waiting.append(executor.submit(portion, block))
-        if len(waiting) == NUM_CALLS:
+        if len(waiting) > num_calls:
           yield waiting.popleft().result()
       for its in waiting:
         yield its.result()

@@ -5,6 +5,8 @@ P. Mittal, Differentially Private Image Classification by Learning Priors from
 Random Processes, NeurIPS 2023.
 """
 
+from typing import Callable
+
 import numpy as np
 
 __all__ = ['draw']
@@ -27,7 +29,8 @@ WIDTHS, BLUR = (0.7, 1.9), 1.0
 CHUNK = 50
 
 
-def draw(num_images: int, image_shape, seed: int = 0) -> np.ndarray:
+def draw(num_images: int, image_shape, seed: int = 0,
+         on_image: Callable[[int], None] = lambda done: None) -> np.ndarray:
   """uint8 `[N, H, W, C]`: one to three lines that turn and bend, in the middle,
   white on black; of three channels, in a color on another.
 
@@ -35,11 +38,15 @@ def draw(num_images: int, image_shape, seed: int = 0) -> np.ndarray:
     num_images: N.
     image_shape: `(H, W, C)`.
     seed: of the lines.
+    on_image: is told how many are done.
   """
   rng = np.random.default_rng(seed)
-  return np.concatenate([
-      _chunk(min(CHUNK, num_images - first), image_shape, rng)
-      for first in range(0, num_images, CHUNK)])
+  images = np.empty([num_images, *image_shape], np.uint8)
+  for first in range(0, num_images, CHUNK):
+    rows = slice(first, min(first + CHUNK, num_images))
+    images[rows] = _chunk(rows.stop - first, image_shape, rng)
+    on_image(rows.stop)
+  return images
 
 
 def _chunk(count: int, image_shape, rng: np.random.Generator) -> np.ndarray:

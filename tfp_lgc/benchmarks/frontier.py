@@ -24,6 +24,7 @@ from tfp_lgc.baselines import BASELINES
 from tfp_lgc.config import Config
 from tfp_lgc.data import Images, Source, Split
 from tfp_lgc.errors import BudgetError, ConfigError, LgcError
+from tfp_lgc.metrics import tstr
 from tfp_lgc.options import BenchmarkConfig
 from tfp_lgc.progress import Progress
 from tfp_lgc.sampling import sample
@@ -191,7 +192,7 @@ def _accuracy(judge: str, split: Split, source: Source, config: Config,
   name, augmentation = judge.split('/')
   judged_by = config_lib.replace(config.evaluate, judge=name,
                                  judge_augmentation=augmentation)
-  with progress.stage(f'judge {judge}', judged_by.judge_steps):
+  with progress.stage(f'judge {judge}', tstr.num_steps(judged_by)):
     right = evaluation.judge(split, source, judged_by, config.seed,
                              progress.step)
   return round(float(right.mean()), 4)

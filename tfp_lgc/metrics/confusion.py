@@ -28,6 +28,7 @@ def measure(subject: Subject) -> dict[str, Any]:
                                subject.judging(i))
     matrices.append(metrics.confusion_matrix(
         labels, predicted, labels=np.arange(num_classes)))
+    subject.progress.step((i + 1) * subject.config.evaluate.judge_steps)
   counts = matrices[0].sum(axis=1)
   accuracies = {
       name: tstr.summarize([matrix[i, i] / counts[i] for matrix in matrices])

@@ -20,7 +20,7 @@ from tfp_lgc.errors import ConfigError
 from tfp_lgc.judges import ESTIMATORS, NETWORKS
 from tfp_lgc.metrics import intervals
 
-__all__ = ['check', 'predicted', 'right', 'shifted', 'summarize',
+__all__ = ['check', 'num_steps', 'predicted', 'right', 'shifted', 'summarize',
            'train_judge']
 
 # The farthest that `judge_augmentation=shift` moves an image.
@@ -42,6 +42,11 @@ def check(config: EvaluateConfig, train: Optional[Split] = None) -> None:
     raise ConfigError(
         f'judge_augmentation = {config.judge_augmentation}: is for networks, '
         f'which see an image many times; {config.judge} does not')
+
+
+def num_steps(config: EvaluateConfig) -> int:
+  """That are told of while a judge is trained; 0 if none are."""
+  return config.judge_steps if config.judge in NETWORKS else 0
 
 
 def train_judge(train: Split, num_classes: int, config: EvaluateConfig,
