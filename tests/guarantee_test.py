@@ -69,7 +69,7 @@ def test_other_devices_are_refused():
 
 def test_attacks_make_others_by_the_same_mechanism():
   settings = {'dp_pretraining_steps': 2, **SMALL}
-  images = data.Images(*data.from_arrays(_images()).train.held(), ('0', '1'))
+  images = data.from_arrays(_images()).train.to_memory(('0', '1'))
   for steps in (0, 5):
     made = tfp_lgc.compress(_images(), CONFIG, dp_steps=steps, **settings)
     other = evaluation.compress_as(made)(images, 1, 3)

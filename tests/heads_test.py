@@ -552,3 +552,16 @@ def test_any_batch_shape():
 def test_heads_are_made_by_hand_too():
   head = mixture(heads.HEADS['normal_diag'](SHAPE, Options(min_stddev=0.3)), 2)
   assert head.params_size == 2 * (1 + 2 * SIZE)
+
+
+def test_pixels_that_are_almost_certain_keep_their_log_density():
+  """Where x l and ln(1 + e^l) cancel."""
+  logits = np.array([-100., -20., 0.0, 20., 100.], np.float32)
+  head = heads.build(ModelConfig(head='bernoulli'), (1, 1, 1), 0)
+  for x in (0.0, 0.25, 1.0):
+    got = [float(head(np.array([[logit]])).log_prob(np.full([1, 1, 1], x,
+                                                            np.float32))[0])
+           for logit in logits]
+    wanted = (x * special.log_expit(logits.astype(float))
+              + (1 - x) * special.log_expit(-logits.astype(float)))
+    np.testing.assert_allclose(got, wanted, rtol=1e-6, atol=1e-30)

@@ -1,12 +1,15 @@
 """Images drawn from an artifact, and what may be asked for."""
 
 import dataclasses
+import threading
+import types
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import tfp_lgc
+from tfp_lgc import sampler as sampler_lib
 from tfp_lgc import sampling
 from tfp_lgc.errors import LgcError
 
@@ -207,3 +210,37 @@ def test_stochastic_images_are_draws_about_the_points(artifact):
   np.testing.assert_array_equal(
       tfp_lgc.sample(artifact, 7, seed=4, stochastic=True).images,
       drawn.images[:7])
+
+
+def test_portions_that_are_given_up_end(artifact, monkeypatch):
+  """And what fails in one of them is heard."""
+  monkeypatch.setattr(sampling, 'BLOCKS_PER_CALL', 1)
+  drawing = sampling.drawing(artifact, 10_000)
+  before = threading.active_count()
+  portions = drawing.portions(0, 10_000)
+  images, _ = next(portions)
+  assert len(images) == 256
+  portions.close()
+  assert threading.active_count() <= before
+
+  def fails(self, first, count):
+    if first == 2:
+      raise RuntimeError('of block 2')
+    return blocks(self, first, count)
+
+  blocks = sampling.Drawing.blocks
+  monkeypatch.setattr(sampling.Drawing, 'blocks', fails)
+  heard = []
+  with pytest.raises(RuntimeError, match='of block 2'):
+    for images, _ in drawing.portions(0, 10_000):
+      heard.append(len(images))
+  assert heard == [256, 256]
+
+
+def test_blocks_of_large_images_are_drawn_one_by_one(artifact):
+  assert artifact.sampler.parallel == 2
+  head = artifact.sampler.head
+  sampler = artifact.sampler.with_constants(sampler_lib.RANDOM)
+  sampler.head = types.SimpleNamespace(params_size=2**18)
+  assert sampler.parallel == 1
+  assert artifact.sampler.head is head

@@ -10,6 +10,8 @@ import tempfile
 import time
 from typing import Any, Callable, Iterator, Mapping
 
+import tensorflow as tf
+
 from tfp_lgc import config as config_lib
 from tfp_lgc import (
   evaluation,
@@ -95,19 +97,18 @@ def _of_size(size: int, config: Config, folder: str, progress: Progress,
   """The rows of all stages; those that are there are not made again."""
   known = {stage: done[_name(size, stage)] for stage in STAGES
            if _name(size, stage) in done}
+  yield from known.values()
   if set(known) >= set(STAGES) - {'write'}:
-    yield from known.values()
     return
   base = re.sub(r'\W+', '_', config.data.dataset)
   data_dir = os.path.join(folder, f'{base}_{config.seed}_{size}')
-  if 'write' in known:
-    yield known['write']
   stands = os.path.isdir(os.path.join(data_dir, *distorted.PLACE))
   for job in (_make,) if stands else (_write, _make):
     for stage, row in _in_process(job, size, config, data_dir, set(known)):
       progress.note(f'{size:,} images: {stage} in {row["seconds"]:.1f} s, '
                     f'{row["peak_num_bytes"] / 1e6:.0f} MB')
-      yield known.get(stage) or {'name': _name(size, stage), **row}
+      if stage not in known:
+        yield {'name': _name(size, stage), **row}
 
 
 def _in_process(job: Callable, *args: Any) -> Iterator[tuple[str, Row]]:
@@ -140,6 +141,8 @@ def _told(sender, job: Callable, *args: Any) -> None:
     job(sender.send, *args)
   except (LgcError, FloatingPointError, OSError) as error:
     sender.send(error)
+  except tf.errors.OpError as error:  # As of a disk that is full.
+    sender.send(LgcError(error.message.partition('\n')[0]))
 
 
 class _Measured(Progress):
