@@ -44,7 +44,7 @@ LEFT = {'encode': 'encode.npz', 'mixture': 'mixture.npz'}
 SETTINGS = {'epochs': 1, 'finetune_steps': 0, 'num_components_max': 3,
             'num_restarts': 1, 'max_iterations': 10, 'tolerance': 0.0,
             'judge': 'mlp'}
-MAX_MEMORY = '2GB'
+MAX_MEMORY = '1.5GB'
 
 Row = dict[str, Any]
 

@@ -33,8 +33,9 @@ class Run:
   suite: str = setting(
       'em', 'What is measured: augment, whether component means of a mixture '
       'head help a judge; baselines, the figure of the LGC paper by bytes of '
-      'files; em, our EM against that of scikit-learn; frontier, accuracy '
-      'against bytes, ours beside baselines; '
+      'files; cost, what other jobs would take, of the rows of scale; em, our '
+      'EM against that of scikit-learn; frontier, accuracy against bytes, ours '
+      'beside baselines; '
       'gmm_dae_loss, what the loss of gmm_dae sees, and each of its terms '
       'alone; heads, reconstructions by likelihood; latents, what BIC chooses '
       'for draws and means, and how Gaussian the components are; papers, '
@@ -52,7 +53,7 @@ class Run:
       'none.')
   table: bool = setting(
       False, 'Print the table of the rows of papers, heads, augment, scale, '
-      'frontier or baselines that stand in --output, draw the --figures of the '
+      'cost, frontier or baselines that stand in --output, draw the --figures of the '
       'last two, and measure nothing.')
   seed: int = setting(0, 'Of the first run.', low=0, high=2**30)
 
