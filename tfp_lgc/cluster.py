@@ -34,7 +34,8 @@ def members(text: Optional[str]) -> tuple[int, int]:
                       'process')
   try:
     return _members(json.loads(text))
-  except (LookupError, TypeError, ValueError) as error:
+  except (AttributeError, LookupError, OverflowError, RecursionError, TypeError,
+          ValueError) as error:  # What a wrong form may end in.
     why = f'{error} is missing' if isinstance(error, KeyError) else error
     raise ConfigError(f'TF_CONFIG = {text!r}: {why}; must be as {_EXAMPLE}'
                       ) from error
@@ -47,6 +48,10 @@ def _members(said: Any) -> tuple[int, int]:
       raise ValueError(f'a cluster has workers and a chief, no {kind!r}')
     if not isinstance(addresses, list) or not all(map(_is_address, addresses)):
       raise ValueError(f'{kind} = {addresses!r} is no list of "HOST:PORT"')
+  all_addresses = [address for some in cluster.values() for address in some]
+  for address in all_addresses:
+    if all_addresses.count(address) > 1:
+      raise ValueError(f'{address!r} is there more than once')
   if len(cluster.get('chief', [])) > 1:
     raise ValueError('there is more than one chief')
   jobs = [(kind, i) for kind in ('chief', 'worker')
@@ -59,4 +64,4 @@ def _members(said: Any) -> tuple[int, int]:
 
 def _is_address(value: Any) -> bool:
   host, _, port = value.rpartition(':') if isinstance(value, str) else [''] * 3
-  return bool(host) and port.isdigit() and 0 < int(port) < 65536
+  return bool(host) and port.isdecimal() and 0 < int(port) < 65536
