@@ -8,7 +8,15 @@ import tf_keras as tfk
 
 from tfp_lgc import budget as budget_lib
 from tfp_lgc import config as config_lib
-from tfp_lgc import distribution, overlap, pipeline, resuming, search, shared
+from tfp_lgc import (
+  agreement,
+  distribution,
+  overlap,
+  pipeline,
+  resuming,
+  search,
+  shared,
+)
 from tfp_lgc.artifact import Artifact
 from tfp_lgc.config import Config
 from tfp_lgc.data import Source
@@ -134,10 +142,12 @@ def compress_with(work: resuming.Work, source: Source, config: Config,
   Of several processes the chief gives its work, and others `NO_WORK`.
 
   Raises:
+    DifferenceError: if processes have other settings, data or versions.
     WorkerLostError: if another process of `strategy` has ended.
   """
   its = distribution.of(config.train.strategy)
   with its.watched():
+    agreement.check(source, config, its)
     return _compress_with(shared.work_of(its, work), source, config, num_bytes,
                           fixed, progress, callbacks)
 
