@@ -21,7 +21,7 @@ import tensorflow as tf
 import tfp_lgc
 from tfp_lgc import data, distribution, shared, spread_encode
 from tfp_lgc.autoencoder import Encoded
-from tfp_lgc.errors import ConfigError, WorkerLostError
+from tfp_lgc.errors import ConfigError, DifferenceError, WorkerLostError
 from tfp_lgc.resuming import NO_WORK, Work
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -208,6 +208,18 @@ def test_faults_of_ones_own_are_no_lost_worker(kind, message, lost):
   if lost:
     assert '(' + message.partition('aborted by: ')[2].partition('\n')[0] in (
         str(caught.value))
+  # Or the others would wait for this one.
+  assert its.aborted == [] if lost else its.aborted[0].startswith(
+      f'worker 0 ended by {kind}: {message}')
+
+
+def test_others_hear_of_an_error_but_of_one_that_all_have():
+  its = _Watched()
+  with pytest.raises(ValueError), its.watched():
+    raise ValueError('first line\nsecond line')
+  with pytest.raises(DifferenceError), its.watched():
+    raise DifferenceError('the settings differ')
+  assert its.aborted == ['worker 0 ended by ValueError: first line']
 
 
 class _Extended:
@@ -239,6 +251,8 @@ class _Watched(distribution.Distribution):
     super().__init__()
     self.num_workers = 2
     self._strategy = types.SimpleNamespace(extended=_Extended(**extended))
+    self.aborted = []
+    self._abort = self.aborted.append
 
   def sum(self, values):
     return values

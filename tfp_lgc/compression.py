@@ -75,7 +75,9 @@ def compress(dataset: pipeline.AnyDataset,
       budget that nothing fits into.
     DataError: for a data set that is missing, damaged or of another form.
     FloatingPointError: if training diverges.
-    WorkerLostError: if another process of `strategy` has ended.
+    WorkerLostError: if another process of `strategy` has ended, or the chief
+      has raised an error. A process that is not the chief and raises one has
+      to end, or the others wait for it.
   """
   num_bytes = 0 if budget == '' else budget_lib.parse(str(budget))
   config = config_lib.replace(config or Config(), **overrides)

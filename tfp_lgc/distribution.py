@@ -33,7 +33,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_lgc import cluster
-from tfp_lgc.errors import ConfigError, WorkerLostError
+from tfp_lgc.errors import ConfigError, DifferenceError, WorkerLostError
 
 __all__ = ['Distribution', 'ONE', 'Place', 'is_lost', 'of',
            'place']
@@ -263,7 +263,9 @@ class Distribution:
   def watched(self) -> Iterator[None]:
     """Within it the end of another process is a `WorkerLostError`.
 
-    All processes enter it together. After it each may end when it likes.
+    All processes enter it together. After it each may end when it likes. An
+    error of the chief ends the sums of the others at once, one of another
+    process when that process ends; this one can make no sums any more.
     """
     if self.num_workers == 1:
       yield
@@ -272,8 +274,12 @@ class Distribution:
       self._begin_watch()
       yield
       self.sum(np.zeros(1))  # Nobody goes before all are here.
-    except tf.errors.OpError as error:
-      if not is_lost(error):
+    except DifferenceError:  # All have it.
+      raise
+    except BaseException as error:
+      if not isinstance(error, tf.errors.OpError) or not is_lost(error):
+        self._abort(f'worker {self.worker} ended by {type(error).__name__}: '
+                    f'{error}'.splitlines()[0])
         raise
       why = re.search(r'aborted by: ([^\n]*)', error.message) or re.search(
           r'([^\n]*)', error.message)
@@ -292,6 +298,13 @@ class Distribution:
     if extended._check_health_thread is None:
       with _waiting_for(self.num_workers - 1):
         extended._start_check_health_thread()
+
+  def _abort(self, why: str) -> None:
+    """Sums of this process fail from here on, and those that wait for it."""
+    # pylint: disable=g-direct-tensorflow-import,g-import-not-at-top
+    from tensorflow.python.eager import context
+    # pylint: enable=g-direct-tensorflow-import,g-import-not-at-top
+    context.context().abort_collective_ops(tf.errors.UNAVAILABLE, why)
 
   def _end_watch(self) -> None:
     """Nobody waits for the thread here: it sleeps."""
