@@ -19,7 +19,17 @@ import pytest
 import tensorflow as tf
 
 import tfp_lgc
-from tfp_lgc import data, distribution, shared, spread_encode
+from tfp_lgc import (
+  classifier,
+  data,
+  distribution,
+  latent,
+  networks,
+  shared,
+  spread_encode,
+  train,
+)
+from tfp_lgc import config as config_lib
 from tfp_lgc.autoencoder import Encoded
 from tfp_lgc.errors import ConfigError, DifferenceError, WorkerLostError
 from tfp_lgc.resuming import NO_WORK, Work
@@ -156,6 +166,46 @@ def test_what_the_chief_keeps_all_find(tmp_path):
                                           lambda made=made: made) is made
 
 
+class _Follower(distribution.Distribution):
+  """A process that hears the chief say something."""
+
+  def __init__(self, arrays):
+    super().__init__()
+    self.num_workers, self.worker, self._arrays = 2, 1, arrays
+
+  def broadcast(self, content):
+    assert not content
+    return shared.to_bytes(self._arrays)
+
+
+def test_what_is_decided_by_a_threshold_is_the_chiefs(monkeypatch):
+  config = config_lib.replace(config_lib.Config(), latent_statistic='mean',
+                              covariance_floor=0.5)
+  means = np.random.default_rng(0).normal(size=[9, 3]).astype(np.float32)
+  encoded = Encoded(means, means, np.zeros(9, int))
+  assert latent.usable(encoded, config)[1].all()
+  monkeypatch.setattr(distribution, 'of', lambda name: _Follower(
+      {'kept': np.array([True, False, True])}))
+  latents, kept = latent.usable(encoded, config)
+  assert kept.tolist() == [True, False, True]
+  np.testing.assert_array_equal(latents, means[:, [0, 2]])
+  monkeypatch.setattr(distribution, 'of', lambda name: _Follower(
+      {'variance': np.array([1.0, 3.0])}))
+  assert latent.floor(means, config) == 1.0
+
+
+def test_the_chief_alone_trains_the_teacher(monkeypatch):
+  split = data.array_split(np.zeros([4, 8, 8, 1], np.uint8), np.arange(4) % 2)
+  config = config_lib.Config()
+  weights = networks.teacher((8, 8, 1), 2, seed=9).get_weights()
+  monkeypatch.setattr(distribution, 'of', lambda name: _Follower(
+      {str(i): weight for i, weight in enumerate(weights)}))
+  monkeypatch.setattr(classifier, 'fit', lambda *_: pytest.fail('it trains'))
+  teacher = train._teacher(config, split, 2, NO_WORK)
+  for ours, theirs in zip(teacher.get_weights(), weights, strict=True):
+    np.testing.assert_array_equal(ours, theirs)
+
+
 @pytest.mark.parametrize('setting', [
     {'dp_epsilon': 1.0}, {'budget': '9kB'}])
 @pytest.mark.parametrize('strategy', ['mirrored', 'multi_worker'])
@@ -163,6 +213,12 @@ def test_what_replicas_cannot_do_is_refused(setting, strategy):
   [name] = setting
   with pytest.raises(ConfigError, match=f'^strategy = {strategy}: {name} is'):
     tfp_lgc.compress('digits', strategy=strategy, **setting)
+
+
+def test_processes_that_share_have_no_bound_of_memory():
+  with pytest.raises(ConfigError, match="^strategy = multi_worker: max_memory "
+                     "= '2GB' is for one process"):
+    tfp_lgc.compress('digits', strategy='multi_worker', max_memory='2GB')
 
 
 def test_a_strategy_has_to_come_before_tensorflow_works(monkeypatch):

@@ -1,4 +1,5 @@
-"""What the environment variable TF_CONFIG says of the processes of a job.
+"""What the environment variable TF_CONFIG says of the processes of a job, and
+what several devices cannot do.
 
 Standard library only: what is wrong with it is said before TensorFlow starts.
 """
@@ -8,10 +9,37 @@ from typing import Any, Optional
 
 from tfp_lgc.errors import ConfigError
 
-__all__ = ['members']
+__all__ = ['check', 'members']
 
 _EXAMPLE = ('{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]}, '
             '"task": {"type": "worker", "index": 0}}')
+
+
+def check(strategy: str, max_memory: str = '', **others: Any) -> None:
+  """Refuses what several devices or processes cannot do.
+
+  ```python
+  check('multi_worker', dp_epsilon=1.0)   # ConfigError
+  ```
+
+  Args:
+    strategy: as `--strategy` takes it.
+    max_memory: of each process. Several keep copies of what they share.
+    **others: values of settings that are for one device alone, by name.
+
+  Raises:
+    ConfigError: if one of them is given.
+  """
+  if strategy == 'none':
+    return
+  for name, value in others.items():
+    if value:
+      raise ConfigError(f'strategy = {strategy}: {name} is for one process and '
+                        f'one device; give no {name}, or no strategy')
+  if max_memory and strategy == 'multi_worker':
+    raise ConfigError(f'strategy = {strategy}: max_memory = {max_memory!r} is '
+                      'for one process; give no max_memory, or the strategy '
+                      'mirrored or none')
 
 
 def members(text: Optional[str]) -> tuple[int, int]:

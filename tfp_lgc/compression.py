@@ -10,6 +10,7 @@ from tfp_lgc import budget as budget_lib
 from tfp_lgc import config as config_lib
 from tfp_lgc import (
   agreement,
+  cluster,
   distribution,
   overlap,
   pipeline,
@@ -81,7 +82,8 @@ def compress(dataset: pipeline.AnyDataset,
   """
   num_bytes = 0 if budget == '' else budget_lib.parse(str(budget))
   config = config_lib.replace(config or Config(), **overrides)
-  check_strategy(config, num_bytes)
+  cluster.check(config.train.strategy, config.data.max_memory,
+                dp_epsilon=config.privacy.dp_epsilon, budget=num_bytes)
   its = distribution.of(config.train.strategy)
   source = pipeline.open_source(dataset, config)
   progress = progress or Progress()
@@ -101,20 +103,6 @@ def compress(dataset: pipeline.AnyDataset,
                         progress.note) as work:
     return compress_with(work, source, config, num_bytes, fixed, progress,
                          callbacks)
-
-
-def check_strategy(config: Config, num_bytes: int = 0) -> None:
-  """Refuses what several replicas cannot do.
-
-  Raises:
-    ConfigError: for a guarantee of privacy or a budget.
-  """
-  for name, value in (('dp_epsilon', config.privacy.dp_epsilon),
-                      ('budget', num_bytes)):
-    if value and config.train.strategy != 'none':
-      raise ConfigError(
-          f'strategy = {config.train.strategy}: {name} is for one process and '
-          f'one device; give no {name}, or no strategy')
 
 
 def fingerprint(source: Source, config: Config, num_bytes: int,
