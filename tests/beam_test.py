@@ -168,6 +168,22 @@ def test_bic_chooses_as_in_one_process(tmp_path):
       len(found.selections[label].components.loc) for label in (0, 1))
 
 
+def test_no_run_is_given_the_sums_of_another(tmp_path, monkeypatch):
+  x, labels = points()
+  latents = write_latents(tmp_path / 'latents', x, labels)
+  sums = beam_em._sums
+
+  def lost(*arguments):
+    found = sums(*arguments)
+    del found[0]  # Others come after it.
+    return found
+
+  monkeypatch.setattr(beam_em, '_sums', lost)
+  with pytest.raises(KeyError):
+    beam_em.fit(latents, str(tmp_path / 'em'),
+                settings(num_components_max=2, num_restarts=1), OPTIONS)
+
+
 def test_a_killed_run_goes_on(tmp_path, monkeypatch):
   x, labels = points()
   latents = write_latents(tmp_path / 'latents', x, labels)

@@ -59,8 +59,23 @@ def test_who_is_who_is_as_tensorflow_has_it(jobs, task, expected):
     (_text({'type': 'worker', 'index': 0}, worker=[2222]),
      'is no list of "HOST:PORT"'),
     (_text({'type': 'worker', 'index': 0}, worker=TWO, ps=TWO), "no 'ps'"),
-    (_text({'type': 'worker', 'index': 0}, worker=TWO, chief=TWO),
-     'more than one chief'),
+    (_text({'type': 'worker', 'index': 0}, worker=TWO,
+           chief=['a:1', 'a:2']), 'more than one chief'),
+    ('{"cluster": ["a:1"], "task": {"type": "worker", "index": 0}}',
+     'TF_CONFIG = '),
+    ('{"cluster": {"worker": ["a:1"]}, "task": ["worker", 0]}',
+     'TF_CONFIG = '),
+    ('{"cluster": {"worker": ["a:1"]}, '
+     '"task": {"type": "worker", "index": Infinity}}', 'TF_CONFIG = '),
+    ('{"cluster": {"worker": ["a:1"]}, '
+     '"task": {"type": ["worker"], "index": 0}}', 'no '),
+    (_text({'type': 'worker', 'index': 0}, worker=['a:\u00b2']),
+     'is no list of "HOST:PORT"'),
+    (_text({'type': 'worker', 'index': 0}, worker=[TWO[0], TWO[0]]),
+     "'10.0.0.1:2222' is there more than once"),
+    (_text({'type': 'chief', 'index': 0}, chief=TWO[:1], worker=TWO),
+     "'10.0.0.1:2222' is there more than once"),
+    ('[' * 100_000, 'TF_CONFIG = '),
 ])
 def test_what_is_wrong_is_said(text, why):
   with pytest.raises(ConfigError) as caught:

@@ -10,15 +10,28 @@ import os
 import pathlib
 import subprocess
 import sys
+import threading
+import time
+import types
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import tfp_lgc
-from tfp_lgc import data, distribution, shared, spread_encode
+from tfp_lgc import (
+  classifier,
+  data,
+  distribution,
+  latent,
+  networks,
+  shared,
+  spread_encode,
+  train,
+)
+from tfp_lgc import config as config_lib
 from tfp_lgc.autoencoder import Encoded
-from tfp_lgc.errors import ConfigError
+from tfp_lgc.errors import ConfigError, DifferenceError, WorkerLostError
 from tfp_lgc.resuming import NO_WORK, Work
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -153,6 +166,46 @@ def test_what_the_chief_keeps_all_find(tmp_path):
                                           lambda made=made: made) is made
 
 
+class _Follower(distribution.Distribution):
+  """A process that hears the chief say something."""
+
+  def __init__(self, arrays):
+    super().__init__()
+    self.num_workers, self.worker, self._arrays = 2, 1, arrays
+
+  def broadcast(self, content):
+    assert not content
+    return shared.to_bytes(self._arrays)
+
+
+def test_what_is_decided_by_a_threshold_is_the_chiefs(monkeypatch):
+  config = config_lib.replace(config_lib.Config(), latent_statistic='mean',
+                              covariance_floor=0.5)
+  means = np.random.default_rng(0).normal(size=[9, 3]).astype(np.float32)
+  encoded = Encoded(means, means, np.zeros(9, int))
+  assert latent.usable(encoded, config)[1].all()
+  monkeypatch.setattr(distribution, 'of', lambda name: _Follower(
+      {'kept': np.array([True, False, True])}))
+  latents, kept = latent.usable(encoded, config)
+  assert kept.tolist() == [True, False, True]
+  np.testing.assert_array_equal(latents, means[:, [0, 2]])
+  monkeypatch.setattr(distribution, 'of', lambda name: _Follower(
+      {'variance': np.array([1.0, 3.0])}))
+  assert latent.floor(means, config) == 1.0
+
+
+def test_the_chief_alone_trains_the_teacher(monkeypatch):
+  split = data.array_split(np.zeros([4, 8, 8, 1], np.uint8), np.arange(4) % 2)
+  config = config_lib.Config()
+  weights = networks.teacher((8, 8, 1), 2, seed=9).get_weights()
+  monkeypatch.setattr(distribution, 'of', lambda name: _Follower(
+      {str(i): weight for i, weight in enumerate(weights)}))
+  monkeypatch.setattr(classifier, 'fit', lambda *_: pytest.fail('it trains'))
+  teacher = train._teacher(config, split, 2, NO_WORK)
+  for ours, theirs in zip(teacher.get_weights(), weights, strict=True):
+    np.testing.assert_array_equal(ours, theirs)
+
+
 @pytest.mark.parametrize('setting', [
     {'dp_epsilon': 1.0}, {'budget': '9kB'}])
 @pytest.mark.parametrize('strategy', ['mirrored', 'multi_worker'])
@@ -162,6 +215,12 @@ def test_what_replicas_cannot_do_is_refused(setting, strategy):
     tfp_lgc.compress('digits', strategy=strategy, **setting)
 
 
+def test_processes_that_share_have_no_bound_of_memory():
+  with pytest.raises(ConfigError, match="^strategy = multi_worker: max_memory "
+                     "= '2GB' is for one process"):
+    tfp_lgc.compress('digits', strategy='multi_worker', max_memory='2GB')
+
+
 def test_a_strategy_has_to_come_before_tensorflow_works(monkeypatch):
   monkeypatch.setenv('TF_CONFIG', json.dumps({
       'cluster': {'worker': ['127.0.0.1:1', '127.0.0.1:2']},
@@ -169,6 +228,111 @@ def test_a_strategy_has_to_come_before_tensorflow_works(monkeypatch):
   tf.config.list_logical_devices()
   with pytest.raises(ConfigError, match='start a new process'):
     tfp_lgc.compress('digits', strategy='multi_worker')
+
+
+@pytest.mark.parametrize('kind, message, lost', [
+    # As TensorFlow says it of peers,
+    ('UnavailableError', 'whatever', True),
+    ('AbortedError', 'whatever', True),
+    ('InternalError', 'Collective ops is aborted by: unexpected exception in '
+     'check alive: x\nThe error could be from a previous operation. Restart '
+     'your program to reset.', True),
+    ('InternalError', 'failed to connect to all addresses', True),
+    ('FailedPreconditionError', 'Device /job:worker/replica:0/task:1/device:'
+     'CPU:0 current incarnation doesn\'t match with one in the group. This '
+     'usually means this worker has restarted but the collective leader '
+     'hasn\'t.', True),
+    ('FailedPreconditionError', 'Collective ops is aborted by: cluster check '
+     'alive failed, /job:worker/replica:0/task:1 is down', True),
+    # and of what is wrong here.
+    ('InternalError', 'Failed to load in-memory CUBIN: out of memory [[{{node '
+     'add}}]] device /job:worker/replica:0/task:0/device:GPU:0', False),
+    ('InternalError', 'Blas GEMM launch failed', False),
+    ('FailedPreconditionError', 'Could not find variable dense/kernel. This '
+     'could mean that the variable has been deleted.', False),
+    ('FailedPreconditionError', '/tmp/x; Is a directory', False),
+    ('ResourceExhaustedError', 'OOM when allocating', False),
+    ('InvalidArgumentError', 'Incompatible shapes', False),
+])
+def test_faults_of_ones_own_are_no_lost_worker(kind, message, lost):
+  error = getattr(tf.errors, kind)(None, None, message)
+  assert distribution.is_lost(error) == lost
+  its = _Watched()
+  with pytest.raises(WorkerLostError if lost else type(error)) as caught:
+    with its.watched():
+      raise error
+  if lost:
+    assert '(' + message.partition('aborted by: ')[2].partition('\n')[0] in (
+        str(caught.value))
+  # Or the others would wait for this one.
+  assert its.aborted == [] if lost else its.aborted[0].startswith(
+      f'worker 0 ended by {kind}: {message}')
+
+
+def test_others_hear_of_an_error_but_of_one_that_all_have():
+  its = _Watched()
+  with pytest.raises(ValueError), its.watched():
+    raise ValueError('first line\nsecond line')
+  with pytest.raises(DifferenceError), its.watched():
+    raise DifferenceError('the settings differ')
+  assert its.aborted == ['worker 0 ended by ValueError: first line']
+
+
+class _Extended:
+  """What TensorFlow's strategy has of its thread."""
+
+  def __init__(self, timeout=False):
+    self.timeout, self.alive, self._check_health_thread = timeout, [], None
+    self._start_check_health_thread()
+
+  def _start_check_health_thread(self):
+    if self.timeout and self.alive:
+      raise RuntimeError('Timeout waiting for the cluster, timeout is 600 '
+                         'seconds')
+    self._check_health_thread_should_stop = threading.Event()
+
+    def look():  # It reads the attribute each time, as TensorFlow does.
+      while not self._check_health_thread_should_stop.is_set():
+        time.sleep(0.05)
+
+    self._check_health_thread = threading.Thread(target=look, daemon=True)
+    self._check_health_thread.start()
+    self.alive.append(self._check_health_thread)
+
+
+class _Watched(distribution.Distribution):
+  """One of two processes, of which the other makes all sums."""
+
+  def __init__(self, **extended):
+    super().__init__()
+    self.num_workers = 2
+    self._strategy = types.SimpleNamespace(extended=_Extended(**extended))
+    self.aborted = []
+    self._abort = self.aborted.append
+
+  def sum(self, values):
+    return values
+
+
+def test_one_thread_at_a_time_looks_after_the_others():
+  its = _Watched()
+  threads = its._strategy.extended.alive
+  for count in (1, 2, 3):
+    with its.watched():
+      assert len(threads) == count
+      assert [thread.is_alive() for thread in threads] == [
+          *[False] * (count - 1), True]
+  threads[-1].join(timeout=60)
+  assert not threads[-1].is_alive()
+
+
+def test_others_that_do_not_come_again_are_lost():
+  its = _Watched(timeout=True)
+  with its.watched():
+    pass
+  with pytest.raises(WorkerLostError, match='no word from 1 other workers'):
+    with its.watched():
+      pytest.fail('nobody is there')
 
 
 # With two logical devices.

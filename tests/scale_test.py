@@ -46,6 +46,16 @@ def test_images_depend_on_their_positions_alone(digits):
   assert (images[:500] != other).any(axis=(1, 2, 3)).all()
 
 
+def test_test_images_alone_need_no_distortion(digits, monkeypatch):
+  train, test = digits
+  make = distorted.portions(train, test, 5000, seed=3)
+  monkeypatch.setattr(distorted, '_transforms',
+                      lambda *_: pytest.fail('a block is made'))
+  for first in (5000, 5001):  # Within the last block, if it were whole.
+    [[images, _]] = make(first, 5003)
+    np.testing.assert_array_equal(images, test.images[first - 5000:3])
+
+
 def test_distortions_are_those_of_scipy():
   """Of smooth images, which are like digits but larger."""
   rng = np.random.default_rng(0)

@@ -138,3 +138,12 @@ def test_what_is_dead_is_told_by_a_part_of_all(points):
   part = latent._part(in_file(x), 7)
   np.testing.assert_array_equal(part, x[::7])
   assert not isinstance(part, np.memmap)
+
+
+def test_a_pass_has_sums_for_each_run_or_fails(points, monkeypatch):
+  """Or a later run would be given those of another."""
+  its = settings(num_components_max=2)
+  ours = streamed_em.FilePoints(in_file(points[0]), its, 1e-4)
+  monkeypatch.setattr(streamed_em, 'blocks_of', lambda points: iter(()))
+  with pytest.raises(AssertionError, match='there is no point'):
+    ours.fit('full', 2)

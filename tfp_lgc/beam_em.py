@@ -170,7 +170,8 @@ def fit(latents: str, working: str, config: Config,
     say(f'iteration {iteration + 1}: {len(state.waiting)} of '
         f'{len(state.runs)} runs')
     by_run = _sums(latents, working, _path(working, iteration), options)
-    return [by_run[i] for i in sorted(by_run)]
+    return [by_run[i] for i, run in enumerate(state.runs)
+            if run.status != DONE]
 
   def write(state):
     nonlocal iteration

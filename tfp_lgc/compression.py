@@ -8,7 +8,16 @@ import tf_keras as tfk
 
 from tfp_lgc import budget as budget_lib
 from tfp_lgc import config as config_lib
-from tfp_lgc import distribution, overlap, pipeline, resuming, search, shared
+from tfp_lgc import (
+  agreement,
+  cluster,
+  distribution,
+  overlap,
+  pipeline,
+  resuming,
+  search,
+  shared,
+)
 from tfp_lgc.artifact import Artifact
 from tfp_lgc.config import Config
 from tfp_lgc.data import Source
@@ -67,11 +76,14 @@ def compress(dataset: pipeline.AnyDataset,
       budget that nothing fits into.
     DataError: for a data set that is missing, damaged or of another form.
     FloatingPointError: if training diverges.
-    WorkerLostError: if another process of `strategy` has ended.
+    WorkerLostError: if another process of `strategy` has ended, or the chief
+      has raised an error. A process that is not the chief and raises one has
+      to end, or the others wait for it.
   """
   num_bytes = 0 if budget == '' else budget_lib.parse(str(budget))
   config = config_lib.replace(config or Config(), **overrides)
-  check_strategy(config, num_bytes)
+  cluster.check(config.train.strategy, config.data.max_memory,
+                dp_epsilon=config.privacy.dp_epsilon, budget=num_bytes)
   its = distribution.of(config.train.strategy)
   source = pipeline.open_source(dataset, config)
   progress = progress or Progress()
@@ -91,20 +103,6 @@ def compress(dataset: pipeline.AnyDataset,
                         progress.note) as work:
     return compress_with(work, source, config, num_bytes, fixed, progress,
                          callbacks)
-
-
-def check_strategy(config: Config, num_bytes: int = 0) -> None:
-  """Refuses what several replicas cannot do.
-
-  Raises:
-    ConfigError: for a guarantee of privacy or a budget.
-  """
-  for name, value in (('dp_epsilon', config.privacy.dp_epsilon),
-                      ('budget', num_bytes)):
-    if value and config.train.strategy != 'none':
-      raise ConfigError(
-          f'strategy = {config.train.strategy}: {name} is for one process and '
-          f'one device; give no {name}, or no strategy')
 
 
 def fingerprint(source: Source, config: Config, num_bytes: int,
@@ -134,10 +132,12 @@ def compress_with(work: resuming.Work, source: Source, config: Config,
   Of several processes the chief gives its work, and others `NO_WORK`.
 
   Raises:
+    DifferenceError: if processes have other settings, data or versions.
     WorkerLostError: if another process of `strategy` has ended.
   """
   its = distribution.of(config.train.strategy)
   with its.watched():
+    agreement.check(source, config, its)
     return _compress_with(shared.work_of(its, work), source, config, num_bytes,
                           fixed, progress, callbacks)
 

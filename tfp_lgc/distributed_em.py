@@ -80,17 +80,15 @@ class SpreadPoints:
 
   def _starts(self, structure: str, num_components: int) -> list[Run]:
     """The chief's."""
-    num_runs = self._config.mixture.num_restarts if num_components > 1 else 1
-    runs, arrays = [], {}
+    arrays = {}
     if self._its.is_chief:
       runs = stepwise.runs_of_size(0, self._x, structure, num_components,
                                    self._config, self._floor)
-      arrays = {f'{i}:{name}': part for i, run in enumerate(runs)
-                for name, part in run.components._asdict().items()}
-    arrays = shared.from_chief(self._its, arrays)
-    return [Run(0, structure, i, Components(*[
-        arrays[f'{i}:{name}'] for name in Components._fields]))
-            for i in range(num_runs)]
+      arrays = {name: np.stack(parts) for name, parts in zip(
+          Components._fields, zip(*[run.components for run in runs]))}
+    found = Components(**shared.from_chief(self._its, arrays))
+    return [Run(0, structure, i, Components(*parts))
+            for i, parts in enumerate(zip(*found))]
 
   def _sums(self, state: State) -> list[Statistics]:
     """One pass of each run."""

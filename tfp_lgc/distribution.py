@@ -18,6 +18,7 @@ import contextlib
 import math
 import os
 import re
+import threading
 from typing import (
   Any,
   Callable,
@@ -32,9 +33,10 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_lgc import cluster
-from tfp_lgc.errors import ConfigError, WorkerLostError
+from tfp_lgc.errors import ConfigError, DifferenceError, WorkerLostError
 
-__all__ = ['Distribution', 'ONE', 'Place', 'of', 'place']
+__all__ = ['Distribution', 'ONE', 'Place', 'is_lost', 'of',
+           'place']
 
 # Seconds that the processes wait for each other before the first step.
 START_SECONDS = 600
@@ -46,8 +48,13 @@ BLOCK = 2**22
 
 # What a sum that others do not make ends with.
 _LOST = (tf.errors.UnavailableError, tf.errors.AbortedError,
-         tf.errors.DeadlineExceededError, tf.errors.CancelledError,
-         tf.errors.FailedPreconditionError, tf.errors.InternalError)
+         tf.errors.DeadlineExceededError, tf.errors.CancelledError)
+# And what it may end with, as much else does; then these words tell.
+_PERHAPS_LOST = (tf.errors.FailedPreconditionError, tf.errors.InternalError)
+_WORDS_OF_LOST = re.compile(
+    r'aborted by: |check alive|socket closed|connection reset|'
+    r'connection refused|failed to connect|broken pipe|'
+    r'incarnation|has restarted|information from remote target', re.IGNORECASE)
 _WORD_ON_LOSS = ('a worker is gone; start all of them again with the same '
                  'commands, they go on from the last checkpoint')
 
@@ -115,6 +122,8 @@ class Distribution:
     self.num_own = self.num_replicas // num_workers
     self.first_replica = worker * self.num_own
     self._totals: dict[str, Callable] = {}
+    # Of an earlier `watched`, which ends when it has slept.
+    self._ending: Optional[threading.Thread] = None
 
   @property
   def is_one(self) -> bool:
@@ -254,27 +263,77 @@ class Distribution:
   def watched(self) -> Iterator[None]:
     """Within it the end of another process is a `WorkerLostError`.
 
-    All processes enter it together. After it each may end when it likes.
+    All processes enter it together. After it each may end when it likes. An
+    error of the chief ends the sums of the others at once, one of another
+    process when that process ends; this one can make no sums any more.
     """
     if self.num_workers == 1:
       yield
       return
-    extended = self._strategy.extended
     try:
-      # The strategy begins to look when it is made.
-      if extended._check_health_thread is None:
-        extended._start_check_health_thread()
+      self._begin_watch()
       yield
       self.sum(np.zeros(1))  # Nobody goes before all are here.
-    except _LOST as error:
-      why = re.search(r'aborted by: ([^\n]*)', str(error)) or re.search(
-          r'([^\n]*)', str(error))
+    except DifferenceError:  # All have it.
+      raise
+    except BaseException as error:
+      if not isinstance(error, tf.errors.OpError) or not is_lost(error):
+        self._abort(f'worker {self.worker} ended by {type(error).__name__}: '
+                    f'{error}'.splitlines()[0])
+        raise
+      why = re.search(r'aborted by: ([^\n]*)', error.message) or re.search(
+          r'([^\n]*)', error.message)
       raise WorkerLostError(
           f'{_WORD_ON_LOSS} ({why[1] if why else ""})') from error
     finally:
-      # Nobody waits for the thread, which sleeps.
-      extended._check_health_thread_should_stop.set()
-      extended._check_health_thread = None
+      self._end_watch()
+
+  def _begin_watch(self) -> None:
+    """The strategy began to look when it was made; later it begins anew, once
+    the thread of an earlier time has heard that it is to end."""
+    extended = self._strategy.extended
+    if self._ending:
+      self._ending.join()
+      self._ending = None
+    if extended._check_health_thread is None:
+      with _waiting_for(self.num_workers - 1):
+        extended._start_check_health_thread()
+
+  def _abort(self, why: str) -> None:
+    """Sums of this process fail from here on, and those that wait for it."""
+    # pylint: disable=g-direct-tensorflow-import,g-import-not-at-top
+    from tensorflow.python.eager import context
+    # pylint: enable=g-direct-tensorflow-import,g-import-not-at-top
+    context.context().abort_collective_ops(tf.errors.UNAVAILABLE, why)
+
+  def _end_watch(self) -> None:
+    """Nobody waits for the thread here: it sleeps."""
+    extended = self._strategy.extended
+    extended._check_health_thread_should_stop.set()
+    if extended._check_health_thread:
+      self._ending, extended._check_health_thread = (
+          extended._check_health_thread, None)
+
+
+def is_lost(error: tf.errors.OpError) -> bool:
+  """Whether it says that another process is gone, and not what is wrong in
+  this one."""
+  return isinstance(error, _LOST) or (
+      isinstance(error, _PERHAPS_LOST)
+      and bool(_WORDS_OF_LOST.search(error.message or '')))
+
+
+@contextlib.contextmanager
+def _waiting_for(num_others: int) -> Iterator[None]:
+  """Makes a `WorkerLostError` of the error of TensorFlow's barrier."""
+  try:
+    yield
+  except RuntimeError as error:
+    if not str(error).startswith('Timeout'):
+      raise
+    raise WorkerLostError(
+        f'no word from {num_others} other workers in {START_SECONDS} seconds; '
+        'start all of them with the same commands') from error
 
 
 ONE = Distribution()
@@ -324,12 +383,9 @@ def _multi_worker() -> Distribution:
   tf.get_logger().addFilter(lambda record: not str(record.msg).startswith(
       ('Cluster check alive failed', '%s seems down')))
   try:
-    strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    with _waiting_for(num_workers - 1):
+      strategy = tf.distribute.MultiWorkerMirroredStrategy()
   except RuntimeError as error:
-    if 'Timeout' in str(error):
-      raise WorkerLostError(f'no word from {num_workers - 1} other workers in '
-                            f'{START_SECONDS} seconds; start all of them with '
-                            'the same commands') from error
     raise ConfigError('strategy = multi_worker: has to be made before '
                       'TensorFlow computes anything; start a new process'
                       ) from error

@@ -4,7 +4,7 @@
 """
 
 __all__ = ['ArtifactError', 'BudgetError', 'ConfigError', 'DataError',
-           'LgcError', 'WorkerLostError']
+           'DifferenceError', 'LgcError', 'WorkerLostError']
 
 
 class LgcError(ValueError):
@@ -17,6 +17,10 @@ class ConfigError(LgcError):
 
 class BudgetError(ConfigError):
   """Nothing fits into so few bytes."""
+
+
+class DifferenceError(ConfigError):
+  """The processes of a job were not started alike; what stands is good."""
 
 
 class DataError(LgcError):

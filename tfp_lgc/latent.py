@@ -17,6 +17,7 @@ from tfp_lgc import (
   memory,
   models,
   networks,
+  shared,
   streamed_em,
   streams,
 )
@@ -55,8 +56,11 @@ def floor(latents: np.ndarray, config: Config) -> float:
     variance = streamed_em.moments(latents)[1]
   else:
     variance = latents.var(axis=0, dtype=np.float64)
+  # Machines may round it another way.
+  found = shared.from_chief(distribution.of(config.train.strategy),
+                            {'variance': variance})
   # A data set of one repeated latent has no unit of its own: take 1.
-  unit = float(variance.mean()) or 1.0
+  unit = float(found['variance'].mean()) or 1.0
   return config.mixture.covariance_floor * unit
 
 
@@ -105,31 +109,31 @@ def _in_file(x: np.ndarray, config: Config, added: float,
   return FilePoints(x, config, added, max(1, min(SAMPLE_SIZE, most)))
 
 
+def _passes(x: np.ndarray, config: Config, added: float, bound: Bound,
+            ) -> Union[None, FilePoints, SpreadPoints]:
+  """Points for EM over a file, if memory is bound, or by replicas; None if it
+  is made of an array."""
+  its = distribution.of(config.train.strategy)
+  if bound and not _fit_in(x, bound):
+    return _in_file(x, config, added, bound)
+  return None if its.is_one else SpreadPoints(np.array(x), config, added, its)
+
+
 def _selected(x: np.ndarray, config: Config, added: float, bound: Bound,
               ) -> Selection:
-  """`mixture.select`, in passes over a file if memory is bound, or by replicas.
-  """
-  its = distribution.of(config.train.strategy)
-  if not its.is_one and _fit_in(x, bound):
-    spread = SpreadPoints(np.array(x), config, added, its)
-    return lowest_bic(spread.fit, spread.sizes(), len(spread), config.mixture)
-  if not bound or _fit_in(x, bound):
+  """`mixture.select`, wherever the points are."""
+  points = _passes(x, config, added, bound)
+  if points is None:
     return select(np.array(x), config.mixture, added, config.seed)
-  points = _in_file(x, config, added, bound)
   return lowest_bic(points.fit, points.sizes(), len(points), config.mixture)
 
 
 def _candidates(x: np.ndarray, config: Config, added: float, bound: Bound,
                 ) -> list[allocation.Candidate]:
   """The same of `allocation.candidates`."""
-  its = distribution.of(config.train.strategy)
-  points: Union[FilePoints, SpreadPoints]
-  if not its.is_one and _fit_in(x, bound):
-    points = SpreadPoints(np.array(x), config, added, its)
-  elif not bound or _fit_in(x, bound):
+  points = _passes(x, config, added, bound)
+  if points is None:
     return allocation.candidates(np.array(x), config, added)
-  else:
-    points = _in_file(x, config, added, bound)
   return allocation.candidates_of(
       points.fit, {structure: max(sizes) for structure, sizes
                    in points.sizes().items()}, len(points), config)
@@ -229,6 +233,9 @@ def usable(encoded: Encoded, config: Config, bound: Bound = None,
     if bound:  # Of a number, two of float32, and two of float64 for a variance.
       every = max(1, -(-24 * encoded.draw.size // bound.points))
     kept = folding.live(_part(encoded.draw, every), _part(encoded.mean, every))
+    # A variance may be above a threshold on one machine, below on another.
+    kept = shared.from_chief(distribution.of(config.train.strategy),
+                             {'kept': kept})['kept']
   chosen = getattr(encoded, config.mixture.latent_statistic)
   latents = streams.scratch((num, int(kept.sum())), bound)
   for first in range(0, num, BLOCK):

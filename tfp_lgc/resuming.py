@@ -33,11 +33,11 @@ import numpy as np
 
 from tfp_lgc import memory, streams
 from tfp_lgc.data import Split
-from tfp_lgc.errors import ConfigError, LgcError
+from tfp_lgc.errors import ConfigError, DifferenceError, LgcError
 from tfp_lgc.progress import Progress
 
-__all__ = ['CHECKPOINT_SECONDS', 'NO_WORK', 'Work', 'done_name', 'fingerprint',
-           'is_of', 'keeping']
+__all__ = ['CHECKPOINT_SECONDS', 'NO_WORK', 'Work', 'add_examples', 'code',
+           'done_name', 'fingerprint', 'is_of', 'keeping', 'versions']
 
 Arrays = dict[str, np.ndarray]
 
@@ -67,16 +67,34 @@ def fingerprint(settings: Mapping[str, Any], split: Split,
   """
   digest = hashlib.sha256(json.dumps([
       settings, list(class_names), split.num_examples, split.image_shape,
-      {name: importlib.import_module(name).__version__ for name in LIBRARIES},
+      versions(),
       {name: os.environ.get(name) for name in ENVIRONMENT},
       len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity')
       else os.cpu_count()], sort_keys=True).encode())
+  digest.update(code())
+  add_examples(digest, split)
+  return digest.hexdigest()
+
+
+def versions() -> dict[str, str]:
+  """Of the libraries that decide what comes out."""
+  return {name: importlib.import_module(name).__version__
+          for name in LIBRARIES}
+
+
+def code() -> bytes:
+  """SHA-256 of this package's source."""
+  digest = hashlib.sha256()
   for path in sorted(pathlib.Path(__file__).parent.rglob('*.py')):
     digest.update(path.read_bytes())
+  return digest.digest()
+
+
+def add_examples(digest: Any, split: Split) -> None:
+  """Adds every image and label of a split to a hash of hashlib."""
   for images, labels in split.batches(1000).as_numpy_iterator():
     digest.update(images.tobytes())
     digest.update(labels.tobytes())
-  return digest.hexdigest()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -233,6 +251,8 @@ def keeping(directory: Union[str, os.PathLike, None], fingerprint: str,
       say(f'the last good checkpoint is in {directory}')
     else:
       work.remove()
+    raise
+  except DifferenceError:  # Of other processes.
     raise
   except LgcError:  # It would come again.
     work.remove()

@@ -57,7 +57,7 @@ class SharedWork(Work):
 
   def _read(self, key: str, bound: Optional[memory.Limits] = None,
             ) -> Optional[tuple[Arrays, dict[str, Any]]]:
-    found = super()._read(key, bound)
+    found = super()._read(key, bound)  # Several processes have no bound.
     content = b''
     if found:
       content = to_bytes({**found[0], _ABOUT: np.array(json.dumps(found[1]))})

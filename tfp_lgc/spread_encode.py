@@ -4,7 +4,6 @@ from typing import Callable
 
 import numpy as np
 
-from tfp_lgc import streams
 from tfp_lgc.autoencoder import Autoencoder, Encoded
 from tfp_lgc.data import Split
 from tfp_lgc.distribution import Distribution
@@ -35,22 +34,20 @@ def encode_all(model: Autoencoder, split: Split, its: Distribution,
   """
   if its.num_workers == 1:
     return model.encode_all(split, on_step=on_step)
-  size = split.batch_size(BATCH_SIZE)
-  num_batches = -(-split.num_examples // size)
+  num_batches = -(-split.num_examples // BATCH_SIZE)
   low, high = [num_batches * i // its.num_workers
                for i in (its.worker, its.worker + 1)]
-  first, last = low * size, min(high * size, split.num_examples)
+  first, last = low * BATCH_SIZE, min(high * BATCH_SIZE, split.num_examples)
   own = model.encode_all(
-      split.part(first, last), size, on_step, first_batch=low)
+      split.part(first, last), BATCH_SIZE, on_step, first_batch=low)
   # The last one always has a batch.
   is_last = its.worker == its.num_workers - 1
   [width] = its.sum(np.array([own.draw.shape[1] if is_last else 0], np.int64))
   labels = np.zeros(split.num_examples, np.int32)
-  whole = [*[streams.scratch((split.num_examples, int(width)), split.bound)
+  whole = [*[np.empty((split.num_examples, int(width)), np.float32)
              for _ in range(2)], labels]
   for array, part in zip(whole, own):
     if len(part):
       array[first:last] = part
     its.gather(array, first, last - first)
-    streams.release(array)
   return Encoded(*whole)

@@ -144,14 +144,17 @@ class FilePoints:
           part = stepwise.batch_statistics(rows, run.components, run.dtype)
           before = totals[i]
           totals[i] = stepwise.added([before, part] if before else [part])
-    return [total for total in totals if total]
+    found = [total for total in totals if total is not None]
+    assert len(found) == len(runs), 'there is no point'
+    return found
 
 
 def _sample(points: np.ndarray, size: int, seed: int) -> np.ndarray:
   """So many of the points at random, in their order, or all of them."""
   if len(points) <= size:
     return np.array(points)
-  rows = np.sort(np.random.default_rng(seed).permutation(len(points))[:size])
+  rows = np.sort(np.random.default_rng(seed).choice(
+      len(points), size, replace=False, shuffle=False))
   parts, first = [], 0
   for block in blocks_of(points):
     low, high = np.searchsorted(rows, [first, first + len(block)])

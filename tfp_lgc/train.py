@@ -99,15 +99,17 @@ def _teacher(config: Config, split: Split, num_classes: int, work: Work,
              ) -> tfk.Model:
   """A trained `networks.teacher`."""
   teacher = networks.teacher(split.image_shape, num_classes, config.seed)
+  its = distribution.of(config.train.strategy)
 
   def weights():
+    if not its.is_chief:  # It takes those of the chief.
+      return {}
     logits = tfk.Model(teacher.inputs, teacher.outputs[0])
     classifier.fit(logits, split, TEACHER_STEPS, config.train.batch_size,
                    config.seed)
     return {str(i): value for i, value in enumerate(teacher.get_weights())}
 
-  found = shared.from_chief(distribution.of(config.train.strategy),
-                            work.kept('teacher', weights))
+  found = shared.from_chief(its, work.kept('teacher', weights))
   teacher.set_weights([found[str(i)] for i in range(len(found))])
   return teacher
 
@@ -141,9 +143,21 @@ def fit(config: Config, split: Split, num_classes: int,
         f'dp_epsilon = {config.privacy.dp_epsilon:g}: holds for whole '
         'artifacts with settings that the user chose; use compress without a '
         'budget, or give no dp_epsilon')
-  rounds, steps = schedule(config.train, split.num_examples)
   its = distribution.of(config.train.strategy)
   model = _compiled(config, split, num_classes, work, its)
+  loss = _train(model, config, split, callbacks or [], on_round, work, its)
+  if not np.isfinite(loss) or not _is_finite(model):
+    raise FloatingPointError(divergence.message(
+        'training', model.not_finite(), int(model.optimizer.iterations),
+        config.train.batch_size, split.num_examples))
+  return model if its.is_one else _alone(model, config, split, num_classes)
+
+
+def _train(model: Autoencoder, config: Config, split: Split,
+           callbacks: list[tfk.callbacks.Callback], on_round: OnRound,
+           work: Work, its: distribution.Distribution) -> float:
+  """The rounds that are left; the loss of the last one."""
+  rounds, steps = schedule(config.train, split.num_examples)
   made = _Rounds(model, rounds, work, on_round, its)
   done = len(made.heard)
   if done < rounds:
@@ -151,14 +165,13 @@ def fit(config: Config, split: Split, num_classes: int,
         its.parts(split.batches(config.train.batch_size, seed=config.seed,
                                 skip=done * steps), config.train.batch_size),
         epochs=rounds, initial_epoch=done, steps_per_epoch=steps, verbose=0,
-        callbacks=[_StopIfNotFinite(), *(callbacks or []), made])
-  if not np.isfinite(made.heard[-1]['loss']) or not _is_finite(model):
-    raise FloatingPointError(divergence.message(
-        'training', model.not_finite(), int(model.optimizer.iterations),
-        config.train.batch_size, split.num_examples))
-  if its.is_one:
-    return model
-  # Of one process, which nothing has to wait for any more.
+        callbacks=[_StopIfNotFinite(), *callbacks, made])
+  return made.heard[-1]['loss']
+
+
+def _alone(model: Autoencoder, config: Config, split: Split, num_classes: int,
+           ) -> Autoencoder:
+  """The same of one process, which nothing has to wait for any more."""
   alone = models.build(config, split.image_shape, num_classes)
   for variable, trained in zip(_weights(alone), _weights(model),
                                strict=True):

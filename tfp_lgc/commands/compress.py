@@ -96,8 +96,7 @@ def _compress(argv: Sequence[str]) -> None:
   config = dataclasses.replace(Config(*sections), seed=options.seed)
   if config.privacy.dp_epsilon:
     _check_private(options)
-  if config.train.strategy != 'none':
-    _check_strategy(config, options)
+  _check_strategy(config, options)
   start_tensorflow(config.train.strategy)
   from tfp_lgc import artifact as artifact_lib
   from tfp_lgc import distribution, guarantee, locking, memory, sources, staging
@@ -136,13 +135,9 @@ def _compress(argv: Sequence[str]) -> None:
 
 def _check_strategy(config: Config, options: Run) -> None:
   """Refuses what several replicas cannot do, before TensorFlow starts."""
-  for name, value in (('dp_epsilon', config.privacy.dp_epsilon),
-                      ('budget', options.budget),
-                      ('tensorboard', options.tensorboard)):
-    if value:
-      raise ConfigError(f'strategy = {config.train.strategy}: --{name} is for '
-                        f'one process and one device; give no --{name}, or no '
-                        '--strategy')
+  cluster.check(config.train.strategy, config.data.max_memory,
+                dp_epsilon=config.privacy.dp_epsilon, budget=options.budget,
+                tensorboard=options.tensorboard)
   if config.train.strategy == 'multi_worker':
     num_workers, _ = cluster.members(os.environ.get('TF_CONFIG'))
     say(f'waits until {num_workers} workers are there')
