@@ -53,8 +53,8 @@ class Run:
       'none.')
   table: bool = setting(
       False, 'Print the table of the rows of papers, heads, augment, scale, '
-      'cost, frontier or baselines that stand in --output, draw the --figures of the '
-      'last two, and measure nothing.')
+      'cost, frontier or baselines that stand in --output, draw the --figures '
+      'of the last two, and measure nothing.')
   seed: int = setting(0, 'Of the first run.', low=0, high=2**30)
 
 
