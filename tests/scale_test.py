@@ -1,6 +1,10 @@
 """The suite scale on little data, and what it is made of."""
 
 import json
+import pathlib
+import subprocess
+import sys
+import time
 
 import numpy as np
 import pytest
@@ -174,3 +178,32 @@ def test_what_goes_wrong_in_a_process_is_told(capsys, tmp_path):
       'benchmark', *TINY, f'--dataset={tmp_path / "x.npz"}',
       '--test_fraction=0.01', '--sizes=10', f'--artifacts={tmp_path}']) == 2
   assert 'has no test split' in capsys.readouterr().err
+
+
+def _runs(process):
+  """Whether it is there, and not only because nobody asked how it ended."""
+  try:
+    return (process / 'stat').read_text().rpartition(')')[2].split()[0] != 'Z'
+  except OSError:
+    return False
+
+
+@pytest.mark.slow
+def test_nothing_goes_on_of_a_suite_that_was_killed(tmp_path):
+  suite = subprocess.Popen(
+      [sys.executable, pathlib.Path(__file__).parents[1] / 'bin' / 'benchmark',
+       *TINY, '--sizes=20000', f'--artifacts={tmp_path / "data"}'],
+      stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+  try:
+    assert 'scale/20000/write' in suite.stdout.readline()
+    children = pathlib.Path(f'/proc/{suite.pid}/task/{suite.pid}/children')
+    processes = [pathlib.Path('/proc', pid)
+                 for pid in children.read_text().split()]
+    assert processes
+  finally:
+    suite.kill()
+    suite.communicate()
+  deadline = time.monotonic() + 60
+  while any(map(_runs, processes)):
+    assert time.monotonic() < deadline, processes
+    time.sleep(0.1)

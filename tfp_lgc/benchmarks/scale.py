@@ -7,6 +7,7 @@ import pathlib
 import re
 import shutil
 import tempfile
+import threading
 import time
 from typing import Any, Callable, Iterator, Mapping
 
@@ -137,12 +138,21 @@ def _in_process(job: Callable, *args: Any) -> Iterator[tuple[str, Row]]:
 def _told(sender, job: Callable, *args: Any) -> None:
   """Runs a job, and hands on what people can do something about."""
   logs.start()  # A fresh process has been told nothing yet.
+  threading.Thread(target=_end_with_parent, daemon=True).start()
   try:
     job(sender.send, *args)
   except (LgcError, FloatingPointError, OSError) as error:
     sender.send(error)
   except tf.errors.OpError as error:  # As of a disk that is full.
     sender.send(LgcError(error.message.partition('\n')[0]))
+
+
+def _end_with_parent() -> None:
+  """Or who stops the suite by a signal would leave this process behind."""
+  parent = multiprocessing.parent_process()
+  assert parent is not None
+  parent.join()
+  os._exit(1)
 
 
 class _Measured(Progress):
