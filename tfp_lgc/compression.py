@@ -6,8 +6,6 @@ from typing import AbstractSet, Optional, Sequence, Union
 
 import tf_keras as tfk
 
-from tfp_lgc import budget as budget_lib
-from tfp_lgc import config as config_lib
 from tfp_lgc import (
   agreement,
   cluster,
@@ -18,6 +16,8 @@ from tfp_lgc import (
   search,
   shared,
 )
+from tfp_lgc import budget as budget_lib
+from tfp_lgc import config as config_lib
 from tfp_lgc.artifact import Artifact
 from tfp_lgc.config import Config
 from tfp_lgc.data import Source
