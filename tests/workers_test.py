@@ -113,7 +113,8 @@ def test_two_processes_make_what_one_makes(undisturbed, tmp_path):
   assert abs(summary['num_bytes'] / alone['num_bytes'] - 1) < 0.05
   losses = [[json.loads(line)['loss'] for line in
              (folder / 'metrics.jsonl').read_text().splitlines()
-             if '"train"' in line] for folder in (output, tmp_path / 'one')]
+             if '"event": "train"' in line]
+            for folder in (output, tmp_path / 'one')]
   np.testing.assert_allclose(losses[0], losses[1], rtol=0.02)
   # Whoever opens it may be alone.
   artifact = tfp_lgc.load_with_encoder(output)
