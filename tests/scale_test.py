@@ -113,7 +113,9 @@ def test_the_peak_is_that_of_a_stage_alone():
       np.ones(num_bytes, np.uint8).sum()
   [(name, large), (_, small)] = told
   assert name == 'one' and large['num_images'] == 100
-  assert 2**28 < large['peak_num_bytes'] - large['num_bytes_before'] < 2**29
+  # Some of it may be what was held before and was free.
+  assert 0.9 * 2**28 < (large['peak_num_bytes']
+                        - large['num_bytes_before']) < 2**29
   assert small['peak_num_bytes'] - small['num_bytes_before'] < 2**27
   assert set(progress.seconds) == {'one'}
 
