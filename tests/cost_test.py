@@ -13,7 +13,8 @@ from tfp_lgc.progress import Progress
 
 SMALL = cost_model.Job(100_000, (8, 8, 1), 10, {
     'latent_size': 2, 'hidden_size': 4}, sizes=(1, 2), iterations=5)
-FITS = {stage: cost_model.Fit(2.0, 1e-9, 0.0) for stage in cost_model.STAGES}
+FITS = {stage: cost_model.Fit(2.0, 1e-9, 0.0)
+        for stage in (*cost_model.STAGES, 'read')}
 STEADY = cost_model.Cluster(spread=0.0, jitter=0.0,
                             seconds_between_failures=1e18)
 

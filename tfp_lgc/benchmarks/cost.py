@@ -2,6 +2,7 @@
 suite scale, beside cost_simulation.py."""
 
 import dataclasses
+import math
 from typing import Iterator, Mapping
 
 import numpy as np
@@ -62,6 +63,8 @@ def run(config: Config, progress: Progress, done: Mapping[str, dict],
   fits = {}
   for stage, found in _fits(config, done):
     fits[stage] = found
+    if stage not in STAGES:
+      continue
     yield {'name': f'cost/fit/{stage}', 'overhead': round(found.overhead, 2),
            'multiply_adds_per_second': round(1.0 / found.rate),
            'error': round(found.error, 3)}
@@ -77,7 +80,7 @@ def run(config: Config, progress: Progress, done: Mapping[str, dict],
 
 def _fits(config: Config, done: Mapping[str, dict],
           ) -> Iterator[tuple[str, Fit]]:
-  """That of each stage."""
+  """That of each stage, and of reading."""
   source = pipeline.open_source(config.data.dataset, config)
   each = work(Job(1, source.train.image_shape, len(source.class_names), {
       **dataclasses.asdict(config.model), **scale.SETTINGS})).by_stage
@@ -94,6 +97,9 @@ def _fits(config: Config, done: Mapping[str, dict],
       raise ConfigError(f'output: seconds of {stage} do not grow with the '
                         'images; measure larger sizes')
     yield stage, found
+    if stage == 'encode':
+      pixels = math.prod(source.train.image_shape)
+      yield 'read', Fit(0.0, found.rate * each[stage] / pixels, found.error)
 
 
 def table(rows: Mapping[str, dict]) -> str:

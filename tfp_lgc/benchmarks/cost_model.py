@@ -204,15 +204,19 @@ def interval(stage: str, seconds_of_a_step: float, cluster: Cluster) -> float:
           else seconds_of_a_step)
 
 
-def reading(fits: Mapping[str, Fit], job: Job, each: Work) -> float:
+def reading(fits: Mapping[str, Fit], job: Job) -> float:
   """Seconds in which a worker reads all images, as each does, whoever trains on
-  them. To encode is to read above all, so that it is no more than this."""
-  return fits['encode'].rate * each.by_stage['encode'] * job.epochs
+  them, by the pixels. To encode small images is to read them above all, and
+  much of that is the same for larger ones: it is no more than this."""
+  return (fits['read'].rate * job.num_images * job.epochs
+          * math.prod(job.image_shape))
 
 
 def predicted(fits: Mapping[str, Fit], job: Job, workers: int,
               cluster: Cluster = CLUSTER) -> Row:
   """Seconds by stage, bytes that a worker sends, and memory.
+
+  `fits` are of `STAGES`, and of 'read', whose rate is seconds a pixel.
 
   After a failure in training or EM what was done since the last state that was
   kept, half an interval on average, is done again, and all wait for the restart
@@ -231,7 +235,7 @@ def predicted(fits: Mapping[str, Fit], job: Job, workers: int,
       took = (took * slowest(workers, cluster.spread)
               + num_steps * all_reduce(num_bytes, workers, cluster))
       if stage == 'train':
-        took += reading(fits, job, its) * (1.0 - 1.0 / workers)
+        took += reading(fits, job) * (1.0 - 1.0 / workers)
         took *= 1.0 + cluster.checkpoint_seconds / cluster.checkpoint_interval
       wait += 0.5 * interval(stage, took / num_steps, cluster)
       wait *= workers

@@ -35,7 +35,7 @@ def simulated(fits: Mapping[str, Fit], job: Job, workers: int, seed: int = 0,
   """
   rng = np.random.default_rng(seed)
   its, seconds, num_failures = work(job, workers), {}, 0
-  reading = cost_model.reading(fits, job, its) * (1.0 - 1.0 / workers)
+  reading = cost_model.reading(fits, job) * (1.0 - 1.0 / workers)
   for stage in STAGES:
     alone = fits[stage].rate * its.by_stage[stage] / workers
     if stage in its.num_steps:

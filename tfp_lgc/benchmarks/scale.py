@@ -254,7 +254,8 @@ def table(rows: Mapping[str, dict]) -> str:
   """Each stage by size. What a stage takes whatever the size, to compile above
   all, is in all of them: so time is linear where a further image, beyond the
   size before, takes as long as between the first two sizes."""
-  sizes = sorted({row['num_images'] for row in rows.values()})
+  sizes = sorted({row['num_images'] for name, row in rows.items()
+                  if name.startswith('scale/')})
   lines = ['| stage | images | seconds | microseconds a further image | ratio '
            '| peak, MB | ratio |', '|---|---|---|---|---|---|---|']
   for stage in (*STAGES, ''):
