@@ -67,6 +67,7 @@ def test_other_devices_are_refused():
     guarantee.check(config_lib.replace(CONFIG, strategy='mirrored'))
 
 
+@pytest.mark.slow
 def test_attacks_make_others_by_the_same_mechanism():
   settings = {'dp_pretraining_steps': 2, **SMALL}
   images = data.from_arrays(_images()).train.to_memory(('0', '1'))

@@ -22,7 +22,6 @@ run is the same with checkpoints, without them, and across a kill.
 import contextlib
 import dataclasses
 import hashlib
-import importlib
 import json
 import os
 import pathlib
@@ -50,8 +49,6 @@ ENVIRONMENT = ('TF_NUM_INTRAOP_THREADS', 'TF_NUM_INTEROP_THREADS',
                'TF_ENABLE_ONEDNN_OPTS', 'ONEDNN_MAX_CPU_ISA', 'TF_XLA_FLAGS',
                'OMP_NUM_THREADS', 'OPENBLAS_NUM_THREADS', 'MKL_NUM_THREADS',
                'OPENBLAS_CORETYPE')
-LIBRARIES = ('numpy', 'scipy', 'sklearn', 'tensorflow',
-             'tensorflow_probability', 'tf_keras')
 # The name of what a file says beside its arrays.
 _ABOUT = '.about'
 
@@ -78,8 +75,16 @@ def fingerprint(settings: Mapping[str, Any], split: Split,
 
 def versions() -> dict[str, str]:
   """Of the libraries that decide what comes out."""
-  return {name: importlib.import_module(name).__version__
-          for name in LIBRARIES}
+  # Whoever draws from a file comes by here, and has no need of some of them.
+  # pylint: disable=g-import-not-at-top
+  import scipy
+  import sklearn
+  import tensorflow
+  import tensorflow_probability
+  import tf_keras
+  # pylint: enable=g-import-not-at-top
+  return {library.__name__: library.__version__ for library in (
+      np, scipy, sklearn, tensorflow, tensorflow_probability, tf_keras)}
 
 
 def code() -> bytes:
