@@ -46,8 +46,7 @@ DEFAULTS = Options()
 
 
 class _Bernoulli(tfd.Bernoulli):
-  """With one logarithm, where TFP takes two: a training step takes a fifteenth
-  less."""
+  """With one logarithm a pixel, where TFP takes two."""
 
   def _log_prob(self, event):
     logits = self.logits_parameter()
