@@ -15,6 +15,7 @@ import tensorflow_datasets as tfds  # noqa: E402
 from apache_beam.internal import pickler  # noqa: E402
 from apache_beam.options.pipeline_options import PipelineOptions  # noqa: E402
 from sklearn import mixture as sk_mixture  # noqa: E402
+from stepwise_test import points, settings  # noqa: E402
 
 import tfp_lgc  # noqa: E402
 from tfp_lgc import (  # noqa: E402
@@ -38,22 +39,6 @@ from tfp_lgc.progress import Progress  # noqa: E402
 
 DIGITS = config.DataConfig(dataset='digits')
 OPTIONS = PipelineOptions(['--runner=DirectRunner'])
-
-
-def settings(**mixture_settings):
-  """Of a mixture."""
-  return config.replace(config.Config(), seed=1, **mixture_settings)
-
-
-def points(num_points=240, seed=0):
-  """Two classes, each of three clusters in three dimensions that overlap."""
-  rng = np.random.default_rng(seed)
-  labels = np.arange(num_points) % 2
-  centers = 1.5 * rng.normal(size=[2, 3, 3])[labels, rng.integers(
-      0, 3, num_points)]
-  mix = np.eye(3) + 0.4 * rng.normal(size=[3, 3])
-  x = 5 + centers + rng.normal(size=[num_points, 3]) @ mix
-  return x.astype(np.float32), labels
 
 
 def write_latents(directory, x, labels, piece_size=100):

@@ -15,7 +15,7 @@ from tfp_lgc import em, shared, stepwise
 from tfp_lgc.config import Config
 from tfp_lgc.distribution import Distribution
 from tfp_lgc.em import Components, Fit, Statistics
-from tfp_lgc.mixture import largest, structures
+from tfp_lgc.mixture import sizes
 from tfp_lgc.stepwise import Run, State
 
 __all__ = ['SpreadPoints']
@@ -58,9 +58,7 @@ class SpreadPoints:
 
   def sizes(self) -> dict[str, range]:
     """Structure -> numbers of components that may be tried."""
-    its = self._config.mixture
-    return {structure: range(1, largest(self._x, structure, its) + 1)
-            for structure in structures(its)}
+    return sizes(self._x, self._config.mixture)
 
   def fit(self, structure: str, num_components: int) -> Fit:
     """The most likely of several EM runs, which make their passes together."""

@@ -27,7 +27,7 @@ from tfp_lgc.covariance import COVARIANCES
 from tfp_lgc.em import Components, Fit, fit_em, kmeans_start
 
 __all__ = ['Mixture', 'Selection', 'best', 'bic', 'largest', 'lowest_bic',
-           'most_likely', 'num_params', 'select', 'share', 'stack',
+           'most_likely', 'num_params', 'select', 'share', 'sizes', 'stack',
            'structures']
 
 tfd = tfp.distributions
@@ -156,8 +156,7 @@ def select(x: np.ndarray, config: MixtureConfig, floor: float, seed: int = 0,
   """
   return lowest_bic(
       lambda structure, k: most_likely(x, k, structure, config, floor, seed),
-      {structure: range(1, largest(x, structure, config) + 1)
-       for structure in structures(config)}, len(x), config)
+      sizes(x, config), len(x), config)
 
 
 def lowest_bic(fit_of: Callable[[str, int], Fit],
@@ -205,6 +204,12 @@ def largest(x: np.ndarray, structure: str, config: MixtureConfig) -> int:
   points_each = x.shape[1] + 1 if structure == 'full' else 2
   num_distinct = len(np.unique(x, axis=0))
   return min(config.num_components_max, max(1, num_distinct // points_each))
+
+
+def sizes(x: np.ndarray, config: MixtureConfig) -> dict[str, range]:
+  """Structure -> numbers of components of points `[N, d]` that may be tried."""
+  return {structure: range(1, largest(x, structure, config) + 1)
+          for structure in structures(config)}
 
 
 def most_likely(x: np.ndarray, num_components: int, structure: str,

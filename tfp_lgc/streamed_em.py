@@ -20,7 +20,7 @@ import numpy as np
 from tfp_lgc import em, memory, stepwise, streams
 from tfp_lgc.config import Config
 from tfp_lgc.em import Fit, Statistics
-from tfp_lgc.mixture import largest, structures
+from tfp_lgc.mixture import sizes
 from tfp_lgc.stepwise import State
 
 __all__ = ['FilePoints', 'Segments', 'blocks_of', 'by_class', 'mean_of',
@@ -119,9 +119,7 @@ class FilePoints:
 
   def sizes(self) -> dict[str, range]:
     """Structure -> numbers of components that may be tried."""
-    its = self._config.mixture
-    return {structure: range(1, largest(self._sample, structure, its) + 1)
-            for structure in structures(its)}
+    return sizes(self._sample, self._config.mixture)
 
   def fit(self, structure: str, num_components: int) -> Fit:
     """The most likely of several EM runs, which make their passes together."""
