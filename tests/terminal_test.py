@@ -156,6 +156,20 @@ def test_stages_within_a_stage(screen):
     assert re.match(r'all: done in \d+\.\d s', _shown(screen)[-1])
 
 
+def test_what_follows_a_bar_below_another_begins_its_line(screen):
+  with screen:
+    with contextlib.closing(terminal.Bar('below', 4)) as below:
+      with contextlib.closing(terminal.Bar('above', 4)) as above:
+        above.step(1, '', None)
+        screen.read_until('above +25%')
+        below.step(2, '', None)
+        screen.read_until('below +50%')
+      # Whichever thread was the first to draw.
+      logs.say('of the one that was left')
+    logs.say('of none')
+    assert _shown(screen)[-2:] == ['of the one that was left', 'of none']
+
+
 @pytest.mark.parametrize('name, value, colors', [
     ('NO_COLOR', '1', False), ('NO_COLOR', '0', False), ('NO_COLOR', '', True),
     ('TERM', 'dumb', False), ('TERM', 'xterm', True)])

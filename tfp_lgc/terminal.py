@@ -97,6 +97,10 @@ class Bar:
         line.n = self._done
         line.set_postfix_str(self._said(), refresh=False)
         line.refresh()
+    # Of a bar below another one tqdm leaves the cursor where its line ended.
+    with line.get_lock():
+      sys.stderr.write('\r')
+      sys.stderr.flush()
 
   def _format(self) -> str:
     if self._total:
