@@ -61,7 +61,7 @@ def epsilon(mechanisms: Sequence[Mechanism], delta: float,
   """What mechanisms spend together, whatever each of them has seen before.
 
   ```python
-  epsilon([Mechanism(1.1, 256 / 60_000, 14_062)], 1e-5)   # 2.38
+  epsilon([Mechanism(1.1, 256 / 60_000, 14_062)], 1e-5)   # 2.39
   ```
 
   Args:

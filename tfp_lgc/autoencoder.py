@@ -70,10 +70,10 @@ class Autoencoder(tfk.Model):
   under its own name.
 
   ```python
-  model = Autoencoder(ModelConfig(), (28, 28, 1), posterior='gaussian',
+  model = Autoencoder(ModelConfig(), split.image_shape, posterior='gaussian',
                       penalties={'kl': (1.0, losses.kl_standard_normal)})
   model.compile(tfk.optimizers.Adam())
-  model.fit(split.batches(128, seed=0), steps_per_epoch=468)
+  model.fit(split.batches(128, seed=0), steps_per_epoch=11)
   ```
 
   Attributes:

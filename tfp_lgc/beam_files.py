@@ -80,7 +80,7 @@ def placed(path: str, folder: str) -> Iterator[str]:
   """A name to write to, of a file that then takes its place at once.
 
   ```python
-  with placed('out/data/x', 'out') as aside:
+  with placed('out/x', 'out') as aside:
     pathlib.Path(aside).write_text('x')   # If this raises, there is no x.
   ```
 

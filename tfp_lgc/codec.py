@@ -46,7 +46,7 @@ def quantize(x: np.ndarray, bits: int) -> Quantized:
 
   ```python
   quantized = quantize(kernel, bits=8)
-  np.abs(dequantize(quantized) - kernel) <= quantized.steps / 2  # all true
+  np.abs(dequantize(quantized) - kernel).max() <= quantized.steps.max() / 2
   ```
 
   Args:

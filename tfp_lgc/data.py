@@ -401,7 +401,7 @@ def from_arrays(train, test=None, test_fraction: float = 0.0,
   """A `Source` of NumPy arrays.
 
   ```python
-  source = from_arrays((images, labels), test=(test_images, test_labels))
+  source = from_arrays((images, labels), test=(x_test, y_test))
   ```
 
   Args:

@@ -140,7 +140,8 @@ def clipped_sum(model: Autoencoder, images: tf.Tensor, labels: tf.Tensor,
   """The sum of the gradients of single examples, each of norm at most C.
 
   ```python
-  dpsgd.clipped_sum(model, images, labels, [1, 2], tf.ones([128]), 1.0)
+  clipped_sum(model, tf.zeros([8, *split.image_shape]), tf.range(8), [1, 2],
+              present=tf.ones([8]), clip_norm=1.0)
   ```
 
   Args:

@@ -31,7 +31,7 @@ class Encoder:
   """The encoder of a run.
 
   ```python
-  encoder = load_with_encoder('out').encoder   # of artifact.py
+  encoder = tfp_lgc.load_with_encoder('out').encoder
   z = encoder.latents(source.test)   # what artifact.sampler.decode takes
   ```
 

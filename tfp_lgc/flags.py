@@ -101,8 +101,9 @@ def parse(usage: str, groups: Sequence[type], argv: Sequence[str],
   """Settings of a command line; `--verbosity` takes effect besides.
 
   ```python
-  data, output = flags.parse('Compresses.', [DataConfig, Output],
-                             ['compress', '--dataset=mnist'])
+  data, drawing = parse('Evaluates.', [DataConfig, DrawConfig],
+                        ['evaluate', '--dataset=mnist', '--n=16'])
+  drawing.n   # 16
   ```
 
   Args:

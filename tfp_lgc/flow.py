@@ -34,7 +34,8 @@ class Flow(tfk.layers.Layer):  # A layer: Keras trains what it tracks.
 
   ```python
   flow = Flow((28, 28, 1), positive=lambda raw: 0.05 + tf.math.softplus(raw))
-  flow.distribution(base).log_prob(x)   # base: over [28, 28, 1] as x is
+  base = tfd.Independent(tfd.Normal(tf.zeros([28, 28, 1]), 1.0), 3)
+  flow.distribution(base).log_prob(base.sample())   # [], nats
   ```
 
   Attributes:

@@ -47,9 +47,10 @@ class Head:  # No tuple: Keras would wrap that, and a wrapper is not callable.
 
   ```python
   head = heads.build(ModelConfig(head='student_t_diag'), (28, 28, 1))
-  distribution = head(params)   # params: [..., head.params_size]
-  distribution.log_prob(x)      # x: [..., 28, 28, 1] in 0..1 -> [...], nats
-  head.point_image(params)      # [..., 28, 28, 1]
+  params = tf.zeros([5, head.params_size])
+  distribution = head(params)
+  distribution.log_prob(tf.zeros([5, 28, 28, 1]))   # [5], nats
+  head.point_image(params)   # [5, 28, 28, 1]
   ```
 
   Attributes:
@@ -187,7 +188,7 @@ def mixture(head: Head, num_components: int) -> Head:
   one flow over a mixture.
 
   ```python
-  head = mixture(HEADS['normal_unit']((28, 28, 1)), 10)   # 7,850 numbers
+  mixture(heads.HEADS['normal_unit']((28, 28, 1)), 10).params_size   # 7,850
   ```
 
   Args:

@@ -35,7 +35,8 @@ def convert(sampler: Sampler) -> bytes:
   decoder is told it) -> image.
 
   ```python
-  interpreter = ai_edge_litert.interpreter.Interpreter(model_content=content)
+  from ai_edge_litert.interpreter import Interpreter
+  interpreter = Interpreter(model_content=convert(artifact.sampler))
   drawn = interpreter.get_signature_runner('sample')(
       block=np.int32(0), seed=np.int32([0, 1]), temperature=np.float32(-1))
   ```

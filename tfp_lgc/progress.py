@@ -36,7 +36,7 @@ class Progress:
   progress = Progress(say=lambda line: print(line, file=sys.stderr))
   with progress.stage('train', total=40):
     progress.step(1, 'loss 93.1')
-  progress.seconds   # {'train': 12.3}
+  progress.seconds['train']   # of this stage
   ```
 
   Attributes:

@@ -75,7 +75,8 @@ class Sampler(tf.Module):
   """Decoder and mixture, ready to draw.
 
   ```python
-  drawn = Sampler(decoder, head, mixture, log_prior).sample(16, [0, 1])
+  sampler = Sampler(decoder, head, mixture, log_prior=tf.zeros([10]))
+  drawn = sampler.sample(16, [0, 1])
   drawn['image']   # uint8 [16, H, W, C]
   ```
 

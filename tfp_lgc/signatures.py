@@ -43,7 +43,7 @@ def signatures(sampler: Sampler, max_batch: int) -> dict[str, Callable]:
   was made with; where a client can leave out an input, that is its default.
 
   ```python
-  drawn = signatures(sampler, 1024)['sample'](n=16, seed=[0, 1])
+  drawn = signatures(artifact.sampler, 1024)['sample'](n=16, seed=[0, 1])
   ```
 
   Args:

@@ -155,7 +155,7 @@ def load(config: DataConfig) -> Source:
   """Opens the data set that `config.dataset` names.
 
   ```python
-  source = load(DataConfig(dataset='mnist', data_dir='/data/tfds'))
+  source = load(DataConfig(dataset='lgc_samples', data_dir='tfds'))
   for images, labels in source.train.batches(128): ...
   ```
 
@@ -181,8 +181,8 @@ def parts(config: DataConfig) -> Callable[[int, int], Split]:
   """The train split by positions.
 
   ```python
-  part = parts(DataConfig(dataset='mnist', data_dir='/data/tfds'))
-  part(20_000, 21_000)   # A `Split` of 1,000 images.
+  part = parts(DataConfig(dataset='lgc_samples', data_dir='tfds'))
+  part(500, 700).num_examples   # 200
   ```
 
   Args:

@@ -7,8 +7,8 @@ segment of a class in blocks, and lets go of them. Starts are those of k-means
 of a sample of the class, as in beam_start.py; stepwise.py makes the steps.
 
 ```python
-segments = by_class(latents, labels, num_classes, bound)
-points = FilePoints(segments[3], config, floor, sample_size=10_000)
+segments = by_class(latents, labels, num_classes, memory.limits('2GB'))
+points = FilePoints(segments.of(3), config, floor, sample_size=10_000)
 mixture.lowest_bic(points.fit, points.sizes(), len(points), config.mixture)
 ```
 """

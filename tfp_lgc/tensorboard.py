@@ -19,7 +19,7 @@ class Log(tfk.callbacks.Callback):
 
   ```python
   log = Log('out/tensorboard', source.train)
-  train.fit(config, source.train, callbacks=[log])
+  train.fit(config, source.train, len(source.class_names), callbacks=[log])
   log.samples(tfp_lgc.sample(artifact, 16).images)
   ```
   """

@@ -109,7 +109,7 @@ def write_tfds(portions: Callable[[int, int], Portions],
   number of images.
 
   ```python
-  write_tfds(drawing.portions, {'train': 60_000}, drawing.image_shape,
+  write_tfds(drawing.portions, {'train': 1_000}, drawing.image_shape,
              drawing.class_names, 'out', {'seed': 0}, Progress())
   ```
 

@@ -121,7 +121,7 @@ def fit(config: Config, split: Split, num_classes: int,
   """Trains the autoencoder that `config` describes.
 
   ```python
-  model = train.fit(Config(), source.train, len(source.class_names))
+  model = train.fit(config, source.train, len(source.class_names))
   ```
 
   Args:

@@ -37,7 +37,7 @@ def decode(content: bytes, image_shape: tuple[int, int, int],
 
   ```python
   sent = BASELINES['coreset'](images, 32_000, seed=0).content
-  received = decode(sent, (28, 28, 1), images.class_names)
+  received = decode(sent, images.images.shape[1:], images.class_names)
   received.images, received.weights
   ```
 

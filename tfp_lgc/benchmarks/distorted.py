@@ -50,8 +50,8 @@ def portions(train: Images, test: Images, num_train: int, seed: int,
   split as it is.
 
   ```python
-  make = portions(images, test, 600_000, seed=0)
-  for batch, labels in make(0, 10_000): ...
+  make = portions(train, test, 600_000, seed=0)
+  for batch, labels in make(0, 1_000): ...
   ```
 
   Args:

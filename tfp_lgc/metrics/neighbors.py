@@ -62,7 +62,7 @@ def nearest(a: np.ndarray, b: np.ndarray, k: int = 1,
   """The k rows of `b` that are nearest to each row of `a`.
 
   ```python
-  distances, indices = nearest(flattened(samples), flattened(train))
+  distances, indices = nearest(flattened(samples.images), flattened(images))
   ```
 
   Args:
