@@ -96,8 +96,8 @@ SLOW = ('docs/serving.md', 'tfp_lgc', 'tfp_lgc.compression.compress',
         'tfp_lgc.litert.convert')
 
 
-# Not run: no machine has these weights by itself.
-NOT_RUN = ('tfp_lgc.metrics.features.load',)
+# Not run: no machine has these weights, or this cluster, by itself.
+NOT_RUN = ('tfp_lgc.metrics.features.load', 'tfp_lgc.beam')
 
 
 def test_examples_are_found():
@@ -188,6 +188,8 @@ def with_settings(given):
 OWN = {
     'tfp_lgc.agreement.check': with_settings,
     'tfp_lgc.baselines.decode': lambda given: {'images': given['all_train']},
+    'tfp_lgc.beam_em.fit': lambda given: {
+        'artifact': tfp_lgc.load_with_encoder('out')},
     'tfp_lgc.benchmarks.distorted.portions': lambda given: {
         'train': given['all_train'], 'test': given['all_test']},
     'tfp_lgc.codec.quantize': lambda given: {
@@ -256,6 +258,22 @@ def run(code, name, scope):
       exec(compile(ast.Module([statement], []), name, 'exec'), scope)
 
 
+def make_files(code, given):
+  """What examples read, besides the run in `out`."""
+  if '.tflite' in code:
+    given['artifact'].export_litert('out/artifact.tflite')
+  if "data_dir='tfds'" in code:
+    drawn = sampling.drawing(given['artifact'])
+    tfds_writer.write_tfds(
+        drawn.portions, {'train': 1000, 'test': 100}, drawn.image_shape,
+        drawn.class_names, 'tfds/lgc_samples/1.0.0', {}, given['progress'])
+  if 'cat.jpg' in code:
+    Image.new('RGB', (32, 32)).save('cat.jpg')
+  if "fit('latents'" in code:
+    given['beam_encode'].encode(tfp_lgc.load_with_encoder('out'),
+                                config.DataConfig(), 'latents')
+
+
 @pytest.mark.parametrize('name', [
     pytest.param(name, marks=pytest.mark.slow if name in SLOW else ())
     for name in SHOWN if name not in NOT_RUN])
@@ -265,15 +283,7 @@ def test_what_is_shown_runs(name, given, out, shortened, tmp_path,
   code, scope = SHOWN[name]
   if not any("save('out')" in block for block in code):
     shutil.copytree(out, 'out')
-  if any('.tflite' in block for block in code):
-    given['artifact'].export_litert('out/artifact.tflite')
-  if any("data_dir='tfds'" in block for block in code):
-    drawn = sampling.drawing(given['artifact'])
-    tfds_writer.write_tfds(
-        drawn.portions, {'train': 1000, 'test': 100}, drawn.image_shape,
-        drawn.class_names, 'tfds/lgc_samples/1.0.0', {}, given['progress'])
-  if any('cat.jpg' in block for block in code):
-    Image.new('RGB', (32, 32)).save('cat.jpg')
+  make_files('\n'.join(code), given)
   scope = {**given, **scope, **(OWN[name](given) if name in OWN else {})}
   for block in code:
     run(block, name, scope)

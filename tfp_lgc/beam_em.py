@@ -133,7 +133,7 @@ def fit(latents: str, working: str, config: Config,
 
   ```python
   fitted = fit('latents', 'em', artifact.encoder.config)
-  fitted.fits[0, 'full', 3].log_likelihood   # nats an image
+  fitted.fits[0, 'full', 2].log_likelihood   # nats an image
   ```
 
   Args:

@@ -48,7 +48,7 @@ def encode(artifact: Artifact, data: DataConfig, output: str,
 
   ```python
   artifact = tfp_lgc.load_with_encoder('out')
-  encode(artifact, DataConfig(dataset='mnist'), 'latents')
+  encode(artifact, DataConfig(dataset='digits'), 'latents')
   latents, labels = latents_of('latents')   # If they fit into memory.
   ```
 

@@ -31,7 +31,8 @@ def sample(artifact: sampling.AnyArtifact, n: int, output: str,
   taken up again, as long as `OUTPUT.unfinished` is there.
 
   ```python
-  sample('out', 60_000, 'samples', seed=1)
+  import tensorflow_datasets as tfds
+  sample('out', 1_000, 'samples', seed=1)
   tfds.builder_from_directory('samples')
   ```
 
