@@ -21,12 +21,13 @@ __all__ = [
     'chosen_metrics',
 ]
 
-SUITES = ('augment', 'baselines', 'cost', 'em', 'frontier', 'gmm_dae_loss',
-          'heads', 'latents', 'papers', 'scale', 'serving', 'throughput')
+SUITES = ('augment', 'baselines', 'coreset', 'cost', 'em', 'frontier',
+          'gmm_dae_loss', 'heads', 'latents', 'papers', 'scale', 'serving',
+          'throughput')
 # Named alone, or by the groups; those that train further artifacts are in none.
 PRIVACY = ('dcr', 'membership', 'copying', 'components')
-METRICS = ('accuracy', 'confusion', 'fid', 'kid', 'prdc', 'latents', 'rate',
-           *PRIVACY, 'shadow', 'canary')
+METRICS = ('accuracy', 'confusion', 'fid', 'kid', 'prdc', 'latents', 'bic',
+           'rate', *PRIVACY, 'shadow', 'canary')
 METRIC_GROUPS = {'all': tuple(name for name in METRICS
                               if name not in ('shadow', 'canary')),
                  'privacy': PRIVACY}
@@ -154,9 +155,9 @@ class MetricsConfig:
 class BenchmarkConfig:
   """What of a suite is measured."""
   rows: str = setting(
-      '', 'Rows of the suite papers, heads, augment, throughput, frontier or '
-      'baselines (methods), separated by commas; of heads also what their '
-      'names begin with, as vpa_mlp/normal_unit. Empty: all.')
+      '', 'Rows of the suite papers, heads, augment, throughput, frontier, '
+      'baselines or coreset (methods), separated by commas; of heads also '
+      'what their names begin with, as vpa_mlp/normal_unit. Empty: all.')
   runs: int = setting(
       3, 'Seeds of each row of the suites papers, heads, augment, frontier and '
       'baselines.', low=1, high=1000)

@@ -5,6 +5,7 @@ from typing import Callable, NamedTuple, Optional
 from tfp_lgc.benchmarks import (
   augment,
   baselines,
+  coreset,
   cost,
   em,
   frontier,
@@ -40,6 +41,7 @@ class Suite(NamedTuple):
 SUITES = {
     'augment': Suite(augment.run, table=augment.table),
     'baselines': Suite(baselines.run, baselines.figures, frontier.table),
+    'coreset': Suite(coreset.run, table=coreset.table),
     'cost': Suite(cost.run, table=cost.table),
     'em': Suite(em.run),
     'frontier': Suite(frontier.run, frontier.figures, frontier.table),

@@ -29,7 +29,8 @@ from tfp_lgc.options import BenchmarkConfig
 from tfp_lgc.progress import Progress
 from tfp_lgc.sampling import sample
 
-__all__ = ['BUDGETS', 'METHODS', 'Protocol', 'figures', 'hull', 'run', 'table']
+__all__ = ['BUDGETS', 'METHODS', 'Protocol', 'chosen', 'figures', 'hull',
+           'run', 'short_name', 'table']
 
 BUDGETS = ('4kB', '7.84kB', '16kB', '20kB', '32kB', '64kB', '78.4kB', '392kB')
 # Ours, then what is made of real images and what is made of them.
@@ -84,8 +85,8 @@ def run(config: Config, progress: Progress, done: Mapping[str, dict],
   source = pipeline.open_source(config.data.dataset, config)
   if reason := evaluation.cannot_judge(source):
     raise LgcError(f'dataset = {source.name!r}: {reason}; nothing to judge by')
-  methods = _chosen('rows', options.rows, protocol.methods)
-  judges = (_chosen('judges', options.judges, JUDGES) if options.judges
+  methods = chosen('rows', options.rows, protocol.methods)
+  judges = (chosen('judges', options.judges, JUDGES) if options.judges
             else protocol.judges)
   budgets = [budget_lib.parse(text, 'budgets') for text in (
       options.budgets.split(',') if options.budgets else protocol.budgets)]
@@ -93,7 +94,7 @@ def run(config: Config, progress: Progress, done: Mapping[str, dict],
   points = [('real', 0)] + [(method, num_bytes) for num_bytes in budgets
                             for method in methods]
   for method, num_bytes in points:
-    name = f'{protocol.name}/{_short(source)}/{method}/{num_bytes}'
+    name = f'{protocol.name}/{short_name(source)}/{method}/{num_bytes}'
     rows = []
     for seed in range(config.seed, config.seed + options.runs):
       seeded = config_lib.replace(config, seed=seed)
@@ -118,12 +119,12 @@ def run(config: Config, progress: Progress, done: Mapping[str, dict],
     yield {'name': name, **_means(rows)}
 
 
-def _short(source: Source) -> str:
+def short_name(source: Source) -> str:
   """A name without slashes, also of a data set that is a path."""
   return pathlib.Path(source.name).stem
 
 
-def _chosen(name: str, text: str, known: Sequence[str]) -> Sequence[str]:
+def chosen(name: str, text: str, known: Sequence[str]) -> Sequence[str]:
   """The members of a list that a user wrote, or all."""
   wanted = text.split(',') if text else known
   if unknown := [member for member in wanted if member not in known]:
@@ -166,8 +167,8 @@ def _ours(num_bytes: int, source: Source, config: Config, artifacts: str,
   # Other settings, other files.
   settings = dataclasses.asdict(config)
   del settings['evaluate'], settings['data']['data_dir']
-  path = os.path.join(artifacts, f'{_short(source)}-{num_bytes}-{config.seed}-'
-                      f'{zlib.crc32(json.dumps(settings).encode()):08x}.lgc')
+  path = os.path.join(artifacts, f'{short_name(source)}-{num_bytes}-'
+                      f'{config.seed}-{zlib.crc32(json.dumps(settings).encode()):08x}.lgc')
   if artifacts and os.path.exists(path):
     artifact = opening.load(path)
   else:

@@ -15,7 +15,7 @@ from tfp_lgc import config as config_lib
 from tfp_lgc import latent, mixture, pipeline, plots, train
 from tfp_lgc.autoencoder import Encoded
 from tfp_lgc.config import Config
-from tfp_lgc.metrics import clustering, gaussianity
+from tfp_lgc.metrics import bic, clustering, gaussianity
 from tfp_lgc.options import BenchmarkConfig
 from tfp_lgc.progress import Progress
 
@@ -95,20 +95,11 @@ def _statistic(prefix: str, encoded: Encoded, class_names: tuple[str, ...],
       'name': prefix, 'latent_size': len(kept), 'live': int(kept.sum()),
       'is_point': np.array_equal(encoded.draw, encoded.mean),
       'num_components': list(fitted.num_components),
-      **_bics([row['bic'] for row in curves]),
+      **bic.sums([row['bic'] for row in curves]),
       'ks': round(float(np.average(
           [row['ks'] for row in distances],
           weights=[row['num_points'] for row in distances])), 4),
       **_unsupervised(latents, labels, num_classes, config)}
-
-
-def _bics(curves: list[dict[str, list[float]]]) -> dict[str, int]:
-  """The lowest of all classes, and the lowest of one Gaussian each."""
-  if not curves:
-    return {}
-  return {'bic': round(sum(min(map(min, curve.values())) for curve in curves)),
-          'bic_one': round(sum(min(values[0] for values in curve.values())
-                               for curve in curves))}
 
 
 def _unsupervised(latents: np.ndarray, labels: np.ndarray, num_classes: int,

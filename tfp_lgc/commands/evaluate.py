@@ -108,6 +108,7 @@ _NUMBERS = (
     ('precision (of train images)', 'prdc', 'precision', 'train_precision'),
     ('coverage (of train images)', 'prdc', 'coverage', 'train_coverage'),
     ('accuracy of nearest latents', 'latents', 'knn_accuracy', ''),
+    ('BIC (of one Gaussian a class)', 'bic', 'bic', 'bic_one'),
     ('bits an image (raw)', 'rate', 'bits_per_image', 'raw_bits_per_image'))
 _ATTACKS = (('by reconstruction', 'membership', 'reconstruction'),
             ('by density ratio', 'membership', 'density_ratio'),

@@ -9,6 +9,7 @@ from tfp_lgc.card import NOTE
 from tfp_lgc.errors import LgcError
 from tfp_lgc.metrics import (
   accuracy,
+  bic,
   confusion,
   features,
   fid,
@@ -38,6 +39,7 @@ METRICS: dict[str, Callable[[Subject], dict[str, Any]]] = {
     'kid': kid.measure,
     'prdc': prdc.measure,
     'latents': latents.measure,
+    'bic': bic.measure,
     'rate': rate.measure,
     'dcr': dcr.measure,
     'membership': membership.measure,
@@ -58,6 +60,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     'kid': ('features', 'test', 'pairs'),
     'prdc': ('features', 'test', 'pairs'),
     'latents': ('classes', 'test', 'artifact', 'encoder'),
+    'bic': ('artifact', 'encoder', 'mixture'),
     'rate': (),
     'dcr': ('test',),
     'membership': ('test',),
@@ -85,6 +88,10 @@ _MISSING: dict[str, tuple[Callable[[Subject], bool], str]] = {
                  'is of an artifact, not of a baseline'),
     'encoder': (_no_encoder, 'the encoder is not at hand; name the directory '
                 'that bin/compress wrote to'),
+    'mixture': (lambda subject: subject.artifact.encoder.config.mixture
+                .latent_model == 'prior',
+                'latents are drawn from the prior, and no number of components '
+                'was chosen'),
     'pairs': (lambda subject: subject.num_compared < 2,
               'there are fewer than two samples, or test images'),
     'covariance': (lambda subject: subject.num_compared <= subject.num_features,
@@ -147,7 +154,8 @@ def measure(chosen: Mapping[str, bool], subject: Subject) -> dict[str, Any]:
   """
   judges = subject.runs * subject.config.evaluate.judge_steps
   steps = {'accuracy': 2 * judges, 'confusion': judges,
-           'shadow': subject.settings.shadow_models}
+           'shadow': subject.settings.shadow_models,
+           'bic': len(subject.class_names)}
   result: dict[str, Any] = {}
   left_out: dict[str, str] = {}
   private: dict[str, Any] = {}
