@@ -75,6 +75,11 @@ def _no_encoder(subject: Subject) -> bool:
   return subject.artifact is None or subject.artifact.encoder is None
 
 
+def _is_of_prior(subject: Subject) -> bool:
+  assert subject.artifact is not None and subject.artifact.encoder is not None
+  return subject.artifact.encoder.config.mixture.latent_model == 'prior'
+
+
 _MISSING: dict[str, tuple[Callable[[Subject], bool], str]] = {
     'classes': (lambda subject: len(subject.class_names) < 2,
                 'there is only one class'),
@@ -88,8 +93,7 @@ _MISSING: dict[str, tuple[Callable[[Subject], bool], str]] = {
                  'is of an artifact, not of a baseline'),
     'encoder': (_no_encoder, 'the encoder is not at hand; name the directory '
                 'that bin/compress wrote to'),
-    'mixture': (lambda subject: subject.artifact.encoder.config.mixture
-                .latent_model == 'prior',
+    'mixture': (_is_of_prior,
                 'latents are drawn from the prior, and no number of components '
                 'was chosen'),
     'pairs': (lambda subject: subject.num_compared < 2,
