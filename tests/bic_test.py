@@ -12,7 +12,7 @@ from tfp_lgc.errors import LgcError
 from tfp_lgc.metrics import bic, registry
 from tfp_lgc.metrics.subject import Subject
 
-TINY = dict(model='ae', epochs=20, batch_size=32, latent_size=2, hidden_size=8,
+TINY = dict(model='ae', epochs=5, batch_size=32, latent_size=2, hidden_size=8,
             num_components_max=3, num_restarts=1)
 
 
