@@ -1,4 +1,4 @@
-"""A small artifact, files written by hand after the page about the format
+"""Small artifacts, files written by hand after the page about the format
 (docs/container.md), and a browser."""
 
 import hashlib
@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from command_lines import DIGITS_FLAGS, main
 
 import tfp_lgc
 
@@ -75,6 +76,24 @@ def saved(artifact, tmp_path_factory):
   directory = tmp_path_factory.mktemp('saved') / 'out'
   artifact.save(directory, metrics=[{'event': 'a'}, {'event': 'b'}])
   return directory
+
+
+@pytest.fixture(scope='session')
+def digits_run(tmp_path_factory):
+  """The directory that bin/compress makes of digits. Not to be written to."""
+  directory = tmp_path_factory.mktemp('digits') / 'lgc_artifact'
+  assert main('compress', *DIGITS_FLAGS, f'--output={directory}') == 0
+  return directory
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+  """An empty working directory but for images of noise, in two classes."""
+  monkeypatch.chdir(tmp_path)
+  images = np.random.default_rng(0).integers(0, 256, [60, 6, 5], np.uint8)
+  np.savez('two.npz', x_train=images, y_train=np.arange(60) % 2)
+  np.savez('one.npz', x_train=images)
+  return tmp_path
 
 
 class Seen(NamedTuple):
