@@ -86,6 +86,16 @@ def digits_run(tmp_path_factory):
   return directory
 
 
+@pytest.fixture(scope='session')
+def short_run(tmp_path_factory):
+  """The directory of a run on digits whose EM takes few steps."""
+  directory = tmp_path_factory.mktemp('run') / 'out'
+  tfp_lgc.compress('digits', epochs=1, hidden_size=8, latent_size=3,
+                   num_components_max=2, num_restarts=1, max_iterations=4,
+                   tolerance=0.05).save(directory)
+  return directory
+
+
 @pytest.fixture
 def place(tmp_path, monkeypatch):
   """An empty working directory but for images of noise, in two classes."""
