@@ -1,5 +1,5 @@
 """Small artifacts, files written by hand after the page about the format
-(docs/container.md), and a browser."""
+(docs/container.md), a server, and a browser."""
 
 import hashlib
 import json
@@ -104,6 +104,14 @@ def place(tmp_path, monkeypatch):
   np.savez('two.npz', x_train=images, y_train=np.arange(60) % 2)
   np.savez('one.npz', x_train=images)
   return tmp_path
+
+
+@pytest.fixture(scope='module')
+def server(artifact):
+  """A server of that artifact in this process, with `servers.CONFIG`."""
+  import servers  # What it needs, an environment for Apache Beam has not.
+  with servers.Running(artifact, servers.CONFIG) as running:
+    yield running
 
 
 class Seen(NamedTuple):
