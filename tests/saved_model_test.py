@@ -1,6 +1,7 @@
 """The SavedModel in the hands of TensorFlow alone."""
 
 import dataclasses
+import itertools
 import os
 import subprocess
 import sys
@@ -41,14 +42,15 @@ import sys
 import numpy as np
 import tensorflow as tf
 
-signatures = tf.saved_model.load(sys.argv[1]).signatures
 common = {'seed': tf.constant([0, 7]), 'temperature': tf.constant(-1.0)}
-drawn = signatures['sample'](n=tf.constant(300), **common)
-of_class = signatures['sample_class'](label=tf.constant([2, 0, 2]), **common)
-pixels = signatures['sample_stochastic'](n=tf.constant(300), **common)
-np.savez(sys.argv[2], image=drawn['image'], label=drawn['label'],
-         pixels=pixels['image'], latent=drawn['latent'],
-         class_image=of_class['image'], class_label=of_class['label'])
+for name, path in zip(sys.argv[1::2], sys.argv[2::2]):
+  signatures = tf.saved_model.load(path).signatures
+  drawn = signatures['sample'](n=tf.constant(300), **common)
+  of_class = signatures['sample_class'](label=tf.constant([2, 0, 2]), **common)
+  pixels = signatures['sample_stochastic'](n=tf.constant(300), **common)
+  np.savez(name, image=drawn['image'], label=drawn['label'],
+           pixels=pixels['image'], latent=drawn['latent'],
+           class_image=of_class['image'], class_label=of_class['label'])
 print([name for name in ('tfp_lgc', 'tensorflow_probability', 'tf_keras')
        if name in sys.modules])
 """
@@ -63,30 +65,43 @@ def _run(*command, cwd):
   return run.stdout
 
 
-@pytest.fixture(scope='module', params=[
-    None, {'head': 'matrix_t_diag', 'head_num_components': 3},
-    {'head': 'maf', 'head_num_components': 2}],
-    ids=['normal_diag', 'mixture', 'flow'])
-def with_head(request, artifact, saved, tmp_path_factory):
-  """Artifacts whose heads differ in what drawing from them takes."""
-  if request.param is None:
-    return artifact, saved
+# They differ in what drawing from them takes.
+HEADS = {'normal_diag': None,
+         'mixture': {'head': 'matrix_t_diag', 'head_num_components': 3},
+         'flow': {'head': 'maf', 'head_num_components': 2}}
+
+
+@pytest.fixture(scope='module')
+def with_heads(artifact, saved, tmp_path_factory):
+  """Of each of HEADS an artifact, and where it is saved."""
+  made = {'normal_diag': (artifact, saved)}
   images = np.random.default_rng(0).integers(0, 256, [64, 7, 6, 3], np.uint8)
-  other = tfp_lgc.compress(
-      (images, np.array(['ape', 'emu', 'cat', 'emu'] * 16)), trunk='conv',
-      epochs=2, batch_size=16, latent_size=2, hidden_size=4, num_filters=2,
-      num_components_max=1, **request.param)
-  directory = tmp_path_factory.mktemp('head') / 'out'
-  other.save(directory)
-  return other, directory
+  for name in ('mixture', 'flow'):
+    other = tfp_lgc.compress(
+        (images, np.array(['ape', 'emu', 'cat', 'emu'] * 16)), trunk='conv',
+        epochs=2, batch_size=16, latent_size=2, hidden_size=4, num_filters=2,
+        num_components_max=1, **HEADS[name])
+    directory = tmp_path_factory.mktemp('head') / 'out'
+    other.save(directory)
+    made[name] = other, directory
+  return made
 
 
-def test_tensorflow_alone_draws_the_same_images(with_head, tmp_path):
-  artifact, saved = with_head
-  printed = _run('-c', _ALONE, saved / 'saved_model' / '1', 'drawn.npz',
-                 cwd=tmp_path)
+@pytest.fixture(scope='module')
+def drawn_alone(with_heads, tmp_path_factory):
+  """Where a process is that drew from each of them."""
+  directory = tmp_path_factory.mktemp('alone')
+  printed = _run('-c', _ALONE, *itertools.chain(*(
+      (f'{name}.npz', saved / 'saved_model' / '1')
+      for name, (_, saved) in with_heads.items())), cwd=directory)
   assert printed == '[]\n'
-  got = np.load(tmp_path / 'drawn.npz')
+  return directory
+
+
+@pytest.mark.parametrize('name', HEADS)
+def test_tensorflow_alone_draws_the_same_images(name, with_heads, drawn_alone):
+  artifact, _ = with_heads[name]
+  got = np.load(drawn_alone / f'{name}.npz')
   drawn = tfp_lgc.sample(artifact, 300, seed=7)
   np.testing.assert_array_equal(got['image'], drawn.images)
   np.testing.assert_array_equal(got['label'], drawn.labels)
@@ -97,8 +112,9 @@ def test_tensorflow_alone_draws_the_same_images(with_head, tmp_path):
   np.testing.assert_array_equal(got['class_label'], [2, 0, 2])
 
 
-def test_a_head_comes_back_with_its_file(with_head):
-  artifact, saved = with_head
+@pytest.mark.parametrize('name', HEADS)
+def test_a_head_comes_back_with_its_file(name, with_heads):
+  artifact, saved = with_heads[name]
   again = tfp_lgc.load(saved / 'artifact.lgc')
   assert again.model == artifact.model
   assert set(again.tensors) == set(artifact.tensors)
@@ -108,8 +124,9 @@ def test_a_head_comes_back_with_its_file(with_head):
         tfp_lgc.sample(artifact, 20, stochastic=stochastic).images)
 
 
-def test_a_flow_is_packed_and_a_file_without_it_refused(with_head):
-  artifact, _ = with_head
+@pytest.mark.parametrize('name', HEADS)
+def test_a_flow_is_packed_and_a_file_without_it_refused(name, with_heads):
+  artifact, _ = with_heads[name]
   names = {name for name in artifact.tensors if name.startswith('head/')}
   if artifact.model.head != 'maf':
     assert not names
