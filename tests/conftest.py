@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from command_lines import DIGITS_FLAGS, main
 
 import tfp_lgc
 
@@ -81,6 +80,7 @@ def saved(artifact, tmp_path_factory):
 @pytest.fixture(scope='session')
 def digits_run(tmp_path_factory):
   """The directory that bin/compress makes of digits. Not to be written to."""
+  from command_lines import DIGITS_FLAGS, main  # Which import TensorFlow.
   directory = tmp_path_factory.mktemp('digits') / 'lgc_artifact'
   assert main('compress', *DIGITS_FLAGS, f'--output={directory}') == 0
   return directory
