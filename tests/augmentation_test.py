@@ -27,6 +27,14 @@ def artifact(request):
                           **SETTINGS)
 
 
+@pytest.fixture(scope='module')
+def folder(artifact, tmp_path_factory):
+  """Where it is saved, its encoder too."""
+  directory = tmp_path_factory.mktemp('saved') / 'out'
+  artifact.save(directory)
+  return directory
+
+
 def _expected(artifact, images, labels):
   """Means and log-densities by TFP, one image after the other."""
   means, log_densities = [], []
@@ -76,10 +84,9 @@ def test_portions_change_nothing(artifact, monkeypatch):
   assert np.abs(parts.images.astype(int) - whole.images).max() <= 1
 
 
-def test_a_folder_does_as_well(artifact, tmp_path):
-  artifact.save(tmp_path / 'out')
+def test_a_folder_does_as_well(artifact, folder):
   images, labels = _data()
-  loaded = tfp_lgc.augment(tmp_path / 'out', (images[:4], labels[:4]), -np.inf)
+  loaded = tfp_lgc.augment(folder, (images[:4], labels[:4]), -np.inf)
   in_memory = tfp_lgc.augment(artifact, (images[:4], labels[:4]), -np.inf)
   assert np.abs(loaded.images.astype(int) - in_memory.images).max() <= 1
 
@@ -109,7 +116,6 @@ def test_a_head_without_component_images_is_refused(settings):
     tfp_lgc.augment(artifact, (images, labels), 0)
 
 
-def test_an_encoder_is_needed(artifact, tmp_path):
-  artifact.save(tmp_path / 'out')
+def test_an_encoder_is_needed(artifact, folder):
   with pytest.raises(ArtifactError, match='name the directory'):
-    tfp_lgc.augment(tmp_path / 'out/artifact.lgc', _data(), 0)
+    tfp_lgc.augment(folder / 'artifact.lgc', _data(), 0)

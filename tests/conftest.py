@@ -1,5 +1,5 @@
-"""A small artifact, files written by hand after the page about the format
-(docs/container.md), and a browser."""
+"""Small artifacts, files written by hand after the page about the format
+(docs/container.md), a server, and a browser."""
 
 import hashlib
 import json
@@ -75,6 +75,43 @@ def saved(artifact, tmp_path_factory):
   directory = tmp_path_factory.mktemp('saved') / 'out'
   artifact.save(directory, metrics=[{'event': 'a'}, {'event': 'b'}])
   return directory
+
+
+@pytest.fixture(scope='session')
+def digits_run(tmp_path_factory):
+  """The directory that bin/compress makes of digits. Not to be written to."""
+  from command_lines import DIGITS_FLAGS, main  # Which import TensorFlow.
+  directory = tmp_path_factory.mktemp('digits') / 'lgc_artifact'
+  assert main('compress', *DIGITS_FLAGS, f'--output={directory}') == 0
+  return directory
+
+
+@pytest.fixture(scope='session')
+def short_run(tmp_path_factory):
+  """The directory of a run on digits whose EM takes few steps."""
+  directory = tmp_path_factory.mktemp('run') / 'out'
+  tfp_lgc.compress('digits', epochs=1, hidden_size=8, latent_size=3,
+                   num_components_max=2, num_restarts=1, max_iterations=4,
+                   tolerance=0.05).save(directory)
+  return directory
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+  """An empty working directory but for images of noise, in two classes."""
+  monkeypatch.chdir(tmp_path)
+  images = np.random.default_rng(0).integers(0, 256, [60, 6, 5], np.uint8)
+  np.savez('two.npz', x_train=images, y_train=np.arange(60) % 2)
+  np.savez('one.npz', x_train=images)
+  return tmp_path
+
+
+@pytest.fixture(scope='module')
+def server(artifact):
+  """A server of that artifact in this process, with `servers.CONFIG`."""
+  import servers  # What it needs, an environment for Apache Beam has not.
+  with servers.Running(artifact, servers.CONFIG) as running:
+    yield running
 
 
 class Seen(NamedTuple):

@@ -3,6 +3,7 @@
 import base64
 import html.parser
 import io
+import shutil
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -126,8 +127,8 @@ def test_what_stands_is_not_replaced_unless_asked(artifact, tmp_path):
   assert (tmp_path / 'page/index.html').exists()
 
 
-def test_a_picture_that_there_no_longer_is_goes_away(artifact, tmp_path):
-  tfp_lgc.report(artifact, _data(), tmp_path / 'page')
+def test_a_picture_that_there_no_longer_is_goes_away(page, tmp_path):
+  shutil.copytree(page, tmp_path / 'page')
   plain = tfp_lgc.compress(_data(), **SETTINGS)
   tfp_lgc.report(plain, _data(), tmp_path / 'page', overwrite=True)
   assert not (tmp_path / 'page/components.png').exists()

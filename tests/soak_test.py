@@ -5,7 +5,7 @@ import pathlib
 from concurrent import futures
 
 import pytest
-from serving_test import Process
+from servers import Process
 
 NUM_REQUESTS, NUM_WARM_UP = 10_000, 1_000
 # What clients ask for, in turn: all formats, classes and temperatures, every
