@@ -29,11 +29,11 @@ from tfp_lgc.config import (
   ModelConfig,
   Preset,
   PrivacyConfig,
-  setting,
   TrainConfig,
 )
 from tfp_lgc.errors import ConfigError
 from tfp_lgc.options import ExportConfig
+from tfp_lgc.setting import setting
 from tfp_lgc.version import __version__
 
 USAGE = """\
