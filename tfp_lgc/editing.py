@@ -16,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from tfp_lgc import latent, packing
+from tfp_lgc.arrays import check_images, encode_labels
 from tfp_lgc.codec import dequantize, quantize, quantize_by_step, Quantized
 from tfp_lgc.config import Config
-from tfp_lgc.data import array_split, check_images, encode_labels
+from tfp_lgc.data import array_split
 from tfp_lgc.encoder import Encoder
 from tfp_lgc.errors import ArtifactError, ConfigError, LgcError
 from tfp_lgc.header import Header
