@@ -82,7 +82,7 @@ SAME_LEVEL = {
     'config': {'errors', 'presets', 'setting'},
     'data': {'errors', 'memory'},
     'distributed_em': {'shared', 'stepwise'},
-    'distribution': {'cluster', 'errors'},
+    'distribution': {'cluster', 'errors', 'watching'},
     'editing': {'encoder', 'latent'},
     'head': {'flow'},
     'header': {'guarantee'},
@@ -150,6 +150,7 @@ SAME_LEVEL = {
     'tfds_writer': {'errors', 'progress', 'version'},
     'trunks': {'config', 'head'},
     'value_range': {'errors'},
+    'watching': {'errors'},
     'writers': {'data', 'errors', 'staging'},
 }
 
