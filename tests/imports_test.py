@@ -83,7 +83,7 @@ SAME_LEVEL = {
     'data': {'errors', 'memory'},
     'distributed_em': {'shared', 'stepwise'},
     'distribution': {'cluster', 'errors', 'watching'},
-    'editing': {'encoder', 'latent'},
+    'editing': {'classes', 'encoder', 'latent'},
     'head': {'flow'},
     'header': {'guarantee'},
     'heads': {'config', 'errors', 'flow', 'head', 'likelihoods', 'scales'},
