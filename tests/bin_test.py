@@ -486,7 +486,7 @@ def test_a_full_disk_is_a_line_and_leaves_the_artifact_that_stood(
   before = _content(place / 'out')
   _makes(artifact, monkeypatch)
   with monkeypatch.context() as patch:
-    patch.setattr(artifact_lib, '_write', full)
+    patch.setattr(artifact_lib.layout, 'write', full)
     assert _main('compress', '--output=out', '--overwrite', '--noevaluate') == 2
   out, err = capsys.readouterr()
   assert out == ''

@@ -98,14 +98,21 @@ def _compress(argv: Sequence[str]) -> None:
     _check_private(options)
   _check_strategy(config, options)
   start_tensorflow(config.train.strategy)
-  from tfp_lgc import artifact as artifact_lib
-  from tfp_lgc import distribution, guarantee, locking, memory, sources, staging
+  from tfp_lgc import (
+    distribution,
+    guarantee,
+    layout,
+    locking,
+    memory,
+    sources,
+    staging,
+  )
   from tfp_lgc.metrics import tstr
   its = distribution.of(config.train.strategy)
   output = pathlib.Path(options.output)
   # One with work may be of this very run.
   if its.is_chief and not (output / WORK_NAME).is_dir():
-    artifact_lib.check_output(output, options.overwrite)
+    layout.check_output(output, options.overwrite)
   tstr.check(config.evaluate)
   if config.privacy.dp_epsilon:
     guarantee.check(config)
@@ -172,11 +179,10 @@ class Invocation(NamedTuple):
 def _run(source, config: Config, options: Run, export: ExportConfig,
          called: Invocation) -> dict[str, Any]:
   """From images to all files, or what is left of that to do."""
-  from tfp_lgc import artifact as artifact_lib
-  from tfp_lgc import compression, resuming
+  from tfp_lgc import compression, layout, resuming
   num_bytes = budget.parse(options.budget) if options.budget else 0
   if config.privacy.dp_epsilon:  # What is kept for later would have no noise.
-    artifact_lib.check_output(options.output, options.overwrite)
+    layout.check_output(options.output, options.overwrite)
     _check_nothing_exact(options.output)
     return _make(resuming.NO_WORK, source, config, options, export, num_bytes,
                  called)
@@ -184,7 +190,7 @@ def _run(source, config: Config, options: Run, export: ExportConfig,
   mine = compression.fingerprint(source, config, num_bytes, called.given)
   if resuming.is_of(folder, mine) and _is_made(folder, options.output):
     options = dataclasses.replace(options, overwrite=True)
-  artifact_lib.check_output(options.output, options.overwrite)
+  layout.check_output(options.output, options.overwrite)
   with resuming.keeping(folder, mine, options.checkpoint_seconds,
                         warn) as work:
     return _make(work, source, config, options, export, num_bytes, called)
@@ -202,12 +208,12 @@ def _check_nothing_exact(output: str) -> None:
 
 def _is_made(folder: str, output: str) -> bool:
   """Whether it was this run, before a kill, that made what stands there."""
-  from tfp_lgc import artifact as artifact_lib
+  from tfp_lgc import layout
   try:
     made = pathlib.Path(folder, SAVING_NAME).read_text()
   except FileNotFoundError:
     return False
-  path = pathlib.Path(output, artifact_lib.LGC_NAME)
+  path = pathlib.Path(output, layout.LGC_NAME)
   return not path.exists() or (
       hashlib.sha256(path.read_bytes()).hexdigest() == made)
 
@@ -311,10 +317,9 @@ def _versions() -> dict[str, str]:
 
 
 def _report(options: Run, source, log) -> None:
-  from tfp_lgc import artifact as artifact_lib
-  from tfp_lgc import page
+  from tfp_lgc import layout, page
   page.report_runs(
-      [options.output], os.path.join(options.output, artifact_lib.PAGE_NAME),
+      [options.output], os.path.join(options.output, layout.PAGE_NAME),
       dataset=source, seed=options.seed, progress=log, overwrite=True)
 
 
@@ -332,9 +337,9 @@ def _summary(config: Config, artifact, output: str,
              sizes: tuple[int, Optional[int]], log,
              accuracies: Mapping[str, Any]) -> dict[str, Any]:
   """The one JSON object of a run. All sizes are bytes."""
-  from tfp_lgc import artifact as artifact_lib
+  from tfp_lgc import layout
   raw_num_bytes, gzip_num_bytes = sizes
-  num_bytes = os.path.getsize(os.path.join(output, artifact_lib.LGC_NAME))
+  num_bytes = os.path.getsize(os.path.join(output, layout.LGC_NAME))
   remaining = 100 * num_bytes / raw_num_bytes
   summary = {
       'model': config.model.model,
@@ -342,7 +347,7 @@ def _summary(config: Config, artifact, output: str,
       'num_bytes': num_bytes,
       'num_bytes_by_part': artifact.num_bytes_by_part,
       'bits_per_class': round(8 * num_bytes / len(artifact.class_names), 1),
-      'saved_model_num_bytes': artifact_lib.saved_model_num_bytes(output),
+      'saved_model_num_bytes': layout.saved_model_num_bytes(output),
       'raw_num_bytes': raw_num_bytes,
       'gzip_num_bytes': gzip_num_bytes,
       'reduction_percent': round(100 - remaining, 4),
