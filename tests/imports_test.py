@@ -74,7 +74,7 @@ SAME_LEVEL = {
     'codec': {'ans', 'errors', 'limits'},
     'commands/beam': {'commands/run'},
     'commands/benchmark': {'commands/run'},
-    'commands/compress': {'commands/run'},
+    'commands/compress': {'commands/run', 'commands/summary'},
     'commands/evaluate': {'commands/compress', 'commands/run'},
     'commands/report': {'commands/run'},
     'commands/sample': {'commands/run'},
