@@ -5,7 +5,7 @@ import pytest
 from sklearn.mixture import GaussianMixture
 
 import tfp_lgc
-from tfp_lgc import data
+from tfp_lgc import arrays
 from tfp_lgc import progress as progress_lib
 from tfp_lgc.config import Config
 from tfp_lgc.errors import LgcError
@@ -21,7 +21,7 @@ def _source():
   labels = np.arange(200) % 2
   images = (rng.integers(0, 120, [200, 6, 5, 1]) + 120 * labels[
       :, np.newaxis, np.newaxis, np.newaxis]).astype(np.uint8)
-  return data.from_arrays((images, labels))
+  return arrays.from_arrays((images, labels))
 
 
 def _measured(records=None, **settings):

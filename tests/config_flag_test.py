@@ -40,7 +40,7 @@ def asked(digits_run, monkeypatch):
 
   monkeypatch.setattr(compression, 'compress_with', compressed)
   monkeypatch.setattr(tfp_lgc.Artifact, 'save', _save_run)
-  monkeypatch.setattr(compress, '_summary', lambda *args: {
+  monkeypatch.setattr(compress, 'summarize', lambda *args: {
       'raw_num_bytes': 1, 'gzip_num_bytes': 1, 'num_bytes': 1, 'seconds': {},
       'reduction_percent': 0, 'saved_model_num_bytes': 1,
       'num_components': {'0': 1}})

@@ -14,6 +14,7 @@ import tensorflow as tf
 import tfp_lgc
 from tfp_lgc import config as config_lib
 from tfp_lgc import heads, models, networks, sources, train
+from tfp_lgc.arrays import from_arrays
 from tfp_lgc.progress import Progress
 
 # The trunks of papers are tested with one head: heads do not know of trunks.
@@ -55,7 +56,7 @@ def colored():
   labels = np.arange(128) % 2
   images = rng.integers(0, 100, [128, 7, 5, 3]) + 150 * labels[
       :, np.newaxis, np.newaxis, np.newaxis]
-  return sources.data.from_arrays((images.astype(np.uint8), labels))
+  return from_arrays((images.astype(np.uint8), labels))
 
 
 @pytest.mark.parametrize('model, trunk, head, num_components', MEMBERS)

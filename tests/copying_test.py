@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from tfp_lgc import data
+from tfp_lgc.arrays import from_arrays
 from tfp_lgc.metrics.privacy import copying
 from tfp_lgc.metrics.subject import Subject
 
@@ -92,8 +93,8 @@ def _images(seed, count):
 
 
 def _measured(samples, train, test):
-  source = data.from_arrays((train, np.arange(len(train)) % 2),
-                            (test, np.arange(len(test)) % 2))
+  source = from_arrays((train, np.arange(len(train)) % 2),
+                       (test, np.arange(len(test)) % 2))
   drawn = data.Images(samples, np.zeros(len(samples), np.int32), ('0', '1'))
   return copying.measure(Subject(source, lambda seed: (drawn, None),
                                  lambda: 100))

@@ -6,6 +6,7 @@ from scipy import stats
 from sklearn import neighbors as sk_neighbors
 
 from tfp_lgc import data
+from tfp_lgc.arrays import from_arrays
 from tfp_lgc.metrics import neighbors
 from tfp_lgc.metrics.privacy import dcr
 from tfp_lgc.metrics.subject import Subject
@@ -17,8 +18,8 @@ def _images(seed, count):
 
 
 def _subject(samples, train, test):
-  source = data.from_arrays((train, np.arange(len(train)) % 2),
-                            (test, np.arange(len(test)) % 2))
+  source = from_arrays((train, np.arange(len(train)) % 2),
+                       (test, np.arange(len(test)) % 2))
   drawn = data.Images(samples, np.zeros(len(samples), np.int32), ('0', '1'))
   return Subject(source, lambda seed: (drawn, None), lambda: 100)
 

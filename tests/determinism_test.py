@@ -8,11 +8,9 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
-import threadpoolctl
-from sklearn import cluster
 
 import tfp_lgc
-from tfp_lgc import data, em, models
+from tfp_lgc import data, models
 from tfp_lgc.config import Config, replace
 from tfp_lgc.mixture import Mixture
 
@@ -103,29 +101,6 @@ def test_the_order_of_images_is_that_of_the_seed_and_the_purpose_alone():
   assert (_order(split, seed=3, salt=1) != expected).any()
   np.testing.assert_array_equal(
       _order(split, seed=3, skip=4)[:120], expected[80:])
-
-
-def test_clusters_are_found_by_one_thread(monkeypatch):
-  """Several add up in any order; and others may have theirs afterwards."""
-  threads = []
-
-  class KMeans(cluster.KMeans):
-
-    def fit_predict(self, *args):
-      threads.extend(_openmp_threads())
-      return super().fit_predict(*args)
-
-  monkeypatch.setattr(cluster, 'KMeans', KMeans)
-  before = _openmp_threads()
-  x = np.random.default_rng(0).normal(size=[600, 2])
-  first, second = [em.kmeans_start(x, 3, 1e-6, seed=0) for _ in range(2)]
-  np.testing.assert_array_equal(first.loc, second.loc)
-  assert set(threads) == {1} and _openmp_threads() == before
-
-
-def _openmp_threads():
-  return [pool['num_threads'] for pool in threadpoolctl.threadpool_info()
-          if pool['user_api'] == 'openmp']
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import tfp_lgc
-from tfp_lgc import codec, data, editing, packing
+from tfp_lgc import data, packing
 from tfp_lgc.artifact import Artifact
 from tfp_lgc.config import (
   CodecConfig,
@@ -392,9 +392,3 @@ def test_a_mixture_of_all_classes_is_not_updated(artifact, new):
       artifact.encoder, config=config))
   with pytest.raises(LgcError, match='global.*anew'):
     other.updated(*new)
-
-
-def test_latents_out_of_reach_are_refused(artifact):
-  tensor = codec.quantize(np.ones([2, 2]), 8)
-  with pytest.raises(LgcError, match='^b: .*too far'):
-    editing._like([tensor], np.full([1, 2], 1e6), 8, 'b')

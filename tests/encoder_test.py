@@ -10,6 +10,7 @@ import tensorflow as tf
 
 import tfp_lgc
 from tfp_lgc import autoencoder, data, pipeline
+from tfp_lgc.arrays import from_arrays
 from tfp_lgc.config import Config, replace
 from tfp_lgc.errors import ArtifactError
 from tfp_lgc.opening import load_with_encoder
@@ -25,7 +26,7 @@ LABELS = np.arange(40) % 2
     ('vae', 'dense'), ('cvae', 'conv'), ('gmm_dae', 'dense')])
 def test_a_loaded_encoder_gives_the_latents_of_the_run(model, trunk, tmp_path):
   fitted = pipeline.fit(
-      data.from_arrays((IMAGES, LABELS)),
+      from_arrays((IMAGES, LABELS)),
       replace(Config(), model=model, trunk=trunk, latent_statistic='mean',
               prior_num_components=2, **TINY), Progress())
   fitted.artifact.save(tmp_path / 'out')

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 import tfp_lgc
-from tfp_lgc import data, evaluation, pipeline
+from tfp_lgc import evaluation, pipeline
+from tfp_lgc.arrays import from_arrays
 from tfp_lgc.baselines import BASELINES, Compressed
 from tfp_lgc.config import Config, replace
 from tfp_lgc.errors import ConfigError, DataError, LgcError
@@ -45,7 +46,7 @@ CASES = {
 def _source(shape=(7, 6, 3), names=('ape', 'cat', 'emu'), test=True):
   images = _pixels(30, *shape)
   labels = np.array(names)[np.arange(30) % len(names)]
-  return data.from_arrays((images, labels), (images, labels) if test else None)
+  return from_arrays((images, labels), (images, labels) if test else None)
 
 
 @pytest.mark.parametrize('source, match', [

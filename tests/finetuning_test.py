@@ -8,7 +8,8 @@ import tensorflow as tf
 from scipy import stats
 
 import tfp_lgc
-from tfp_lgc import autoencoder, codec, data, finetuning, pipeline
+from tfp_lgc import autoencoder, codec, finetuning, pipeline
+from tfp_lgc.arrays import from_arrays
 from tfp_lgc.config import Config, replace
 from tfp_lgc.progress import Progress
 
@@ -46,7 +47,7 @@ def _images():
 
 
 def _fitted(**settings):
-  return pipeline.fit(data.from_arrays(_images()),
+  return pipeline.fit(from_arrays(_images()),
                       replace(Config(), **{**TINY, **settings}), Progress())
 
 
@@ -72,7 +73,7 @@ def test_few_bits_lose_less_than_by_rounding_alone(settings):
                    **{**TINY, **settings})
   tensors = finetuning.finetune(
       fitted.model, fitted.artifact.tensors, fitted.kept,
-      data.from_arrays(_images()).train, config)
+      from_arrays(_images()).train, config)
   assert set(tensors) == {name for name in fitted.artifact.tensors
                           if name.startswith('decoder/')}
   tuned = fitted.artifact.replaced(tensors)
@@ -95,7 +96,7 @@ def test_bits_have_a_price():
   for weight in (0.0, 1e-3, 1e-2):
     tensors = finetuning.finetune(
         fitted.model, fitted.artifact.tensors, fitted.kept,
-        data.from_arrays(_images()).train,
+        from_arrays(_images()).train,
         replace(config, rate_weight=weight),
         lambda step, text: said.append((step, text)))
     tuned = fitted.artifact.replaced(tensors)
@@ -113,7 +114,7 @@ def test_the_encoder_stays_as_it_is_and_a_seed_is_a_result():
   fitted = _fitted(model='vae', trunk='dense', latent_size=3)
   before = [weight.numpy() for weight in fitted.model.weights]
   config = replace(fitted.artifact.encoder.config, finetune_steps=60)
-  split = data.from_arrays(_images()).train
+  split = from_arrays(_images()).train
   first, second, other = [
       finetuning.finetune(fitted.model, fitted.artifact.tensors, fitted.kept,
                           split, dataclasses.replace(config, seed=seed))
@@ -135,7 +136,7 @@ def test_fine_tuning_that_diverges_is_told():
   with pytest.raises(FloatingPointError, match=(
       'fine-tuning diverged in epoch 1, at step .*: .* of the loss .*--rate')):
     finetuning.finetune(fitted.model, fitted.artifact.tensors, fitted.kept,
-                        data.from_arrays(_images()).train, config)
+                        from_arrays(_images()).train, config)
 
 
 def test_it_is_a_stage_of_compress():

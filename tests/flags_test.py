@@ -17,10 +17,10 @@ from tfp_lgc.config import (
   ModelConfig,
   Preset,
   replace,
-  setting,
   TrainConfig,
 )
 from tfp_lgc.errors import ConfigError
+from tfp_lgc.setting import setting
 
 CONFIGS = [DataConfig, ModelConfig, TrainConfig, MixtureConfig, CodecConfig,
            EvaluateConfig]

@@ -20,6 +20,7 @@ from tfp_lgc import (
 )
 from tfp_lgc import config as config_lib
 from tfp_lgc.accounting import Mechanism
+from tfp_lgc.arrays import from_arrays
 from tfp_lgc.commands import compress
 from tfp_lgc.errors import ArtifactError, ConfigError
 from tfp_lgc.progress import Progress
@@ -38,7 +39,7 @@ def _images(count=400):
 
 
 def _source():
-  return data.from_arrays(_images())
+  return from_arrays(_images())
 
 
 @pytest.fixture(scope='module')
@@ -70,7 +71,7 @@ def test_other_devices_are_refused():
 @pytest.mark.slow
 def test_attacks_make_others_by_the_same_mechanism():
   settings = {'dp_pretraining_steps': 2, **SMALL}
-  images = data.from_arrays(_images()).train.to_memory(('0', '1'))
+  images = from_arrays(_images()).train.to_memory(('0', '1'))
   for steps in (0, 5):
     made = tfp_lgc.compress(_images(), CONFIG, dp_steps=steps, **settings)
     other = evaluation.compress_as(made)(images, 1, 3)

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from tfp_lgc import compression, data, image_files, pipeline, sources
+from tfp_lgc.arrays import from_arrays
 from tfp_lgc.config import Config, DataConfig
 from tfp_lgc.errors import DataError
 from tfp_lgc.pipeline import Fitted, tell_skipped
@@ -302,7 +303,7 @@ def test_a_validation_part_knows_what_was_skipped(tmp_path):
 
 def test_what_was_skipped_is_said_and_recorded():
   images = np.zeros([3, 2, 2, 1], np.uint8)
-  source = data.from_arrays((images, None))
+  source = from_arrays((images, None))
   said = []
   tell_skipped(source, Progress(said.append))
   assert not said

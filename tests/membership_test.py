@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from sklearn import mixture as sk_mixture
 
-from tfp_lgc import data, sampling
+from tfp_lgc import sampling
+from tfp_lgc.arrays import from_arrays
 from tfp_lgc.config import Config, replace
 from tfp_lgc.data import Images
 from tfp_lgc.metrics.privacy import membership, reconstruction
@@ -92,7 +93,7 @@ def test_no_image_is_attacked_that_the_reference_was_fitted_to(
 
   monkeypatch.setattr(membership, 'reference', seen_reference)
   monkeypatch.setattr(membership, 'log_prob', seen_log_prob)
-  source = data.from_arrays((images(8).images, None))
+  source = from_arrays((images(8).images, None))
   subject = Subject(
       dataclasses.replace(source, class_names=artifact.class_names),
       lambda seed: (sampling.sample(artifact, 8), None), lambda: 1,

@@ -5,6 +5,7 @@ import pytest
 
 import tfp_lgc
 from tfp_lgc import data, overlap
+from tfp_lgc.arrays import from_arrays
 from tfp_lgc.progress import Progress
 
 IMAGES = np.random.default_rng(0).integers(0, 256, [60, 4, 5, 3], np.uint8)
@@ -33,7 +34,7 @@ def test_it_counts_test_images_that_are_train_images(train, test, identical):
 def test_one_pixel_makes_another_image():
   other = IMAGES[:10].copy()
   other[:, 1, 1, 1] ^= 1
-  source = data.from_arrays((IMAGES, None), (other, None))
+  source = from_arrays((IMAGES, None), (other, None))
   assert overlap.find(source).identical == 0
 
 

@@ -12,6 +12,7 @@ from sklearn import neighbors
 
 import tfp_lgc
 from tfp_lgc import charts, data, private
+from tfp_lgc.arrays import from_arrays
 from tfp_lgc.benchmarks import frontier as frontier_lib
 from tfp_lgc.commands import report as command
 from tfp_lgc.errors import ConfigError, LgcError
@@ -312,7 +313,7 @@ def test_what_evaluate_really_found_can_be_shown(run, tmp_path):
   shutil.copytree(run, tmp_path / 'run')
   artifact = tfp_lgc.load(tmp_path / 'run')
   result = tfp_lgc.evaluate(
-      tmp_path / 'run', data.from_arrays(_data(), _data()),
+      tmp_path / 'run', from_arrays(_data(), _data()),
       metrics='accuracy,confusion,privacy', judge_steps=5)
   (tmp_path / 'run/evaluation.json').write_text(json.dumps(
       {'num_bytes': artifact.num_bytes, **result}))

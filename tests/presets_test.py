@@ -8,8 +8,9 @@ import tensorflow as tf
 
 from tfp_lgc import config as config_lib
 from tfp_lgc import heads, models, presets, priors
-from tfp_lgc.config import check, Config, replace, settings
+from tfp_lgc.config import Config, replace, settings
 from tfp_lgc.errors import ConfigError
+from tfp_lgc.setting import check
 
 NAMES = [name for name in presets.PRESETS if ':' not in name]
 GMM_DAE = [name for name in NAMES if name.startswith('gmm_dae')]

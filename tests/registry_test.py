@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import tfp_lgc
-from tfp_lgc import data
 from tfp_lgc import options as options_lib
+from tfp_lgc.arrays import from_arrays
 from tfp_lgc.config import Config, replace
 from tfp_lgc.errors import ConfigError, LgcError
 from tfp_lgc.metrics import registry, tstr
@@ -32,8 +32,8 @@ def _source():
   labels = np.arange(160) % 2
   images = (rng.integers(0, 120, [160, 6, 5, 1]) + 120 * labels[
       :, np.newaxis, np.newaxis, np.newaxis]).astype(np.uint8)
-  return data.from_arrays((images[:100], labels[:100]),
-                          (images[100:], labels[100:]))
+  return from_arrays((images[:100], labels[:100]),
+                     (images[100:], labels[100:]))
 
 
 @pytest.fixture(scope='module')
@@ -165,15 +165,15 @@ def test_of_a_baseline_nothing_may_be_left_to_measure():
   """Without a test split; the bytes are known all the same."""
   images = np.random.default_rng(0).integers(0, 256, [20, 6, 5]).astype(
       np.uint8)
-  source = data.from_arrays((images, np.arange(20) % 2))
+  source = from_arrays((images, np.arange(20) % 2))
   result = tfp_lgc.evaluate_baseline('xz', '4kB', source, metrics='privacy')
   assert set(result['left_out']) == set(options_lib.PRIVACY)
   assert 0 < result['num_bytes'] <= 4000
 
 
 def test_of_a_single_class_what_needs_none_is_measured():
-  source = data.from_arrays((np.zeros([9, 4, 4], np.uint8), None),
-                            (np.ones([5, 4, 4], np.uint8), None))
+  source = from_arrays((np.zeros([9, 4, 4], np.uint8), None),
+                       (np.ones([5, 4, 4], np.uint8), None))
   result = tfp_lgc.evaluate_baseline('xz', '1kB', source,
                                      metrics=('all',))
   assert {'accuracy', 'fid', 'latents'} < set(result['left_out'])

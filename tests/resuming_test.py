@@ -19,6 +19,7 @@ from tfp_lgc import (
   streams,
   train,
 )
+from tfp_lgc.arrays import from_arrays
 from tfp_lgc.checkpoints import Checkpoints
 from tfp_lgc.config import Config, replace
 from tfp_lgc.errors import ConfigError, DataError, LgcError
@@ -182,7 +183,7 @@ def test_whatever_decides_the_bytes_is_in_the_fingerprint(images, monkeypatch):
 
 
 def test_so_is_the_bound_of_memory(images):
-  source = data.from_arrays(images)
+  source = from_arrays(images)
   bounds = [None, memory.limits('2GB'), memory.limits('3GB')]
   seen = [compression.fingerprint(data.bounded(source, bound), Config(), 0,
                                   frozenset()) for bound in bounds]

@@ -6,8 +6,8 @@ import json
 import pytest
 
 from tfp_lgc import runfile
-from tfp_lgc.config import setting
 from tfp_lgc.errors import ConfigError
+from tfp_lgc.setting import setting
 from tfp_lgc.version import __version__
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from tfp_lgc import config as config_lib
 from tfp_lgc import data, sources, spuco
+from tfp_lgc.arrays import from_arrays
 from tfp_lgc.config import DataConfig
 from tfp_lgc.errors import DataError
 
@@ -26,7 +27,7 @@ def _base(counts=(40, 33, 21, 10), shape=SHAPE, test_counts=None,
     return images, np.array(list(names))[labels]
 
   train = arrays(counts)
-  return data.from_arrays(train, arrays(test_counts or counts), name='base')
+  return from_arrays(train, arrays(test_counts or counts), name='base')
 
 
 def _colored(base, **settings):
@@ -101,8 +102,8 @@ def test_images_keep_their_order_and_labels():
 def test_only_black_becomes_color_and_not_nearly_black():
   images = np.ones([8, *SHAPE], np.uint8)
   images[:, 5:9] = 0
-  base = data.from_arrays((images, np.arange(8) % 2),
-                          (images, np.arange(8) % 2))
+  base = from_arrays((images, np.arange(8) % 2),
+                     (images, np.arange(8) % 2))
   got, _ = _arrays(_colored(base).train)
   assert (got[:, 5:9] != 1).any(axis=-1).all()
   assert (np.delete(got, range(5, 9), axis=1) == 1).all()
@@ -122,7 +123,7 @@ def test_choices_are_the_table():
 def test_difficulties_are_those_of_spuco(difficulty, side, count, varies):
   black = np.zeros([40, *SHAPE], np.uint8)
   labels = np.arange(40) % 2
-  source = _colored(data.from_arrays((black, labels), (black, labels)),
+  source = _colored(from_arrays((black, labels), (black, labels)),
                     spurious_difficulty=difficulty)
   for split in (source.train, source.test):
     colored = _arrays(split)[0].any(axis=-1)

@@ -106,7 +106,7 @@ def test_a_full_disk_is_a_line_and_leaves_the_artifact_that_stood(
   before = content_of(place / 'out')
   makes(digits_run, monkeypatch)
   with monkeypatch.context() as patch:
-    patch.setattr(artifact_lib, '_write', full)
+    patch.setattr(artifact_lib.layout, 'write', full)
     assert main('compress', '--output=out', '--overwrite', '--noevaluate') == 2
   out, err = capsys.readouterr()
   assert out == ''

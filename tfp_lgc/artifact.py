@@ -6,44 +6,37 @@ same numbers, those that came back from quantization.
 
 import dataclasses
 import functools
-import io
 import json
-import math
-import os
 import pathlib
 import shutil
-import tarfile
 import warnings
-from typing import Any, Callable, Iterable, Optional, Union
+from typing import Any, Callable, Iterable, Optional
 
 import numpy as np
-import tensorflow as tf
 import tensorflow_probability as tfp
-import tf_keras as tfk
 
 from tfp_lgc import (
   card,
   container,
-  flow,
-  heads,
   joint,
+  layout,
   litert,
   models,
-  networks,
+  rebuilding,
   signatures,
   warmup,
 )
 from tfp_lgc import config as config_lib
 from tfp_lgc.autoencoder import Autoencoder
-from tfp_lgc.codec import dequantize, quantize, Quantized
+from tfp_lgc.codec import quantize, Quantized
 from tfp_lgc.config import CodecConfig, Config
 from tfp_lgc.editing import Editable
 from tfp_lgc.encoder import Encoder, ENCODER_NAME
 from tfp_lgc.errors import ArtifactError, ConfigError
 from tfp_lgc.folding import decoder_weights
-from tfp_lgc.head import Head
 from tfp_lgc.header import for_drawing, Header, LABELS
-from tfp_lgc.limits import limits, MAX_BLOCK_NUMBERS
+from tfp_lgc.layout import Path
+from tfp_lgc.limits import limits
 from tfp_lgc.locking import only_writer
 from tfp_lgc.mixture import Mixture
 from tfp_lgc.options import ExportConfig
@@ -54,27 +47,16 @@ from tfp_lgc.packing import (
   vector_bits,
 )
 from tfp_lgc.runfile import RUN_NAME
-from tfp_lgc.sampler import BLOCK_SIZE, Sampler
-from tfp_lgc.staging import check_directory, recover, replacing
+from tfp_lgc.sampler import Sampler
+from tfp_lgc.staging import recover, replacing
 from tfp_lgc.texture import Texture
 
-__all__ = ['Artifact', 'check_output', 'saved_model_num_bytes']
+__all__ = ['Artifact']
 
 tfd = tfp.distributions
 
-LGC_NAME = 'artifact.lgc'
-SAVED_MODEL_NAME = 'saved_model'
-LITERT_NAME = 'artifact.tflite'
-METRICS_NAME = 'metrics.jsonl'
-# What is written later by others, about the artifact that stands there.
-EVALUATION_NAME, PAGE_NAME = 'evaluation.json', 'report.html'
-# What goes with an artifact that is replaced.
-_OWNED = (LGC_NAME, METRICS_NAME, RUN_NAME, SAVED_MODEL_NAME, ENCODER_NAME,
-          LITERT_NAME, *card.CARD_NAMES, EVALUATION_NAME, PAGE_NAME)
 # What names of tensors begin with.
 _PARTS = ('decoder/', 'head/', 'mixture/', 'texture/')
-
-Path = Union[str, os.PathLike]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)  # Arrays have no one truth.
@@ -167,59 +149,11 @@ class Artifact(Editable):
   @functools.cached_property
   def sampler(self) -> Sampler:
     """Decoder and mixture as TensorFlow functions."""
-    self._check_decoder()
-    decoder, head, variables = self._built()
-    for name, variable in variables.items():
-      variable.assign(dequantize(self.tensors[name]))
+    decoder, head = rebuilding.rebuilt(self, self.tensors)
     with np.errstate(divide='ignore'):
       log_prior = np.log(np.array(self.class_counts) / sum(self.class_counts))
     return Sampler(decoder, head, self.mixture, log_prior, self.num_conditions,
                    self.temperature, self.texture)
-
-  def _check_decoder(self) -> None:
-    """Refuses tensors of the decoder that do not fit the header, before what
-    the header describes takes memory."""
-    def compare(got, expected):
-      if got != expected:
-        raise ArtifactError(f'the decoder has tensors {str(got)[:1000]}; must '
-                            f'be {str(expected)[:1000]}')
-
-    shapes = {name: tensor.values.shape for name, tensor in self.tensors.items()
-              if name.startswith(('decoder/', 'head/'))}
-    # The masks of a flow take memory even in a graph.
-    compare({name: shape for name, shape in shapes.items()
-             if name.startswith('head/')},
-            {f'head/{name}': shape for name, shape in flow.weight_shapes(
-                self.image_shape).items()} if self.model.head == 'maf' else {})
-    try:
-      with tf.Graph().as_default():  # Takes no memory.
-        decoder, _, variables = self._built()
-        largest = max(math.prod(layer.output_shape[1:])
-                      for layer in decoder.layers[1:])
-        expected = {name: tuple(variable.shape)
-                    for name, variable in variables.items()}
-    except ConfigError as error:
-      raise ArtifactError(
-          f'the decoder takes more numbers for head = {self.model.head} than '
-          f'max_head_params = {self.model.max_head_params} allows; compress '
-          'the data anew') from error
-    compare(shapes, expected)
-    if BLOCK_SIZE * largest > MAX_BLOCK_NUMBERS:
-      raise ArtifactError(
-          f'{BLOCK_SIZE} images, which are drawn at once, take {largest} '
-          'numbers each in a layer of the decoder; at most '
-          f'{MAX_BLOCK_NUMBERS // BLOCK_SIZE} are allowed')
-
-  def _built(self) -> tuple[tfk.Model, Head, dict[str, tf.Variable]]:
-    """Decoder, head, and the variables of both by their names in `tensors`."""
-    head = heads.build(self.model, self.image_shape)
-    decoder = networks.decoder(self.model, head, self.num_conditions,
-                               batch_norm=False)
-    variables = {f'decoder/{variable.name.split(":")[0]}': variable
-                 for variable in decoder.weights}
-    variables.update((f'head/{name}', variable)
-                     for name, variable in head.weights.items())
-    return decoder, head, variables
 
   @functools.cached_property
   def _content(self) -> bytes:
@@ -305,27 +239,27 @@ class Artifact(Editable):
     """
     directory = pathlib.Path(directory)
     settings = config_lib.replace(ExportConfig(), **export)
-    check_output(directory, overwrite)
+    layout.check_output(directory, overwrite)
     with only_writer(directory):
       # Another process may have written since, or been killed at it.
       recover(directory)
-      check_output(directory, overwrite)
-      with replacing(directory, _OWNED) as new:
-        _write(new / LGC_NAME, self.to_bytes())
-        version = new / SAVED_MODEL_NAME / '1'
+      layout.check_output(directory, overwrite)
+      with replacing(directory, layout.OWNED) as new:
+        layout.write(new / layout.LGC_NAME, self.to_bytes())
+        version = new / layout.SAVED_MODEL_NAME / '1'
         signatures.save(self.sampler, str(version), settings.max_serving_batch)
         extra = version / 'assets.extra'
         extra.mkdir()
-        shutil.copy(new / LGC_NAME, extra / LGC_NAME)
+        shutil.copy(new / layout.LGC_NAME, extra / layout.LGC_NAME)
         if reason := warmup.missing():
           say(reason)
         else:
           warmup.write(extra / warmup.NAME, signatures.examples(self.sampler))
         if settings.export == 'litert':
-          self.export_litert(new / LITERT_NAME)
+          self.export_litert(new / layout.LITERT_NAME)
         self._write_about(new, list(metrics), source, license)
         if run:
-          _write(new / RUN_NAME, run.encode())
+          layout.write(new / RUN_NAME, run.encode())
         if self.encoder:
           self.encoder.save(new / ENCODER_NAME, self.checksum)
 
@@ -345,19 +279,19 @@ class Artifact(Editable):
                         'replaced; name a file')
     content = litert.convert(self.sampler)
     with replacing(path.parent, [path.name]) as new:
-      _write(new / path.name, content)
+      layout.write(new / path.name, content)
 
   def write_metrics(self, directory: Path, metrics: Iterable[dict[str, Any]],
                     source: str = card.UNKNOWN, license: str = card.UNKNOWN,
                     ) -> None:
     """Replaces metrics.jsonl and the dataset card in one step; as `save`."""
     with replacing(pathlib.Path(directory),
-                   [METRICS_NAME, *card.CARD_NAMES]) as new:
+                   [layout.METRICS_NAME, *card.CARD_NAMES]) as new:
       self._write_about(new, list(metrics), source, license)
 
   def _write_about(self, directory: pathlib.Path, rows: list[dict[str, Any]],
                    source: str, license: str) -> None:
-    _write(directory / METRICS_NAME, _lines(rows))
+    layout.write(directory / layout.METRICS_NAME, _lines(rows))
     summary = next((row for row in rows[::-1]
                     if row.get('event') == 'summary'), {})
     card.write(card.Card(
@@ -366,31 +300,5 @@ class Artifact(Editable):
         source, license), directory)
 
 
-def check_output(directory: Path, overwrite: bool) -> None:
-  """Refuses a directory that cannot take an artifact, before any work."""
-  directory = pathlib.Path(directory)
-  check_directory(directory)
-  holds = [name for name in _OWNED if (directory / name).exists()]
-  if holds and not overwrite:
-    raise ConfigError(f'output = {str(directory)!r}: holds another artifact, '
-                      f'or a file of the name of one ({holds[0]}); name '
-                      'another directory, or --overwrite to replace it')
-
-
-def _write(path: pathlib.Path, content: bytes) -> None:
-  with open(path, 'wb') as file:
-    file.write(content)
-    file.flush()
-    os.fsync(file.fileno())
-
-
 def _lines(rows: Iterable[dict[str, Any]]) -> bytes:
   return ''.join(json.dumps(row) + '\n' for row in rows).encode()
-
-
-def saved_model_num_bytes(directory: Path) -> int:
-  """Size of an artifact's SavedModel as .tar.gz."""
-  buffer = io.BytesIO()
-  with tarfile.open(fileobj=buffer, mode='w:gz') as tar:
-    tar.add(pathlib.Path(directory) / SAVED_MODEL_NAME, SAVED_MODEL_NAME)
-  return len(buffer.getvalue())

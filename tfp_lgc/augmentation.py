@@ -8,8 +8,9 @@ from typing import Union
 import numpy as np
 import tensorflow as tf
 
+from tfp_lgc.arrays import check_images, encode_labels
 from tfp_lgc.artifact import Artifact
-from tfp_lgc.data import array_split, check_images, encode_labels, Images
+from tfp_lgc.data import array_split, Images
 from tfp_lgc.errors import ConfigError, DataError
 from tfp_lgc.opening import load_with_encoder
 

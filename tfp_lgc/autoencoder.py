@@ -7,7 +7,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 import tf_keras as tfk
 
-from tfp_lgc import distribution, heads, networks, streams
+from tfp_lgc import heads, networks, replica, streams
 from tfp_lgc.config import ModelConfig
 from tfp_lgc.data import Split
 from tfp_lgc.divergence import Term
@@ -29,7 +29,7 @@ def to_unit(images: tf.Tensor) -> tf.Tensor:
   return tf.cast(images, tf.float32) / 255.0
 
 
-def _noise(shape: tf.Tensor, place: Optional[distribution.Place],
+def _noise(shape: tf.Tensor, place: Optional[replica.Place],
            draw: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
   """`draw(shape)`; of a replica, its part of what all of them get."""
   if place is None:
@@ -39,7 +39,7 @@ def _noise(shape: tf.Tensor, place: Optional[distribution.Place],
 
 
 def _draw(posterior: tfd.Distribution, seed: tf.Tensor,
-          place: Optional[distribution.Place]) -> tf.Tensor:
+          place: Optional[replica.Place]) -> tf.Tensor:
   """`posterior.sample(seed=seed)`, or a replica's part of that of all."""
   if place is None or isinstance(posterior, tfd.VectorDeterministic):
     return posterior.sample(seed=seed)
@@ -199,7 +199,7 @@ class Autoencoder(tfk.Model):
         the noise of all and takes its own, so that it is that of one.
     """
     x = to_unit(images)
-    corrupted, place = x, distribution.place()
+    corrupted, place = x, replica.place()
     if self._noise_stddev:
       corrupted += self._noise_stddev * _noise(
           tf.shape(x), place, lambda shape: tf.random.stateless_normal(
@@ -221,7 +221,7 @@ class Autoencoder(tfk.Model):
     images, labels = batch
     seed = tf.random.fold_in([self._seed, TRAIN_SALT],
                              tf.cast(self.optimizer.iterations, tf.int32))
-    place = distribution.place()
+    place = replica.place()
     with tf.GradientTape() as tape:
       terms = self.losses_of(images, labels, seed)
       # The optimizer adds up the gradients of all replicas.

@@ -11,11 +11,11 @@ from typing import Callable
 import numpy as np
 import tensorflow as tf
 
-from tfp_lgc import em, shared, stepwise
+from tfp_lgc import em, shared
 from tfp_lgc.config import Config
 from tfp_lgc.distribution import Distribution
 from tfp_lgc.em import Components, Fit, Statistics
-from tfp_lgc.mixture import sizes
+from tfp_lgc.points import Points
 from tfp_lgc.stepwise import Run, State
 
 __all__ = ['SpreadPoints']
@@ -23,10 +23,8 @@ __all__ = ['SpreadPoints']
 _F64 = tf.float64
 
 
-class SpreadPoints:
+class SpreadPoints(Points):
   """The points of one class, for EM of several replicas.
-
-  It ends where `mixture.most_likely` ends, but for rounding.
 
   ```python
   points = SpreadPoints(x, config, floor, distribution.of('mirrored'))
@@ -44,30 +42,18 @@ class SpreadPoints:
       floor: added to variances.
       its: who takes part.
     """
-    self._x, self._config, self._floor = x, config, floor
-    self._its, self._passes = its, {
+    self._x, self._its, self._passes = x, its, {
         dtype: _a_pass(its, dtype) for dtype in (tf.float32, _F64)}
     wide = np.asarray(x, np.float64)
-    self._mean, self._variance = [
+    mean, variance = [
         value for _, value in sorted(shared.from_chief(its, {
             '0': wide.mean(axis=0), '1': wide.var(axis=0)}).items())]
+    super().__init__(len(x), mean, variance, x, config, floor)
     self._parts: dict[tf.DType, tuple] = {}
 
-  def __len__(self):
-    return len(self._x)
-
-  def sizes(self) -> dict[str, range]:
-    """Structure -> numbers of components that may be tried."""
-    return sizes(self._x, self._config.mixture)
-
   def fit(self, structure: str, num_components: int) -> Fit:
-    """The most likely of several EM runs, which make their passes together."""
-    its, label = self._config, 0
-    state = stepwise.fit(
-        stepwise.begin(label, len(self), self._mean, self._variance,
-                       self._floor, self._starts(structure, num_components)),
-        self._sums, its)
-    fit = stepwise.fits_of(state, its)[label, structure, num_components]
+    """As that of `Points`; the chief's, in all processes."""
+    fit = super().fit(structure, num_components)
     # Machines may round the M-step another way: what is decided by the
     # components has to be decided in the same way by all.
     found = shared.from_chief(self._its, {
@@ -80,8 +66,7 @@ class SpreadPoints:
     """The chief's."""
     arrays = {}
     if self._its.is_chief:
-      runs = stepwise.runs_of_size(0, self._x, structure, num_components,
-                                   self._config, self._floor)
+      runs = super()._starts(structure, num_components)
       arrays = {name: np.stack(parts) for name, parts in zip(
           Components._fields, zip(*[run.components for run in runs]))}
     found = Components(**shared.from_chief(self._its, arrays))

@@ -1,7 +1,8 @@
 """Several devices, or several machines, by tf.distribute.
 
-The only file, beside the scope in train.py, that knows of it. A `Distribution`
-is what `--strategy` names, made once a process:
+Nothing knows of it but this file, replica.py (the step of one replica),
+watching.py and the scope in train.py. A `Distribution` is what `--strategy`
+names, made once a process:
 
 - mirrored: the GPUs (else the logical CPUs) of one process;
 - multi_worker: those of all processes that the environment variable TF_CONFIG
@@ -17,82 +18,21 @@ numbers come from `Distribution.sum` or the chief.
 import contextlib
 import math
 import os
-import re
-import threading
-from typing import (
-  Any,
-  Callable,
-  ContextManager,
-  Iterator,
-  Mapping,
-  NamedTuple,
-  Optional,
-)
+from typing import Any, Callable, ContextManager
 
 import numpy as np
 import tensorflow as tf
 
-from tfp_lgc import cluster
-from tfp_lgc.errors import ConfigError, DifferenceError, WorkerLostError
+from tfp_lgc import cluster, watching
+from tfp_lgc.errors import ConfigError
 
-__all__ = ['Distribution', 'ONE', 'Place', 'is_lost', 'of',
-           'place']
+__all__ = ['Distribution', 'ONE', 'of']
 
-# Seconds that the processes wait for each other before the first step.
-START_SECONDS = 600
-# Seconds between two looks at whether the others are alive, and that one of
-# them has for an answer; who closed its connections is missed at once.
-HEALTH_SECONDS, ANSWER_SECONDS = 10, 20
 # Numbers that are sent at a time.
 BLOCK = 2**22
 
-# What a sum that others do not make ends with.
-_LOST = (tf.errors.UnavailableError, tf.errors.AbortedError,
-         tf.errors.DeadlineExceededError, tf.errors.CancelledError)
-# And what it may end with, as much else does; then these words tell.
-_PERHAPS_LOST = (tf.errors.FailedPreconditionError, tf.errors.InternalError)
-_WORDS_OF_LOST = re.compile(
-    r'aborted by: |check alive|socket closed|connection reset|'
-    r'connection refused|failed to connect|broken pipe|'
-    r'incarnation|has restarted|information from remote target', re.IGNORECASE)
-_WORD_ON_LOSS = ('a worker is gone; start all of them again with the same '
-                 'commands, they go on from the last checkpoint')
-
 # By name: TensorFlow allows one cluster a process.
 _made: dict[str, 'Distribution'] = {}
-
-
-class Place(NamedTuple):
-  """Where the examples of a replica are among those of all replicas.
-
-  Attributes:
-    index: int `[]`, of the replica.
-    num_replicas: R.
-  """
-  index: Any
-  num_replicas: int
-
-  def own(self, values: tf.Tensor) -> tf.Tensor:
-    """`[B / R, ...]` of what all have, `[B, ...]`."""
-    size = tf.shape(values)[0] // self.num_replicas
-    first = tf.cast(self.index, tf.int32) * size
-    return values[first:first + size]
-
-  def mean(self, values: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-    """Of scalars by name, over all replicas."""
-    context = tf.distribute.get_replica_context()
-    total = context.all_reduce(tf.distribute.ReduceOp.SUM,
-                               tf.stack(list(values.values())))
-    return dict(zip(values, tf.unstack(total / self.num_replicas,
-                                       num=len(values))))
-
-
-def place() -> Optional[Place]:
-  """That of the replica whose step is traced; None where there is one only."""
-  context = tf.distribute.get_replica_context()
-  if context is None or context.num_replicas_in_sync == 1:
-    return None
-  return Place(context.replica_id_in_sync_group, context.num_replicas_in_sync)
 
 
 class Distribution:
@@ -122,8 +62,8 @@ class Distribution:
     self.num_own = self.num_replicas // num_workers
     self.first_replica = worker * self.num_own
     self._totals: dict[str, Callable] = {}
-    # Of an earlier `watched`, which ends when it has slept.
-    self._ending: Optional[threading.Thread] = None
+    self._watch = watching.Watch(
+        strategy.extended, num_workers, worker) if num_workers > 1 else None
 
   @property
   def is_one(self) -> bool:
@@ -259,81 +199,11 @@ class Distribution:
           self._strategy.run(of_replica, args=args))[0]
     return total
 
-  @contextlib.contextmanager
-  def watched(self) -> Iterator[None]:
-    """Within it the end of another process is a `WorkerLostError`.
-
-    All processes enter it together. After it each may end when it likes. An
-    error of the chief ends the sums of the others at once, one of another
-    process when that process ends; this one can make no sums any more.
-    """
-    if self.num_workers == 1:
-      yield
-      return
-    try:
-      self._begin_watch()
-      yield
-      self.sum(np.zeros(1))  # Nobody goes before all are here.
-    except DifferenceError:  # All have it.
-      raise
-    except BaseException as error:
-      if not isinstance(error, tf.errors.OpError) or not is_lost(error):
-        self._abort(f'worker {self.worker} ended by {type(error).__name__}: '
-                    f'{error}'.splitlines()[0])
-        raise
-      why = re.search(r'aborted by: ([^\n]*)', error.message) or re.search(
-          r'([^\n]*)', error.message)
-      raise WorkerLostError(
-          f'{_WORD_ON_LOSS} ({why[1] if why else ""})') from error
-    finally:
-      self._end_watch()
-
-  def _begin_watch(self) -> None:
-    """The strategy began to look when it was made; later it begins anew, once
-    the thread of an earlier time has heard that it is to end."""
-    extended = self._strategy.extended
-    if self._ending:
-      self._ending.join()
-      self._ending = None
-    if extended._check_health_thread is None:
-      with _waiting_for(self.num_workers - 1):
-        extended._start_check_health_thread()
-
-  def _abort(self, why: str) -> None:
-    """Sums of this process fail from here on, and those that wait for it."""
-    # pylint: disable=g-direct-tensorflow-import,g-import-not-at-top
-    from tensorflow.python.eager import context
-    # pylint: enable=g-direct-tensorflow-import,g-import-not-at-top
-    context.context().abort_collective_ops(tf.errors.UNAVAILABLE, why)
-
-  def _end_watch(self) -> None:
-    """Nobody waits for the thread here: it sleeps."""
-    extended = self._strategy.extended
-    extended._check_health_thread_should_stop.set()
-    if extended._check_health_thread:
-      self._ending, extended._check_health_thread = (
-          extended._check_health_thread, None)
-
-
-def is_lost(error: tf.errors.OpError) -> bool:
-  """Whether it says that another process is gone, and not what is wrong in
-  this one."""
-  return isinstance(error, _LOST) or (
-      isinstance(error, _PERHAPS_LOST)
-      and bool(_WORDS_OF_LOST.search(error.message or '')))
-
-
-@contextlib.contextmanager
-def _waiting_for(num_others: int) -> Iterator[None]:
-  """Makes a `WorkerLostError` of the error of TensorFlow's barrier."""
-  try:
-    yield
-  except RuntimeError as error:
-    if not str(error).startswith('Timeout'):
-      raise
-    raise WorkerLostError(
-        f'no word from {num_others} other workers in {START_SECONDS} seconds; '
-        'start all of them with the same commands') from error
+  def watched(self) -> ContextManager:
+    """Within it the end of another process is a `WorkerLostError`, see
+    `watching.Watch.kept`; all processes enter it together."""
+    return self._watch.kept(lambda: self.sum(np.zeros(1))) if self._watch else (
+        contextlib.nullcontext())
 
 
 ONE = Distribution()
@@ -375,15 +245,9 @@ def _multi_worker() -> Distribution:
   # Its heartbeats abort a process that is slow to start, and who ends by an
   # error waits for the others first. Without it, processes ask each other.
   context.context().configure_coordination_service('')
-  extended = collective_all_reduce_strategy.CollectiveAllReduceExtended
-  extended._check_health_initial_timeout = START_SECONDS
-  extended._check_health_interval = HEALTH_SECONDS
-  extended._check_health_timeout = ANSWER_SECONDS
-  # The error that a `WorkerLostError` is made of says the same.
-  tf.get_logger().addFilter(lambda record: not str(record.msg).startswith(
-      ('Cluster check alive failed', '%s seems down')))
+  watching.set_up(collective_all_reduce_strategy.CollectiveAllReduceExtended)
   try:
-    with _waiting_for(num_workers - 1):
+    with watching.waiting_for(num_workers - 1):
       strategy = tf.distribute.MultiWorkerMirroredStrategy()
   except RuntimeError as error:
     raise ConfigError('strategy = multi_worker: has to be made before '

@@ -1,52 +1,38 @@
 """Editing what was compressed: classes leave, come, or change how frequent they
 are, and nothing is trained.
 
-A mixture is of one class, so that its numbers can be taken out of the tensors
-and put into others. Integers of what stays are not touched: they are not
-rounded again. What all classes share stays as well, the decoder and the steps
-of quantization above all: they were made of the images of all classes.
+Integers of what stays are not touched, see classes.py. What all classes share
+stays as well, the decoder and the steps of quantization above all: they were
+made of the images of all classes.
 """
 
 import dataclasses
 import math
 import numbers
-from typing import Any, Mapping, NamedTuple, Optional, Sequence, TypeVar
+from typing import Any, Mapping, Optional, Sequence, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from tfp_lgc import latent, packing
-from tfp_lgc.codec import dequantize, quantize, quantize_by_step, Quantized
-from tfp_lgc.config import Config
-from tfp_lgc.data import array_split, check_images, encode_labels
+from tfp_lgc.arrays import check_images, encode_labels
+from tfp_lgc.classes import (
+  fitted,
+  joined,
+  OneClass,
+  taken_apart,
+  without_classes,
+)
+from tfp_lgc.codec import Quantized
+from tfp_lgc.data import array_split
 from tfp_lgc.encoder import Encoder
-from tfp_lgc.errors import ArtifactError, ConfigError, LgcError
+from tfp_lgc.errors import ArtifactError, LgcError
 from tfp_lgc.header import Header
 from tfp_lgc.mixture import Mixture
 
 __all__ = ['Editable', 'merge']
 
 AnyEditable = TypeVar('AnyEditable', bound='Editable')
-
-
-class _Class(NamedTuple):
-  """What is of one class alone.
-
-  Attributes:
-    name: of the class.
-    size: its training images.
-    num_components: of its mixture.
-    structure: of its covariances.
-    tensors: its rows of the tensors of the mixture.
-    condition: row of the decoder's first layer that its label switches on, if
-      the decoder is told labels.
-  """
-  name: str
-  size: int
-  num_components: int
-  structure: str
-  tensors: dict[str, Quantized]
-  condition: Optional[Quantized]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)  # Arrays have no one truth.
@@ -81,8 +67,8 @@ class Editable(Header):
     if len(self.class_names) == 1:
       raise LgcError(f'name = {str(name)!r}: is the only class; an artifact '
                      'has one at least')
-    classes = _classes(self)
-    return _joined(self, classes[:label] + classes[label + 1:])
+    classes = _parts(self)
+    return _of_classes(self, classes[:label] + classes[label + 1:])
 
   def reweighted(self: AnyEditable, factors: Mapping[Any, float],
                  ) -> AnyEditable:
@@ -198,14 +184,14 @@ class Editable(Header):
     if self.num_conditions and new:
       raise LgcError(f'class_names: {new[0]!r} is no class that the model was '
                      'told of; compress all data anew')
-    classes = {its.name: its for its in _classes(self)}
-    for its in _fitted(encoder.config, mixture, class_names, class_counts,
-                       list(classes.values())):
+    classes = {its.name: its for its in _parts(self)}
+    for its in fitted(encoder.config, mixture, class_names, class_counts,
+                      list(classes.values())):
       if its.name in classes:  # What the decoder is told of it stays.
         its = its._replace(condition=classes[its.name].condition)
       classes[its.name] = its
-    return dataclasses.replace(
-        _joined(self, list(classes.values()), keeps_classes=True), privacy=None)
+    return dataclasses.replace(_of_classes(
+        self, list(classes.values()), keeps_classes=True), privacy=None)
 
 
 def merge(a: AnyEditable, b: AnyEditable) -> AnyEditable:
@@ -245,7 +231,7 @@ def merge(a: AnyEditable, b: AnyEditable) -> AnyEditable:
     if getattr(a, what) != getattr(b, what):
       raise LgcError(f'b: has another {what} than a; only artifacts of one '
                      'decoder can be merged')
-  first, second = _decoder(a), _decoder(b)
+  first, second = [without_classes(one, one.tensors) for one in (a, b)]
   differing = [name for name in sorted({*first, *second})
                if not _same(first.get(name), second.get(name))]
   if differing or bool(a.num_conditions) != bool(b.num_conditions):
@@ -255,23 +241,8 @@ def merge(a: AnyEditable, b: AnyEditable) -> AnyEditable:
   if common:
     raise LgcError(f'b: has class {min(common)!r}, and so has a; take it out '
                    'of one of them by without_class')
-  return dataclasses.replace(_joined(a, _classes(a) + _classes(b)),
+  return dataclasses.replace(_of_classes(a, _parts(a) + _parts(b)),
                              privacy=None)
-
-
-def _fitted(config: Config, mixture: Mixture, names: Sequence[str],
-            counts: Sequence[int], classes: list[_Class]) -> list[_Class]:
-  """Classes of new images, in the steps of the artifact."""
-  rows = packing.mixture_numbers(mixture, config.mixture.covariance_rank)
-  tensors = {name: _like([its.tensors[name] for its in classes
-                          if name in its.tensors], value,
-                         packing.bits_of(name, config.codec.mixture_bits),
-                         'images')
-             for name, value in rows.items()}
-  return [_Class(*parts, None) for parts in zip(
-      names, counts, mixture.num_components,
-      mixture.structures,
-      _by_class(tensors, mixture.num_components, mixture.structures))]
 
 
 def _position(artifact: Editable, name) -> int:
@@ -285,145 +256,23 @@ def _position(artifact: Editable, name) -> int:
   return artifact.class_names.index(str(name))
 
 
-def _telling(tensors: list[Quantized]) -> Optional[Quantized]:
-  """The first that is not all zero, whose step means something; or None."""
-  return next((tensor for tensor in tensors if tensor.values.any()), None)
-
-
-def _like(tensors: list[Quantized], x: np.ndarray, bits: int,
-          argument: str) -> Quantized:
-  """Numbers as integers of the step that others of their kind have; of one of
-  their own, with so many bits, if these are all zero, as log-weights of single
-  components are. `argument` is where they come from, for the error."""
-  tensor = _telling(tensors)
-  if tensor is None:
-    return quantize(x, bits)
-  again = quantize_by_step(x, float(tensor.steps[0]))
-  if not np.array_equal(again.steps, tensor.steps):
-    raise LgcError(f'{argument}: its latents are too far from those that the '
-                   'artifact was made of to be told in its steps; compress '
-                   'the data anew')
-  return again
-
-
-def _by_class(tensors: Mapping[str, Quantized], num_components, structures,
-              ) -> list[dict[str, Quantized]]:
-  """The rows of each class of the tensors of a mixture."""
-  result: list[dict[str, Quantized]] = [{} for _ in num_components]
-  for name, tensor in tensors.items():
-    counts = packing.class_rows(name, num_components, structures)
-    parts = np.split(tensor.values, np.cumsum(counts)[:-1])
-    for its, part in zip(result, parts):
-      if len(part):
-        its[name] = tensor._replace(values=part)
-  return result
-
-
-def _first_kernel(artifact: Editable) -> str:
-  """The name of the one tensor that has rows for labels."""
-  return next(name for name in artifact.tensors
-              if name.startswith('decoder/') and name.endswith('/kernel'))
-
-
-def _decoder(artifact: Editable) -> dict[str, Quantized]:
-  """What makes images of latents, without what is of one class alone."""
-  tensors = {name: tensor for name, tensor in artifact.tensors.items()
-             if not name.startswith('mixture/')}
-  name = _first_kernel(artifact)
-  kernel = tensors[name]
-  tensors[name] = kernel._replace(
-      values=kernel.values[:len(kernel.values) - artifact.num_conditions])
-  return tensors
-
-
 def _same(a: Optional[Quantized], b: Optional[Quantized]) -> bool:
   return (a is not None and b is not None and a.bits == b.bits
           and np.array_equal(a.values, b.values)
           and np.array_equal(a.steps, b.steps))
 
 
-def _classes(artifact: Editable) -> list[_Class]:
-  """What is of each class alone.
-
-  Raises:
-    LgcError: if classes share components that were fitted to all of them.
-  """
-  structures, num_classes = artifact.structures, len(artifact.class_names)
-  if len(structures) < num_classes and structures != ('prior',):
-    raise LgcError('latent_model = global: classes share their components, and '
-                   'what is of one of them cannot be told apart; compress the '
-                   'data anew, with gmm to edit what comes of it')
-  mixture = {name: tensor for name, tensor in artifact.tensors.items()
-             if name.startswith('mixture/')}
-  if structures == ('prior',) and num_classes == 1:
-    mixture = {}
-  rows = _by_class(mixture, artifact.num_components, structures)
-  for k, its in zip(artifact.num_components, rows):
-    if k == 1 and structures != ('prior',):
-      # Its weight is 1, whatever a logarithm was rounded to.
-      weight = its['mixture/log_weights']
-      its['mixture/log_weights'] = weight._replace(values=0 * weight.values)
-  kernel = artifact.tensors[_first_kernel(artifact)]
-  first = len(kernel.values) - artifact.num_conditions
-  conditions = [kernel._replace(values=kernel.values[first + i:first + i + 1])
-                if artifact.num_conditions else None
-                for i in range(num_classes)]
-  return [_Class(*parts) for parts in zip(
-      artifact.class_names, artifact.class_counts, artifact.num_components,
-      np.resize(np.array(structures, object), num_classes), rows, conditions)]
+def _parts(artifact: Editable) -> list[OneClass]:
+  return taken_apart(artifact, artifact.tensors)
 
 
-def _joined(artifact: AnyEditable, classes: list[_Class],
-            keeps_classes: bool = False) -> AnyEditable:
+def _of_classes(artifact: AnyEditable, classes: list[OneClass],
+                keeps_classes: bool = False) -> AnyEditable:
   """The same decoder with other classes; `keeps_classes` says that those of the
   encoder keep their positions."""
-  if len({its.structure == 'prior' for its in classes}) > 1:
-    raise LgcError('b: only one of a and b draws latents from the prior of the '
-                   'model')
-  is_prior = classes[0].structure == 'prior'
-  told = is_prior and classes[0].num_components > 1
-  if told and (len(classes) == 1 or not all(its.tensors for its in classes)):
-    raise LgcError('latent_model = prior: a single class has the weights of '
-                   'the prior itself, not its own; compress its images alone')
-  if not any(its.size for its in classes):
-    raise LgcError('name: all other classes are without images')
-  tensors = _decoder(artifact)
-  fields: dict[str, Any] = {}
-  if artifact.num_conditions:
-    kernel = _first_kernel(artifact)
-    tensors[kernel] = _concatenated([tensors[kernel], *[
-        its.condition for its in classes if its.condition]])
-    fields['num_conditions'] = len(classes)
-    if not keeps_classes:
-      fields['encoder'] = None
-  for name in dict.fromkeys(name for its in classes for name in its.tensors):
-    tensors[name] = _concatenated([its.tensors[name] for its in classes
-                                   if name in its.tensors])
-  edited = dataclasses.replace(
-      artifact, tensors=tensors,
-      class_names=tuple(its.name for its in classes),
-      class_counts=tuple(its.size for its in classes),
-      num_components=tuple(its.num_components for its in classes),
-      structures=('prior',) if is_prior else tuple(
-          its.structure for its in classes), **fields)
+  fields = joined(artifact, artifact.tensors, classes)
+  if artifact.num_conditions and not keeps_classes:
+    fields['encoder'] = None
+  edited = dataclasses.replace(artifact, **fields)
   edited.check()
   return edited
-
-
-def _concatenated(parts: list[Quantized]) -> Quantized:
-  """Rows below rows, by the step of the first of them that is not zero."""
-  first = _telling(parts) or parts[0]
-  again = []
-  for part in parts:
-    if not part.values.any():
-      part = part._replace(steps=first.steps)
-    if part.values.shape[1:] != first.values.shape[1:]:
-      raise ConfigError('b: its covariances have another rank than those of a')
-    if not np.array_equal(part.steps, first.steps):
-      if len(first.steps) > 1 or len(part.steps) > 1:
-        raise ArtifactError('b: is of format version 1 or 2, and its numbers '
-                            'have other steps than those of a')
-      part = _like([first], dequantize(part), first.bits, 'b')
-    again.append(part)
-  return Quantized(np.concatenate([part.values for part in again]),
-                   first.steps, max(part.bits for part in again))

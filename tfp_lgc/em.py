@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
-import threadpoolctl
 
+from tfp_lgc import clusters
 from tfp_lgc.covariance import COVARIANCES
 
 __all__ = ['Components', 'Fit', 'Frame', 'Statistics', 'e_step', 'falls',
@@ -326,9 +326,7 @@ def fit_em(x: np.ndarray, start: Components, floor: float = 1e-6,
 def kmeans_start(x: np.ndarray, num_components: int, floor: float,
                  seed: int, structure: str = 'full', rank: int = 0,
                  ) -> Components:
-  """Components of the clusters that k-means finds from a k-means++ start.
-
-  D. Arthur, S. Vassilvitskii, k-means++, SODA 2007.
+  """Components of the clusters that k-means finds.
 
   Args:
     x: `[N, d]` of at least `num_components` distinct rows.
@@ -342,34 +340,16 @@ def kmeans_start(x: np.ndarray, num_components: int, floor: float,
   size = x.shape[1]
   labels = np.zeros(len(x), int)
   if num_components > 1:
-    labels = _clusters(x, num_components, seed)
-  clusters = [x[labels == k] for k in range(num_components)]
-  loc = np.stack([part.mean(axis=0) for part in clusters])
-  centered = [part - mean for part, mean in zip(clusters, loc)]
+    labels = clusters.kmeans(x, num_components, seed)
+  parts = [x[labels == k] for k in range(num_components)]
+  loc = np.stack([part.mean(axis=0) for part in parts])
+  centered = [part - mean for part, mean in zip(parts, loc)]
   components = m_step(
       Statistics(
-          np.float64(0), np.array([float(len(part)) for part in clusters]),
+          np.float64(0), np.array([float(len(part)) for part in parts]),
           np.stack([part.sum(axis=0) for part in centered]),
           np.stack([part.T @ part for part in centered])),
       Components(np.zeros(num_components), loc,
                  np.tile(np.eye(size), [num_components, 1, 1])),
       np.float64(floor), structure, rank)
   return Components(*[np.asarray(part) for part in components])
-
-
-def _clusters(x: np.ndarray, num_clusters: int, seed: int) -> np.ndarray:
-  """Int `[N]`: the cluster of each point, by k-means on one thread.
-
-  Several threads add up centers in the order in which they end, and the last
-  bits with it.
-  """
-  from sklearn import cluster  # pylint: disable=g-import-not-at-top
-  with _thread_pools().limit(limits=1, user_api='openmp'):
-    return cluster.KMeans(num_clusters, n_init=1,
-                          random_state=seed).fit_predict(x)
-
-
-@functools.lru_cache(maxsize=None)
-def _thread_pools() -> threadpoolctl.ThreadpoolController:
-  """Of this process; to look for them takes longer than to limit them."""
-  return threadpoolctl.ThreadpoolController()

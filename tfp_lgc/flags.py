@@ -13,9 +13,9 @@ from typing import Any, Callable, NamedTuple, Optional, Sequence
 from absl import flags
 
 from tfp_lgc import logs, runfile
-from tfp_lgc.config import check, setting
 from tfp_lgc.errors import ConfigError
 from tfp_lgc.presets import preset
+from tfp_lgc.setting import check, setting
 from tfp_lgc.version import __version__
 
 __all__ = ['FromFile', 'given', 'HelpRequested', 'names', 'parse', 'Parsed',
@@ -108,7 +108,7 @@ def parse(usage: str, groups: Sequence[type], argv: Sequence[str],
 
   Args:
     usage: what the command does, for `--help`.
-    groups: dataclasses whose fields were made by `config.setting`; the
+    groups: dataclasses whose fields were made by `setting.setting`; the
       setting `preset`, where there is one, changes the defaults of others.
     argv: the command's name and its arguments.
     positional: the string setting that an argument without a flag stands for,

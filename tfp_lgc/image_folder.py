@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_lgc import data, image_files
+from tfp_lgc.arrays import encode_labels, UNLABELED
 from tfp_lgc.config import DataConfig
 from tfp_lgc.data import Source, Split
 from tfp_lgc.errors import DataError
@@ -46,13 +47,13 @@ def load(root: pathlib.Path, config: DataConfig) -> Source:
                                 (root / 'test', test, files.part(~is_train))):
     _check_classes(where, all_files, its, survey)
   train_files = files.part(is_train)
-  labels, class_names = data.encode_labels(train_files.names, is_train.sum(),
-                                           str(root))
+  labels, class_names = encode_labels(train_files.names, is_train.sum(),
+                                      str(root))
   bad = tuple(survey.bad)
   if test:
     test_files = files.part(~is_train)
-    test_labels, _ = data.encode_labels(test_files.names, (~is_train).sum(),
-                                        str(root / 'test'), class_names)
+    test_labels, _ = encode_labels(test_files.names, (~is_train).sum(),
+                                   str(root / 'test'), class_names)
     return Source(config.dataset, train_files.split(labels),
                   test_files.split(test_labels), class_names, skipped=bad)
   kept, held_out = data.hold_out(labels, config.test_fraction)
@@ -150,4 +151,4 @@ def _class_files(root: pathlib.Path) -> list[tuple[pathlib.Path, str]]:
   files = _images(root, '*/*')
   if files:
     return [(path, path.parent.name) for path in files]
-  return [(path, data.UNLABELED[0]) for path in _images(root, '*')]
+  return [(path, UNLABELED[0]) for path in _images(root, '*')]

@@ -5,7 +5,7 @@ A latent model is a function `(latents, labels, num_classes, config) ->
 """
 
 import math
-from typing import Any, Callable, Optional, Union
+from typing import Any, Callable, Optional
 
 import numpy as np
 from scipy import special
@@ -34,6 +34,7 @@ from tfp_lgc.mixture import (
   share,
   stack,
 )
+from tfp_lgc.points import Points
 from tfp_lgc.stepwise import SAMPLE_SIZE
 from tfp_lgc.streamed_em import FilePoints
 
@@ -110,7 +111,7 @@ def _in_file(x: np.ndarray, config: Config, added: float,
 
 
 def _passes(x: np.ndarray, config: Config, added: float, bound: Bound,
-            ) -> Union[None, FilePoints, SpreadPoints]:
+            ) -> Optional[Points]:
   """Points for EM over a file, if memory is bound, or by replicas; None if it
   is made of an array."""
   its = distribution.of(config.train.strategy)

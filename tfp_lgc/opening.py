@@ -4,11 +4,11 @@ import dataclasses
 import pathlib
 from typing import Optional, Union
 
-from tfp_lgc import artifact as artifact_lib
-from tfp_lgc import container
-from tfp_lgc.artifact import Artifact, Path
+from tfp_lgc import container, layout
+from tfp_lgc.artifact import Artifact
 from tfp_lgc.encoder import load_encoder
 from tfp_lgc.errors import ArtifactError, LgcError
+from tfp_lgc.layout import Path
 from tfp_lgc.limits import MAX_NUM_BYTES
 
 __all__ = ['load', 'load_with_encoder', 'num_bytes_on_disk']
@@ -78,7 +78,7 @@ def _found(path: Path) -> pathlib.Path:
   found = _find(pathlib.Path(path))
   if found is None:
     raise ArtifactError(f'artifact = {str(path)!r}: there is no '
-                        f'{artifact_lib.LGC_NAME} and no SavedModel of one')
+                        f'{layout.LGC_NAME} and no SavedModel of one')
   return found
 
 
@@ -89,5 +89,5 @@ def _find(path: pathlib.Path) -> Optional[pathlib.Path]:
                     if child.name.isdecimal())
   folders = [path, path / 'assets.extra']
   folders += [child / 'assets.extra' for _, child in versions[::-1]]
-  return next((folder / artifact_lib.LGC_NAME for folder in folders
-               if (folder / artifact_lib.LGC_NAME).is_file()), None)
+  return next((folder / layout.LGC_NAME for folder in folders
+               if (folder / layout.LGC_NAME).is_file()), None)

@@ -8,8 +8,8 @@ import dataclasses
 import difflib
 from typing import Any, Sequence, Union
 
-from tfp_lgc.config import setting
 from tfp_lgc.errors import ConfigError
+from tfp_lgc.setting import setting
 
 __all__ = [
     'BeamConfig',

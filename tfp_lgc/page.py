@@ -6,10 +6,8 @@ import os
 import pathlib
 from typing import Any, Optional, Sequence, Union
 
-import jinja2
-
 from tfp_lgc import config as config_lib
-from tfp_lgc import pipeline, reporting
+from tfp_lgc import pipeline, rendering, reporting
 from tfp_lgc.baselines import lossless as lossless_lib
 from tfp_lgc.benchmarks import frontier as frontier_lib
 from tfp_lgc.config import Config
@@ -224,11 +222,8 @@ def _compared(runs: Sequence[Run]) -> dict[str, Any]:
 
 def _rendered(runs: Sequence[Run], shown: list[dict[str, Any]],
               frontier: list[dict[str, Any]]) -> str:
-  environment = jinja2.Environment(
-      loader=jinja2.PackageLoader('tfp_lgc', 'templates'), autoescape=True,
-      undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
   names = list(dict.fromkeys(
       run.last('summary').get('dataset', run.name) for run in runs))
-  return environment.get_template('page.html').render(
-      title=f'{", ".join(names)}, compressed', runs=shown, frontier=frontier,
-      compared=_compared(runs))
+  return rendering.render(
+      'page.html', title=f'{", ".join(names)}, compressed', runs=shown,
+      frontier=frontier, compared=_compared(runs))

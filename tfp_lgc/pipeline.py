@@ -26,6 +26,7 @@ from tfp_lgc import (
   texture,
   train,
 )
+from tfp_lgc.arrays import from_arrays
 from tfp_lgc.artifact import Artifact
 from tfp_lgc.autoencoder import Autoencoder
 from tfp_lgc.codec import Quantized
@@ -233,8 +234,8 @@ def open_source(dataset: AnyDataset, config: Config,
                 test: Optional[Arrays] = None) -> Source:
   """A `Source` of whatever `compress` takes, and of test arrays."""
   if isinstance(dataset, (tuple, list)) and len(dataset) == 2:
-    source = data.from_arrays(dataset, test,
-                              value_range=config.data.value_range)
+    source = from_arrays(dataset, test,
+                         value_range=config.data.value_range)
     bound = memory.limits(config.data.max_memory)
     memory.check(source.train.num_bytes, bound, 'an array')
     return data.bounded(source, bound)

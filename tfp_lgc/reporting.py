@@ -6,14 +6,13 @@ import os
 import pathlib
 from typing import Any, Callable, NamedTuple, Optional, Union
 
-import jinja2
 import numpy as np
 import tensorflow as tf
 from matplotlib import figure
 from sklearn import manifold
 
 from tfp_lgc import config as config_lib
-from tfp_lgc import pictures, pipeline, sampling
+from tfp_lgc import pictures, pipeline, rendering, sampling
 from tfp_lgc.artifact import Artifact
 from tfp_lgc.augmentation import component_images
 from tfp_lgc.config import Config
@@ -289,9 +288,6 @@ def _uint8(images: tf.Tensor) -> np.ndarray:
 
 def _page(artifact: Artifact, source: Source, split_name: str,
           sections: list[tuple[str, Picture, bytes]]) -> str:
-  environment = jinja2.Environment(
-      loader=jinja2.PackageLoader('tfp_lgc', 'templates'), autoescape=True,
-      undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
   facts: dict[str, Any] = {
       'data set': source.name, 'images shown': f'{split_name} split',
       'compressed images': f'{sum(artifact.class_counts):,}',
@@ -299,8 +295,8 @@ def _page(artifact: Artifact, source: Source, split_name: str,
       'model': artifact.model.model, 'head': artifact.model.head,
       'components of the head': artifact.model.head_num_components or 'none',
       'latents': artifact.model.latent_size}
-  return environment.get_template('report.html').render(
-      title=f'{source.name}, compressed', facts=facts,
+  return rendering.render(
+      'report.html', title=f'{source.name}, compressed', facts=facts,
       sections=[(name, picture, base64.b64encode(png).decode())
                 for name, picture, png in sections])
 

@@ -8,8 +8,8 @@ import difflib
 import json
 from typing import Any, Collection, Iterable, Mapping, NamedTuple
 
-from tfp_lgc.config import check
 from tfp_lgc.errors import ConfigError
+from tfp_lgc.setting import check
 from tfp_lgc.version import __version__
 
 __all__ = ['dumps', 'read', 'RUN_NAME', 'RunFile']
@@ -65,7 +65,7 @@ def read(path: str, fields: Mapping[str, dataclasses.Field],
 
   Args:
     path: of the file.
-    fields: settings that are taken, by name, as of `config.setting`.
+    fields: settings that are taken, by name, as of `setting.setting`.
     known: names of further settings that may stand in the file and are left
       out.
 

@@ -5,8 +5,7 @@ import os
 import pathlib
 from typing import Any, NamedTuple, Union
 
-from tfp_lgc import artifact as artifact_lib
-from tfp_lgc import opening
+from tfp_lgc import layout, opening
 from tfp_lgc.artifact import Artifact
 from tfp_lgc.encoder import ENCODER_NAME
 from tfp_lgc.errors import LgcError
@@ -58,12 +57,12 @@ def open_run(directory: Union[str, os.PathLike]) -> Run:
               else opening.load(folder))
   num_bytes = opening.num_bytes_on_disk(folder)
   saved = 0
-  if (folder / artifact_lib.SAVED_MODEL_NAME).is_dir():
-    saved = artifact_lib.saved_model_num_bytes(folder)
+  if (folder / layout.SAVED_MODEL_NAME).is_dir():
+    saved = layout.saved_model_num_bytes(folder)
   evaluation, unmeasured = _evaluation(
-      folder / artifact_lib.EVALUATION_NAME, num_bytes)
+      folder / layout.EVALUATION_NAME, num_bytes)
   return Run(str(directory), artifact, num_bytes, saved,
-             _rows(folder / artifact_lib.METRICS_NAME), evaluation, unmeasured)
+             _rows(folder / layout.METRICS_NAME), evaluation, unmeasured)
 
 
 def _rows(path: pathlib.Path) -> list[dict[str, Any]]:

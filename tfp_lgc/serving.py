@@ -20,7 +20,7 @@ import urllib.parse
 from concurrent import futures
 from typing import Any, Callable, Mapping, Optional, Sequence
 
-from tfp_lgc import sampling, writers
+from tfp_lgc import rendering, sampling, writers
 from tfp_lgc.artifact import Artifact
 from tfp_lgc.errors import ConfigError, LgcError
 from tfp_lgc.options import ServeConfig
@@ -270,12 +270,9 @@ async def _check_body(request, config: ServeConfig) -> None:
 
 def _page(artifact: Artifact, classes: Sequence[str], config: ServeConfig,
           ) -> str:
-  import jinja2
-  environment = jinja2.Environment(
-      loader=jinja2.PackageLoader('tfp_lgc', 'templates'), autoescape=True,
-      undefined=jinja2.StrictUndefined)
-  return environment.get_template('serve.html').render(
-      classes=classes, seed=config.seed, n=min(24, config.max_n),
+  return rendering.render(
+      'serve.html', title='Samples of an artifact', classes=classes,
+      seed=config.seed, n=min(24, config.max_n),
       max_n=min(PAGE_MAX_N, config.max_n), temperature=artifact.temperature,
       shape=artifact.image_shape, num_bytes=artifact.num_bytes)
 

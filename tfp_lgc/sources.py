@@ -10,6 +10,7 @@ from typing import Callable, Optional
 import numpy as np
 
 from tfp_lgc import data, image_folder, memory, spuco, streams, tfds_source
+from tfp_lgc.arrays import from_arrays
 from tfp_lgc.config import DataConfig
 from tfp_lgc.data import Source, Split
 from tfp_lgc.errors import ConfigError, DataError
@@ -29,8 +30,8 @@ def digits(config: DataConfig) -> Source:
   from sklearn import datasets  # pylint: disable=g-import-not-at-top
   bunch = datasets.load_digits()
   images = np.round(bunch.images * (255 / 16)).astype(np.uint8)
-  return data.from_arrays((images, bunch.target), name=config.dataset,
-                          test_fraction=config.test_fraction)
+  return from_arrays((images, bunch.target), name=config.dataset,
+                     test_fraction=config.test_fraction)
 
 
 def read_npz(path: pathlib.Path) -> dict[str, np.ndarray]:
@@ -59,9 +60,9 @@ def npz(config: DataConfig) -> Source:
   test = None
   if 'x_test' in arrays:
     test = arrays['x_test'], arrays.get('y_test')
-  return data.from_arrays((arrays['x_train'], arrays.get('y_train')), test,
-                          config.test_fraction, config.dataset,
-                          config.value_range)
+  return from_arrays((arrays['x_train'], arrays.get('y_train')), test,
+                     config.test_fraction, config.dataset,
+                     config.value_range)
 
 
 def idx(config: DataConfig) -> Source:
@@ -84,8 +85,8 @@ def idx(config: DataConfig) -> Source:
   test = None
   if test_images is not None:
     test = test_images, read('t10k', 'labels')
-  return data.from_arrays((images, read('train', 'labels')), test,
-                          config.test_fraction, config.dataset)
+  return from_arrays((images, read('train', 'labels')), test,
+                     config.test_fraction, config.dataset)
 
 
 def _read_idx(path: pathlib.Path) -> np.ndarray:

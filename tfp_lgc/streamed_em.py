@@ -19,8 +19,8 @@ import numpy as np
 
 from tfp_lgc import em, memory, stepwise, streams
 from tfp_lgc.config import Config
-from tfp_lgc.em import Fit, Statistics
-from tfp_lgc.mixture import sizes
+from tfp_lgc.em import Statistics
+from tfp_lgc.points import Points
 from tfp_lgc.stepwise import State
 
 __all__ = ['FilePoints', 'Segments', 'blocks_of', 'by_class', 'mean_of',
@@ -92,12 +92,8 @@ def by_class(latents: np.ndarray, labels: np.ndarray, num_classes: int,
   return Segments(points, firsts)
 
 
-class FilePoints:
-  """The points of one class in a file, for EM.
-
-  From the same starts it ends where `mixture.most_likely` ends, but for
-  rounding.
-  """
+class FilePoints(Points):
+  """The points of one class in a file, for EM."""
 
   def __init__(self, points: np.ndarray, config: Config, floor: float,
                sample_size: int = stepwise.SAMPLE_SIZE):
@@ -110,26 +106,9 @@ class FilePoints:
       sample_size: points that k-means is given; they are drawn at random where
         there are more.
     """
-    self._points, self._config, self._floor = points, config, floor
-    self._mean, self._variance = moments(points)
-    self._sample = _sample(points, sample_size, config.seed)
-
-  def __len__(self):
-    return len(self._points)
-
-  def sizes(self) -> dict[str, range]:
-    """Structure -> numbers of components that may be tried."""
-    return sizes(self._sample, self._config.mixture)
-
-  def fit(self, structure: str, num_components: int) -> Fit:
-    """The most likely of several EM runs, which make their passes together."""
-    its, label = self._config, 0
-    runs = stepwise.runs_of_size(label, self._sample, structure, num_components,
-                                 its, self._floor)
-    state = stepwise.fit(
-        stepwise.begin(label, len(self), self._mean, self._variance,
-                       self._floor, runs), self._sums, its)
-    return stepwise.fits_of(state, its)[label, structure, num_components]
+    self._points = points
+    super().__init__(len(points), *moments(points),
+                     _sample(points, sample_size, config.seed), config, floor)
 
   def _sums(self, state: State) -> list[Statistics]:
     """One pass."""

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_lgc import data, memory
+from tfp_lgc.arrays import check_images, encode_labels
 from tfp_lgc.config import DataConfig
 from tfp_lgc.data import Source, Split
 from tfp_lgc.errors import DataError
@@ -146,15 +147,15 @@ def npz_source(path: pathlib.Path, config: DataConfig,
   name = config.dataset
   train, shape = _checked(path, 'x_train', config)
   num = len(train)
-  positions, class_names = data.encode_labels(labels.get('y_train'), num,
-                                              f'{name}: y_train')
+  positions, class_names = encode_labels(labels.get('y_train'), num,
+                                         f'{name}: y_train')
   if 'x_test' in names and 'y_train' in labels and 'y_test' not in labels:
     raise DataError(f'{name}: has x_test but no y_test')
   test, test_shape = (_checked(path, 'x_test', config) if 'x_test' in names
                       else (None, shape))
   if test:  # Not an empty one.
-    told, _ = data.encode_labels(labels.get('y_test'), len(test),
-                                 f'{name}: y_test', class_names)
+    told, _ = encode_labels(labels.get('y_test'), len(test),
+                            f'{name}: y_test', class_names)
     return Source(name, rows_split(train, positions, shape, bound),
                   rows_split(test, told, test_shape, bound), class_names)
   kept, held_out = data.hold_out(positions, config.test_fraction)
@@ -174,7 +175,7 @@ class _Pixels:
     return len(self._file)
 
   def __call__(self, positions: np.ndarray) -> np.ndarray:
-    return data.check_images(self._file[positions], self._name, self._range)
+    return check_images(self._file[positions], self._name, self._range)
 
 
 def _checked(path: pathlib.Path, name: str, config: DataConfig):

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_lgc import data
+from tfp_lgc.arrays import UNLABELED
 from tfp_lgc.config import DataConfig
 from tfp_lgc.data import Source, Split
 from tfp_lgc.errors import DataError
@@ -51,7 +52,7 @@ def _classes(builder, image_key: str, label_key: Optional[str],
              ) -> tuple[np.ndarray, tuple[str, ...]]:
   """The labels that occur, int64, sorted, and their names."""
   if not label_key:
-    return np.zeros(1, np.int64), data.UNLABELED
+    return np.zeros(1, np.int64), UNLABELED
   feature = builder.info.features[label_key]
   if names := getattr(feature, 'names', None):
     return np.arange(len(names)), tuple(names)

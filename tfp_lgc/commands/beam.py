@@ -91,10 +91,9 @@ def _encode(job: BeamConfig, draw: DrawConfig, data: DataConfig, options,
 
 
 def _fit(job: BeamConfig, draw: DrawConfig, data: DataConfig, options) -> None:
-  from tfp_lgc import artifact as artifact_lib
-  from tfp_lgc import beam_em, opening
+  from tfp_lgc import beam_em, layout, opening
   del draw, data
-  artifact_lib.check_output(job.output, overwrite=False)
+  layout.check_output(job.output, overwrite=False)
   artifact = beam_em.refit(opening.load_with_encoder(job.artifact), job.latents,
                            job.working, options, job.sample_size, say)
   artifact.save(job.output, say=say)

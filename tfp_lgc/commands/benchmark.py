@@ -16,11 +16,11 @@ from tfp_lgc.config import (
   ModelConfig,
   Preset,
   PrivacyConfig,
-  setting,
   TrainConfig,
 )
 from tfp_lgc.errors import ConfigError
 from tfp_lgc.options import BenchmarkConfig, SUITES
+from tfp_lgc.setting import setting
 
 USAGE = """\
 Measures a suite and prints a line of JSON for each row as soon as it is there.

@@ -20,6 +20,7 @@ from tfp_lgc.commands.run import (
   stopping,
   warn,
 )
+from tfp_lgc.commands.summary import summarize, table
 from tfp_lgc.config import (
   CodecConfig,
   Config,
@@ -29,11 +30,11 @@ from tfp_lgc.config import (
   ModelConfig,
   Preset,
   PrivacyConfig,
-  setting,
   TrainConfig,
 )
 from tfp_lgc.errors import ConfigError
 from tfp_lgc.options import ExportConfig
+from tfp_lgc.setting import setting
 from tfp_lgc.version import __version__
 
 USAGE = """\
@@ -98,14 +99,21 @@ def _compress(argv: Sequence[str]) -> None:
     _check_private(options)
   _check_strategy(config, options)
   start_tensorflow(config.train.strategy)
-  from tfp_lgc import artifact as artifact_lib
-  from tfp_lgc import distribution, guarantee, locking, memory, sources, staging
+  from tfp_lgc import (
+    distribution,
+    guarantee,
+    layout,
+    locking,
+    memory,
+    sources,
+    staging,
+  )
   from tfp_lgc.metrics import tstr
   its = distribution.of(config.train.strategy)
   output = pathlib.Path(options.output)
   # One with work may be of this very run.
   if its.is_chief and not (output / WORK_NAME).is_dir():
-    artifact_lib.check_output(output, options.overwrite)
+    layout.check_output(output, options.overwrite)
   tstr.check(config.evaluate)
   if config.privacy.dp_epsilon:
     guarantee.check(config)
@@ -129,7 +137,7 @@ def _compress(argv: Sequence[str]) -> None:
       locking.only_writer(output)):
     staging.recover(output)
     summary = _run(source, config, options, export, about)
-  print_table(_table(summary, options.output))
+  print_table(table(summary, options.output))
   print(json.dumps(summary))
 
 
@@ -172,11 +180,10 @@ class Invocation(NamedTuple):
 def _run(source, config: Config, options: Run, export: ExportConfig,
          called: Invocation) -> dict[str, Any]:
   """From images to all files, or what is left of that to do."""
-  from tfp_lgc import artifact as artifact_lib
-  from tfp_lgc import compression, resuming
+  from tfp_lgc import compression, layout, resuming
   num_bytes = budget.parse(options.budget) if options.budget else 0
   if config.privacy.dp_epsilon:  # What is kept for later would have no noise.
-    artifact_lib.check_output(options.output, options.overwrite)
+    layout.check_output(options.output, options.overwrite)
     _check_nothing_exact(options.output)
     return _make(resuming.NO_WORK, source, config, options, export, num_bytes,
                  called)
@@ -184,7 +191,7 @@ def _run(source, config: Config, options: Run, export: ExportConfig,
   mine = compression.fingerprint(source, config, num_bytes, called.given)
   if resuming.is_of(folder, mine) and _is_made(folder, options.output):
     options = dataclasses.replace(options, overwrite=True)
-  artifact_lib.check_output(options.output, options.overwrite)
+  layout.check_output(options.output, options.overwrite)
   with resuming.keeping(folder, mine, options.checkpoint_seconds,
                         warn) as work:
     return _make(work, source, config, options, export, num_bytes, called)
@@ -202,12 +209,12 @@ def _check_nothing_exact(output: str) -> None:
 
 def _is_made(folder: str, output: str) -> bool:
   """Whether it was this run, before a kill, that made what stands there."""
-  from tfp_lgc import artifact as artifact_lib
+  from tfp_lgc import layout
   try:
     made = pathlib.Path(folder, SAVING_NAME).read_text()
   except FileNotFoundError:
     return False
-  path = pathlib.Path(output, artifact_lib.LGC_NAME)
+  path = pathlib.Path(output, layout.LGC_NAME)
   return not path.exists() or (
       hashlib.sha256(path.read_bytes()).hexdigest() == made)
 
@@ -235,7 +242,7 @@ def _make(work, source, config: Config, options: Run, export: ExportConfig,
       callback.samples(sampling.sample(artifact, 16).images)
     accuracies = _accuracies(artifact, source, config, options, log)
     raw = sizes.result() if sizes else (_noised_size(artifact), None)
-    summary = _summary(config, artifact, options.output, raw, log, accuracies)
+    summary = summarize(config, artifact, options.output, raw, log, accuracies)
   # How long it took depends on the number of images.
   written = {name: value for name, value in summary.items()
              if name != 'seconds' or not artifact.privacy}
@@ -311,10 +318,9 @@ def _versions() -> dict[str, str]:
 
 
 def _report(options: Run, source, log) -> None:
-  from tfp_lgc import artifact as artifact_lib
-  from tfp_lgc import page
+  from tfp_lgc import layout, page
   page.report_runs(
-      [options.output], os.path.join(options.output, artifact_lib.PAGE_NAME),
+      [options.output], os.path.join(options.output, layout.PAGE_NAME),
       dataset=source, seed=options.seed, progress=log, overwrite=True)
 
 
@@ -326,63 +332,3 @@ def _tensorboard(options: Run, source) -> list:
   run = time.strftime('%Y%m%d-%H%M%S')
   return [tensorboard.Log(os.path.join(options.output, TENSORBOARD, run),
                           source.train)]
-
-
-def _summary(config: Config, artifact, output: str,
-             sizes: tuple[int, Optional[int]], log,
-             accuracies: Mapping[str, Any]) -> dict[str, Any]:
-  """The one JSON object of a run. All sizes are bytes."""
-  from tfp_lgc import artifact as artifact_lib
-  raw_num_bytes, gzip_num_bytes = sizes
-  num_bytes = os.path.getsize(os.path.join(output, artifact_lib.LGC_NAME))
-  remaining = 100 * num_bytes / raw_num_bytes
-  summary = {
-      'model': config.model.model,
-      'dataset': config.data.dataset,
-      'num_bytes': num_bytes,
-      'num_bytes_by_part': artifact.num_bytes_by_part,
-      'bits_per_class': round(8 * num_bytes / len(artifact.class_names), 1),
-      'saved_model_num_bytes': artifact_lib.saved_model_num_bytes(output),
-      'raw_num_bytes': raw_num_bytes,
-      'gzip_num_bytes': gzip_num_bytes,
-      'reduction_percent': round(100 - remaining, 4),
-      'compression_ratio': round(raw_num_bytes / num_bytes, 2),
-      'num_components': dict(zip(artifact.class_names,
-                                 artifact.num_components)),
-      'seconds': log.seconds,
-      'seed': config.seed,
-  }
-  if artifact.privacy:
-    # A size by gzip tells of the images.
-    del summary['gzip_num_bytes']
-    summary['privacy'] = artifact.privacy
-  if accuracies:
-    # The LGC paper's "compression ratio": percent by percent that remain.
-    index = 100 * accuracies['tstr_accuracy'] / remaining
-    summary.update(published_index=round(index, 2), **accuracies)
-  return summary
-
-
-def _table(summary: Mapping[str, Any], output: str) -> list[tuple[str, str]]:
-  components = summary['num_components'].values()
-  rows = [
-      ('raw images and labels', f'{summary["raw_num_bytes"]:,} bytes'),
-      *([('gzip -9', f'{summary["gzip_num_bytes"]:,} bytes')]
-        if 'gzip_num_bytes' in summary else []),
-      ('artifact.lgc', f'{summary["num_bytes"]:,} bytes, '
-       f'{100 - summary["reduction_percent"]:.4g} % of raw'),
-      ('SavedModel, .tar.gz', f'{summary["saved_model_num_bytes"]:,} bytes'),
-      ('components per class', f'{min(components)} to {max(components)}'),
-  ]
-  if 'tstr_accuracy' in summary:
-    rows.append(('judge trained on samples', f'{summary["tstr_accuracy"]:.2%}'))
-  if 'real_accuracy' in summary:
-    rows.append(('judge trained on real', f'{summary["real_accuracy"]:.2%}'))
-  if 'tstr_worst_group' in summary:
-    rows += [('its worst group, samples', f'{summary["tstr_worst_group"]:.2%}'),
-             ('its worst group, real', f'{summary["real_worst_group"]:.2%}')]
-  if said := summary.get('privacy'):
-    rows.append(('guarantee', f'epsilon {said["epsilon"]:g}, delta '
-                 f'{said["delta"]:g}'))
-  total = sum(summary['seconds'].values())
-  return [*rows, ('written to', output), ('seconds', f'{total:.1f}')]

@@ -13,13 +13,7 @@ from tfp_lgc.commands.run import (
   run,
   start_tensorflow,
 )
-from tfp_lgc.config import (
-  BASELINES,
-  Config,
-  DataConfig,
-  EvaluateConfig,
-  setting,
-)
+from tfp_lgc.config import BASELINES, Config, DataConfig, EvaluateConfig
 from tfp_lgc.errors import ConfigError
 from tfp_lgc.options import (
   chosen_metrics,
@@ -27,6 +21,7 @@ from tfp_lgc.options import (
   METRICS,
   MetricsConfig,
 )
+from tfp_lgc.setting import setting
 
 USAGE = """\
 Trains a judge only on samples of an artifact and one on the real train split,

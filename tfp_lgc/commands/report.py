@@ -6,8 +6,9 @@ from typing import Optional, Sequence
 
 from tfp_lgc import flags
 from tfp_lgc.commands.run import new_progress, run, start_tensorflow
-from tfp_lgc.config import Config, DataConfig, setting
+from tfp_lgc.config import Config, DataConfig
 from tfp_lgc.errors import ConfigError
+from tfp_lgc.setting import setting
 
 USAGE = """\
 With --runs: writes one HTML file about runs of lgc-compress, which needs no

@@ -5,9 +5,9 @@ from typing import Optional, Sequence
 
 from tfp_lgc import flags
 from tfp_lgc.commands.run import new_progress, run, start_tensorflow
-from tfp_lgc.config import setting
 from tfp_lgc.errors import ConfigError
 from tfp_lgc.options import DrawConfig
+from tfp_lgc.setting import setting
 
 USAGE = 'Draws labelled images from an artifact.'
 
