@@ -1,5 +1,7 @@
 """BIC curves of an artifact against those of its run, and scikit-learn's."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from sklearn.mixture import GaussianMixture
@@ -7,12 +9,12 @@ from sklearn.mixture import GaussianMixture
 import tfp_lgc
 from tfp_lgc import arrays
 from tfp_lgc import progress as progress_lib
-from tfp_lgc.config import Config
+from tfp_lgc.config import Config, replace
 from tfp_lgc.errors import LgcError
 from tfp_lgc.metrics import bic, registry
 from tfp_lgc.metrics.subject import Subject
 
-TINY = dict(model='ae', epochs=5, batch_size=32, latent_size=2, hidden_size=8,
+TINY = dict(model='vae', epochs=5, batch_size=32, latent_size=2, hidden_size=8,
             num_components_max=3, num_restarts=1)
 
 
@@ -70,7 +72,7 @@ def test_of_one_gaussian_it_is_that_of_scikit_learn(measured):
     for structure, value in theirs.items():
       assert result['curves'][name][structure][0] == pytest.approx(value,
                                                                    rel=1e-3)
-    total += min(theirs.values())
+    total += min(values[0] for values in result['curves'][name].values())
   assert result['bic_one'] == pytest.approx(total, rel=1e-3)
   assert result['bic'] <= result['bic_one']
 
@@ -87,9 +89,17 @@ def test_mixtures_priced_in_bytes_have_curves_all_the_same():
   assert all(len(curve['diag']) >= 1 for curve in result['curves'].values())
 
 
-def test_a_prior_has_none():
-  with pytest.raises(LgcError, match='metric bic.*drawn from the prior'):
-    _measured(model='cvae', latent_model='prior')
+@pytest.mark.parametrize('settings', [
+    dict(model='cvae', latent_model='prior'), dict(dp_epsilon=1.0)],
+                         ids=['prior', 'dp_epsilon'])
+def test_where_no_number_was_chosen_there_is_none(measured, settings):
+  subject = measured[0]
+  encoder = dataclasses.replace(subject.artifact.encoder,
+                                config=replace(Config(), **settings))
+  artifact = dataclasses.replace(subject.artifact, encoder=encoder)
+  with pytest.raises(LgcError, match='metric bic.*no number of components'):
+    registry.check({'bic': True},
+                   dataclasses.replace(subject, artifact=artifact))
 
 
 @pytest.mark.parametrize('curve, expected', [

@@ -169,8 +169,8 @@ def test_a_budget_is_kept_and_leaves_alone_what_flags_say(place, capsys,
   # The dense trunk is the default, and said.
   assert main('compress', '--dataset=two.npz', '--output=out',
               '--budget=1.5kB', '--trunk=dense', '--finetune_steps=10',
-              '--noevaluate', '--covariance=diag', '--mixture_bits=6',
-              '--texture=none', *TINY) == 0
+              '--covariance=diag', '--mixture_bits=6', '--texture=none',
+              *TINY) == 0
   out, err = capsys.readouterr()
   got = json_of(out.splitlines()[-1])
   assert got['num_bytes'] == (place / 'out/artifact.lgc').stat().st_size <= 1500

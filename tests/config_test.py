@@ -129,6 +129,14 @@ def test_an_unknown_name_near_none_suggests_nothing(name):
   assert name == 'model.beta' or 'did you mean' not in str(info.value)
 
 
+@pytest.mark.parametrize('name, value, message', [
+    ('latent_size', 3.5, 'latent_size = 3.5.*int'),
+    ('model', 'vaee', 'did you mean vae')])
+def test_values_are_checked(name, value, message):
+  with pytest.raises(ConfigError, match=message):
+    replace(Config(), **{name: value})
+
+
 @pytest.mark.parametrize('name', ['data', 'model_', 'train', 'codec'])
 def test_a_section_is_no_setting(name):
   with pytest.raises(ConfigError):

@@ -25,9 +25,10 @@ def test_rows_are_what_a_coreset_takes_and_teaches(method, capsys, tmp_path,
            f'--output={tmp_path}/rows.jsonl')
   [row] = _rows(capsys, *flags)
   assert row['name'] == f'coreset/digits/{method}/40'
-  assert row['num_images'] == 40 and row['seconds'] > 0
+  assert row['num_images'] == 40
+  assert row['seconds'] > 0 or method == 'random'
   # Of a process that has TensorFlow in it.
-  assert 10**8 < row['num_bytes'] < 10**10
+  assert 10**8 < row['peak_num_bytes'] < 10**10
   judges = {'lgc_cnn', 'cnn'}
   if method == 'class':
     judges |= {'lgc_cnn/weighted', 'cnn/weighted'}
@@ -42,7 +43,7 @@ def test_rows_are_what_a_coreset_takes_and_teaches(method, capsys, tmp_path,
 def test_what_another_process_chooses_is_what_this_one_does():
   source = sources.load(config.DataConfig())
   images = source.train.to_memory(source.class_names)
-  positions, weights, _ = suite._choose(images, 30, 'greedy', 0)
+  positions, weights, _ = suite._chosen(images, 30, 'greedy', 0)
   expected = coreset.select(coreset.gradients(images, 0), images.labels, 30,
                             'greedy', 0)
   np.testing.assert_array_equal(positions, expected[0])

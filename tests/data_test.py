@@ -1,4 +1,5 @@
-"""Arrays in, streams out; NumPy and gzip are the judges."""
+"""Splits of arrays: streams, and what is held out; NumPy and gzip are the
+judges."""
 
 import dataclasses
 import gzip

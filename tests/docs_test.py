@@ -29,6 +29,7 @@ from tfp_lgc import (
   resuming,
   sampling,
   sources,
+  streamed_em,
   tfds_writer,
 )
 from tfp_lgc.errors import LgcError
@@ -208,6 +209,9 @@ OWN = {
     'tfp_lgc.metrics.privacy.dcr.closest': lambda given: {
         'train': given['all_train']},
     'tfp_lgc.noised.fit': lambda given: {'z': given['points']},
+    'tfp_lgc.points': lambda given: {
+        **with_settings(given), 'points': streamed_em.FilePoints(
+            given['points'], given['settings'], 1e-6)},
     'tfp_lgc.resuming.keeping': lambda given: {
         **with_settings(given), 'settings': {'model': 'vae'}},
     'tfp_lgc.sampler.Sampler': lambda given: {

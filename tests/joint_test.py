@@ -183,6 +183,7 @@ def test_a_chain_of_mcmc_finds_the_posterior(joint, artifact, drawn):
 
 
 def test_variational_inference_lowers_its_loss(joint, artifact, drawn):
+  before = tfp_lgc.sample(artifact, 20, seed=1)
   pinned = joint.experimental_pin(label=drawn['label'][0],
                                   image=drawn['image'][0])
   posterior = tfd.MultivariateNormalDiag(
@@ -193,3 +194,6 @@ def test_variational_inference_lowers_its_loss(joint, artifact, drawn):
       tfk.optimizers.Adam(0.1), num_steps=40, seed=(0, 1))
   assert np.isfinite(losses).all()
   assert np.mean(losses[-5:]) < np.mean(losses[:5])
+  # Of the posterior alone: the decoder is what it was.
+  np.testing.assert_array_equal(tfp_lgc.sample(artifact, 20, seed=1).images,
+                                before.images)

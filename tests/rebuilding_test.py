@@ -1,6 +1,6 @@
 """Decoder and head come out of tensors as they went in.
 
-Headers and tensors that do not fit are in artifact_test.py, by files.
+Headers and tensors that do not fit are in unfit_artifact_test.py, by files.
 """
 
 import dataclasses
@@ -42,6 +42,9 @@ def test_numbers_are_those_of_the_tensors(head):
   tensors['mixture/loc'] = quantize(np.zeros([2, 2]), 8)  # Not looked at.
   again, its_head = rebuilding.rebuilt(header, tensors)
   z = tf.constant(np.random.default_rng(1).normal(size=[5, 2]), tf.float32)
+  with tf.GradientTape() as tape:
+    its_head.point_image(again(z))
+  assert not tape.watched_variables()
   np.testing.assert_allclose(again(z), decoder(z), rtol=1e-2, atol=1e-2)
   for name, variable in its_head.weights.items():
     np.testing.assert_array_equal(variable.numpy(),

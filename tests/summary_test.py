@@ -1,6 +1,6 @@
 """What is said of a run, of numbers that are easy to follow.
 
-Those of a run itself are in bin_test.py.
+Those of a run itself are in compress_command_test.py.
 """
 
 import types

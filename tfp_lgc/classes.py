@@ -17,7 +17,8 @@ from tfp_lgc.errors import ArtifactError, ConfigError, LgcError
 from tfp_lgc.header import Header
 from tfp_lgc.mixture import Mixture
 
-__all__ = ['OneClass', 'fitted', 'joined', 'taken_apart', 'without_classes']
+__all__ = ['OneClass', 'Tensors', 'fitted', 'joined', 'taken_apart',
+           'without_classes']
 
 # By name, see `Artifact.pack`.
 Tensors = Mapping[str, Quantized]

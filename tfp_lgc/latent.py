@@ -38,8 +38,8 @@ from tfp_lgc.points import Points
 from tfp_lgc.stepwise import SAMPLE_SIZE
 from tfp_lgc.streamed_em import FilePoints
 
-__all__ = ['LATENT_MODELS', 'check', 'fit', 'floor', 'nothing', 'purity',
-           'usable']
+__all__ = ['LATENT_MODELS', 'check', 'fit', 'floor', 'nothing', 'points',
+           'purity', 'usable']
 
 # Weights below this are as good as none, and a code needs a smallest number.
 MIN_WEIGHT = 1e-6
@@ -227,8 +227,7 @@ def usable(encoded: Encoded, config: Config, bound: Bound = None,
     latents: float32 `[N, d]`, without those that say nothing.
     kept: bool `[latent_size]`, which these are. A prior keeps all.
   """
-  num, size = encoded.draw.shape
-  kept = np.ones(size, bool)
+  kept = np.ones(encoded.draw.shape[1], bool)
   if config.mixture.latent_model != 'prior':
     every = 1  # Of so many latents a part tells which are dead.
     if bound:  # Of a number, two of float32, and two of float64 for a variance.
@@ -237,13 +236,27 @@ def usable(encoded: Encoded, config: Config, bound: Bound = None,
     # A variance may be above a threshold on one machine, below on another.
     kept = shared.from_chief(distribution.of(config.train.strategy),
                              {'kept': kept})['kept']
+  return points(encoded, kept, config, bound), kept
+
+
+def points(encoded: Encoded, kept: np.ndarray, config: Config,
+           bound: Bound = None) -> np.ndarray:
+  """What mixtures are fitted to, `latent_statistic` of the latents that are
+  kept: float32 `[N, d]`, in memory or, if it is bound, in a file.
+
+  Args:
+    encoded: N images.
+    kept: bool `[latent_size]`, d of them true.
+    config: of the mixture.
+    bound: of memory.
+  """
   chosen = getattr(encoded, config.mixture.latent_statistic)
-  latents = streams.scratch((num, int(kept.sum())), bound)
-  for first in range(0, num, BLOCK):
-    latents[first:first + BLOCK] = chosen[first:first + BLOCK, kept]
-    streams.release(latents)
+  result = streams.scratch((len(chosen), int(kept.sum())), bound)
+  for first in range(0, len(chosen), BLOCK):
+    result[first:first + BLOCK] = chosen[first:first + BLOCK, kept]
+    streams.release(result)
     streams.release(chosen)
-  return latents, kept
+  return result
 
 
 def _part(latents: np.ndarray, every: int) -> np.ndarray:

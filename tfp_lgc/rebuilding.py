@@ -1,6 +1,7 @@
 """Decoder and head of an artifact, from its header and its tensors."""
 
 import math
+from typing import Callable
 
 import tensorflow as tf
 import tf_keras as tfk
@@ -13,6 +14,7 @@ from tfp_lgc.head import Head
 from tfp_lgc.header import Header
 from tfp_lgc.limits import MAX_BLOCK_NUMBERS
 from tfp_lgc.sampler import BLOCK_SIZE
+from tfp_lgc.weightless import weightless
 
 __all__ = ['rebuilt']
 
@@ -52,7 +54,7 @@ def _check(header: Header, tensors: Tensors) -> None:
            for name, shape in flow.weight_shapes(header.image_shape).items()}
           if header.model.head == 'maf' else {})
   try:
-    with tf.Graph().as_default():  # Takes no memory.
+    with weightless():
       decoder, _, variables = _built(header)
       largest = max(math.prod(layer.output_shape[1:])
                     for layer in decoder.layers[1:])
@@ -71,11 +73,18 @@ def _check(header: Header, tensors: Tensors) -> None:
         f'{MAX_BLOCK_NUMBERS // BLOCK_SIZE} are allowed')
 
 
+def _fixed(create: Callable[..., tf.Variable], **settings) -> tf.Variable:
+  """A variable that no gradient tape watches by itself."""
+  return create(**{**settings, 'trainable': False})
+
+
 def _built(header: Header) -> tuple[tfk.Model, Head, dict[str, tf.Variable]]:
   """Decoder, head, and the variables of both by the names of their tensors."""
-  head = heads.build(header.model, header.image_shape)
-  decoder = networks.decoder(header.model, head, header.num_conditions,
-                             batch_norm=False)
+  # Or variational inference of a latent would train the decoder as well.
+  with tf.variable_creator_scope(_fixed):
+    head = heads.build(header.model, header.image_shape)
+    decoder = networks.decoder(header.model, head, header.num_conditions,
+                               batch_norm=False)
   variables = {f'decoder/{variable.name.split(":")[0]}': variable
                for variable in decoder.weights}
   variables.update((f'head/{name}', variable)

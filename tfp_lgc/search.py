@@ -11,7 +11,6 @@ import math
 from typing import AbstractSet, Any, Mapping, NamedTuple, Optional, Sequence
 
 import numpy as np
-import tensorflow as tf
 import tf_keras as tfk
 
 from tfp_lgc import (
@@ -38,6 +37,7 @@ from tfp_lgc.mixture import stack
 from tfp_lgc.progress import Progress
 from tfp_lgc.resuming import NO_WORK, Work
 from tfp_lgc.sampling import sample
+from tfp_lgc.weightless import weightless
 
 __all__ = ['CHOSEN', 'compress_within', 'describe', 'likely']
 
@@ -166,7 +166,7 @@ def _decoder_num_bytes(config: Config, num_weights: int) -> float:
 
 def _num_weights(config: Config, source: Source) -> int:
   """Numbers of decoder and head."""
-  with tf.Graph().as_default():  # Takes no memory.
+  with weightless():
     models.prior(config.model)
     head = heads.build(config.model, source.train.image_shape)
     num_conditions = (len(source.class_names)

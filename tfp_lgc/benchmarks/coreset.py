@@ -6,6 +6,7 @@ those of its larger files.
 
 import multiprocessing
 import time
+from concurrent import futures
 from typing import Any, Iterator, Mapping
 
 import numpy as np
@@ -39,7 +40,7 @@ def run(config: Config, progress: Progress, done: Mapping[str, dict],
 
   Yields:
     For each number of images and method: name (coreset/DATASET/METHOD/K),
-    num_images, seconds of gradients and choice, num_bytes (the most memory
+    num_images, seconds of gradients and choice, peak_num_bytes (the most memory
     that a process of its own held for it, libraries and images as well; Linux
     alone tells), and accuracies by judge, trained on the images,
     and of `class` also with their weights (JUDGE/weighted).
@@ -81,8 +82,10 @@ def _judges(method: str) -> list[tuple[str, bool]]:
 def _chosen(images: Images, k: int, method: str, seed: int,
             ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
   """Positions, weights, and what choosing them took in a fresh process."""
-  with multiprocessing.get_context('spawn').Pool(1, maxtasksperchild=1) as pool:
-    return pool.apply(_choose, [images, k, method, seed])
+  spawn = multiprocessing.get_context('spawn')
+  # Unlike a `Pool`, it says so if the process is killed for want of memory.
+  with futures.ProcessPoolExecutor(1, mp_context=spawn) as executor:
+    return executor.submit(_choose, images, k, method, seed).result()
 
 
 def _choose(images: Images, k: int, method: str, seed: int,
@@ -96,7 +99,7 @@ def _choose(images: Images, k: int, method: str, seed: int,
         coreset.gradients(images, seed), images.labels, k, method, seed)
   return positions, weights, {
       'seconds': round(time.perf_counter() - began, 1),
-      'num_bytes': memory.held()}
+      'peak_num_bytes': memory.held()}
 
 
 def table(rows: Mapping[str, dict[str, Any]]) -> str:
@@ -111,5 +114,5 @@ def table(rows: Mapping[str, dict[str, Any]]) -> str:
              if judge in row['accuracies'] else ''
              for judge in (*JUDGES, 'lgc_cnn/weighted')]
     lines.append(f'| {dataset} {method} | {int(k):,} | {row["seconds"]} | '
-                 f'{row["num_bytes"] / 1e6:,.0f} | {" | ".join(cells)} |')
+                 f'{row["peak_num_bytes"] / 1e6:,.0f} | {" | ".join(cells)} |')
   return '\n'.join(lines)

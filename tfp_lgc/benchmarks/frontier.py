@@ -167,8 +167,9 @@ def _ours(num_bytes: int, source: Source, config: Config, artifacts: str,
   # Other settings, other files.
   settings = dataclasses.asdict(config)
   del settings['evaluate'], settings['data']['data_dir']
+  checksum = zlib.crc32(json.dumps(settings).encode())
   path = os.path.join(artifacts, f'{short_name(source)}-{num_bytes}-'
-                      f'{config.seed}-{zlib.crc32(json.dumps(settings).encode()):08x}.lgc')
+                      f'{config.seed}-{checksum:08x}.lgc')
   if artifacts and os.path.exists(path):
     artifact = opening.load(path)
   else:

@@ -103,7 +103,7 @@ _NUMBERS = (
     ('precision (of train images)', 'prdc', 'precision', 'train_precision'),
     ('coverage (of train images)', 'prdc', 'coverage', 'train_coverage'),
     ('accuracy of nearest latents', 'latents', 'knn_accuracy', ''),
-    ('BIC (of one Gaussian a class)', 'bic', 'bic', 'bic_one'),
+    ('BIC (of one Gaussian each)', 'bic', 'bic', 'bic_one'),
     ('bits an image (raw)', 'rate', 'bits_per_image', 'raw_bits_per_image'))
 _ATTACKS = (('by reconstruction', 'membership', 'reconstruction'),
             ('by density ratio', 'membership', 'density_ratio'),
@@ -119,12 +119,16 @@ def _table(result: Mapping[str, Any]) -> list[tuple[str, str]]:
       ('its worst group, real', 'real_worst_group')) if key in result]
   for title, metric, name, other in _NUMBERS:
     if metric in result:
-      beside = f' ({result[metric][other]:.4g})' if other else ''
-      rows.append((title, f'{result[metric][name]:.4g}{beside}'))
+      beside = f' ({_short(result[metric][other])})' if other else ''
+      rows.append((title, _short(result[metric][name]) + beside))
   rows += _private_rows(result.get('privacy', {}))
   rows += [(f'{name} left out', reason)
            for name, reason in result.get('left_out', {}).items()]
   return rows or [('measured', ', '.join(result))]
+
+
+def _short(number: float) -> str:
+  return f'{number:,}' if isinstance(number, int) else f'{number:.4g}'
 
 
 def _private_rows(privacy: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""BIC by the number of components: how the mixtures of a run were chosen.
+"""BIC by the number of components, which mixtures are chosen by.
 
 G. Schwarz, Estimating the Dimension of a Model, Annals of Statistics 6, 1978.
 """
@@ -19,20 +19,21 @@ Curve = Mapping[str, Sequence[float]]
 
 def measure(subject: Subject) -> dict[str, Any]:
   """Of the latents of all train images, by the encoder at hand: EM is run
-  again, as the run that made the artifact did it or, if that priced mixtures in
-  bytes, would have.
+  again, with the settings of the run that the encoder is of. For the images of
+  that run, and the same `max_memory`, these are the curves that it chose by; or
+  would have, if it priced mixtures in bytes.
 
   Returns:
     `curves`, by class name (`all`, where the classes share components), of
     each structure the BIC of 1, 2, ... components, lower is better;
     `num_components` and `structures`, of the lowest, by class name; `bic`, the
-    sum of the lowest, and `bic_one`, that of one Gaussian a class.
+    sum of the lowest, and `bic_one`, that of one Gaussian in each curve.
   """
   assert subject.artifact is not None and subject.artifact.encoder is not None
   encoder, split = subject.artifact.encoder, subject.source.train
   config = config_lib.replace(encoder.config, selection='bic')
   encoded = encoder.model.encode_all(split)
-  points = getattr(encoded, config.mixture.latent_statistic)[:, encoder.kept]
+  points = latent.points(encoded, encoder.kept, config, split.bound)
   names = subject.class_names
   _, records = latent.fit(points, encoded.labels, len(names), config,
                           lambda label: subject.progress.step(label + 1),

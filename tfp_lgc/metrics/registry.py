@@ -75,9 +75,11 @@ def _no_encoder(subject: Subject) -> bool:
   return subject.artifact is None or subject.artifact.encoder is None
 
 
-def _is_of_prior(subject: Subject) -> bool:
+def _has_no_choice(subject: Subject) -> bool:
   assert subject.artifact is not None and subject.artifact.encoder is not None
-  return subject.artifact.encoder.config.mixture.latent_model == 'prior'
+  config = subject.artifact.encoder.config
+  return (config.mixture.latent_model == 'prior'
+          or bool(config.privacy.dp_epsilon))
 
 
 _MISSING: dict[str, tuple[Callable[[Subject], bool], str]] = {
@@ -93,9 +95,9 @@ _MISSING: dict[str, tuple[Callable[[Subject], bool], str]] = {
                  'is of an artifact, not of a baseline'),
     'encoder': (_no_encoder, 'the encoder is not at hand; name the directory '
                 'that bin/compress wrote to'),
-    'mixture': (_is_of_prior,
-                'latents are drawn from the prior, and no number of components '
-                'was chosen'),
+    'mixture': (_has_no_choice,
+                'no number of components was chosen, for the mixture is the '
+                'prior of the model, or was made with dp_epsilon'),
     'pairs': (lambda subject: subject.num_compared < 2,
               'there are fewer than two samples, or test images'),
     'covariance': (lambda subject: subject.num_compared <= subject.num_features,
