@@ -13,7 +13,6 @@ import zlib
 from typing import Any, Callable, NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
 from tfp_lgc import codec, heads, models, networks, packing
 from tfp_lgc import config as config_lib
@@ -22,6 +21,7 @@ from tfp_lgc.em import Components
 from tfp_lgc.header import for_drawing, TRAINING
 from tfp_lgc.mixture import share, stack
 from tfp_lgc.texture import KERNEL_SIZE, NUM_NODES, Texture
+from tfp_lgc.weightless import weightless
 
 
 class Seed(NamedTuple):
@@ -92,7 +92,7 @@ def _mixture(rng, latents, model, number):
 
 def _decoder(rng, model, image_shape, num_conditions):
   """Random weights, by name."""
-  with tf.Graph().as_default():
+  with weightless():
     head = heads.build(model, image_shape)
     decoder = networks.decoder(model, head, num_conditions, batch_norm=False)
     shapes = {f'decoder/{variable.name.split(":")[0]}': variable.shape

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from tfp_lgc import heads, networks
 from tfp_lgc.config import Config, ModelConfig, replace
+from tfp_lgc.weightless import weightless
 
 
 def _counts(preset, model, shape, num_conditions=0):
@@ -15,7 +16,7 @@ def _counts(preset, model, shape, num_conditions=0):
   config = replace(Config(), preset=preset, model=model).model
   point = model in ('ae', 'contrastive_ae', 'gmm_dae')
   params_size = config.latent_size * (1 if point else 2)
-  with tf.Graph().as_default():  # Counts without taking their memory.
+  with weightless():
     pair = (networks.encoder(config, shape, params_size, num_conditions),
             networks.decoder(config, heads.HEADS[config.head](shape),
                              num_conditions))

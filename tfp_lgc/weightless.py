@@ -1,12 +1,16 @@
 """Keras models that have shapes, but take no memory."""
 
 import contextlib
+import threading
 from typing import Iterator
 
 import tensorflow as tf
 import tf_keras as tfk
 
 __all__ = ['weightless']
+
+# Classes are those of all threads.
+_LOCK = threading.RLock()
 
 
 @contextlib.contextmanager
@@ -24,14 +28,15 @@ def weightless() -> Iterator[None]:
   network.count_params()   # 1000001000000
   ```
   """
-  before = {cls: cls.__bases__ for cls in _below(tfk.layers.Layer)}
-  try:
-    with tf.Graph().as_default():
-      yield
-  finally:
-    for cls, bases in before.items():
-      if cls.__bases__ != bases:
-        cls.__bases__ = bases
+  with _LOCK:
+    before = {cls: cls.__bases__ for cls in _below(tfk.layers.Layer)}
+    try:
+      with tf.Graph().as_default():
+        yield
+    finally:
+      for cls, bases in before.items():
+        if cls.__bases__ != bases:
+          cls.__bases__ = bases
 
 
 def _below(cls: type) -> set[type]:
