@@ -20,9 +20,9 @@ Curve = Mapping[str, Sequence[float]]
 def measure(subject: Subject) -> dict[str, Any]:
   """Of the latents of all train images, by the encoder at hand: EM is run
   again, with the settings of the run that the encoder is of. For the images of
-  that run, and the same `max_memory`, these are the curves that it chose by, but
-  for rounding if several devices fitted them; or would have chosen by, if it
-  priced mixtures in bytes.
+  that run, and the same `max_memory`, these are the curves that it chose by,
+  but for rounding if several devices fitted them; or would have chosen by, if
+  it priced mixtures in bytes.
 
   Returns:
     `curves`, by class name (`all`, where the classes share components), of
