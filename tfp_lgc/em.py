@@ -340,7 +340,7 @@ def kmeans_start(x: np.ndarray, num_components: int, floor: float,
   size = x.shape[1]
   labels = np.zeros(len(x), int)
   if num_components > 1:
-    labels = clusters.kmeans(x, num_components, seed)
+    labels = clusters.kmeans(x, num_components, seed).labels_
   parts = [x[labels == k] for k in range(num_components)]
   loc = np.stack([part.mean(axis=0) for part in parts])
   centered = [part - mean for part, mean in zip(parts, loc)]

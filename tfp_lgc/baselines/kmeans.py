@@ -3,8 +3,8 @@
 import functools
 
 import numpy as np
-from sklearn.cluster import MiniBatchKMeans
 
+from tfp_lgc import clusters
 from tfp_lgc.baselines import stored, tuning
 from tfp_lgc.baselines.compressed import Compressed
 from tfp_lgc.baselines.subset import stratified
@@ -14,6 +14,8 @@ __all__ = ['MEMBERS', 'kmeans', 'prototypes', 'subset']
 
 # Size and depth of a prototype, which has more gray than an image.
 SHAPES = ((1, 8), (1, 2), (2, 8), (2, 2), (2, 1))
+# With a center for every few images hardly any moves after ten.
+MAX_ITERATIONS = 20
 
 
 def prototypes(images: Images, k: int, seed: int = 0) -> Images:
@@ -36,9 +38,8 @@ def prototypes(images: Images, k: int, seed: int = 0) -> Images:
     count = int((wanted == label).sum())
     found = own
     if count < len(own):
-      found = MiniBatchKMeans(
-          count, random_state=seed, n_init=1, batch_size=1024, max_iter=20,
-      ).fit(own).cluster_centers_
+      found = clusters.kmeans(own, count, seed, 'random',
+                              MAX_ITERATIONS).cluster_centers_
     centers[wanted == label] = np.rint(np.clip(found, 0, 255)).reshape(
         -1, *centers.shape[1:]).astype(np.uint8)
   return Images(centers, wanted, images.class_names)

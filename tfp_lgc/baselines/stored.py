@@ -23,6 +23,9 @@ FORMAT = 1  # The first byte.
 NUM_TRIED = 256
 # How often a number of images to choose is corrected by what they really took.
 ROUNDS = 3
+# The share of bytes that may be left: of 3 MB the last image is worth no more
+# minutes.
+SLACK = 0.002
 
 
 class Layout(NamedTuple):
@@ -130,7 +133,7 @@ def read(content: bytes, image_shape: tuple[int, int, int],
 
 def as_many(images: Images, order: np.ndarray, layouts: Sequence[Layout],
             num_bytes: int, weights: Optional[np.ndarray] = None,
-            slack: float = 0.0) -> Compressed:
+            slack: float = SLACK) -> Compressed:
   """As many images as fit, by the layout that is the smallest of some.
 
   Args:

@@ -14,8 +14,8 @@ from typing import Any, Optional
 
 import numpy as np
 from scipy import stats
-from sklearn import cluster
 
+from tfp_lgc import clusters
 from tfp_lgc.metrics import neighbors
 from tfp_lgc.metrics.subject import some, Subject
 
@@ -73,8 +73,7 @@ def by_cells(samples: np.ndarray, others: np.ndarray, train: np.ndarray,
     have.
   """
   num_distinct = len({point.tobytes() for point in train})
-  partition = cluster.KMeans(min(NUM_CELLS, num_distinct), n_init=1,
-                             random_state=seed).fit(train)
+  partition = clusters.kmeans(train, min(NUM_CELLS, num_distinct), seed)
   cells = [partition.predict(points) for points in (samples, others)]
   scores, weights = [], []
   for cell in range(partition.n_clusters):
