@@ -78,6 +78,23 @@ def test_rows_are_budgets_by_method_and_their_means(methods, capsys, tmp_path,
   assert 'judge_steps = 31' in capsys.readouterr().err
 
 
+def test_a_row_is_of_one_set_of_images(capsys, tmp_path, monkeypatch):
+  """Where another version makes others, no judge of the former stays."""
+  flags = ['--rows=random_subset', '--budgets=3kB', '--runs=1',
+           f'--output={tmp_path}/rows.jsonl']
+  _rows(capsys, *flags, '--judges=mlp/none')
+  made, judged = BASELINES['random_subset'], []
+  monkeypatch.setitem(BASELINES, 'random_subset', lambda images, num_bytes,
+                      seed: made(images, num_bytes // 2, seed))
+  monkeypatch.setattr(frontier, '_accuracy', lambda judge, *_: judged.append(
+      judge) or 0.25)
+  row = _rows(capsys, *flags, '--judges=mlp/shift,mlp/none')[-1]
+  # The first is that of the real images.
+  assert judged == ['mlp/shift', 'mlp/shift', 'mlp/none']
+  assert row['num_bytes'] <= 1500
+  assert row['accuracies'] == {'mlp/shift': 0.25, 'mlp/none': 0.25}
+
+
 def test_where_nothing_fits_there_is_no_accuracy(capsys):
   rows = _rows(capsys, '--rows=lgc,lossless,random_subset', '--budgets=50B',
                '--judges=mlp/none', '--runs=1')

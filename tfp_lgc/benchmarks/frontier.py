@@ -106,6 +106,9 @@ def run(config: Config, progress: Progress, done: Mapping[str, dict],
       if missing and row.get('num_bytes') != 0:
         split, about = _made(method, num_bytes, images, source, seeded,
                              options.artifacts, progress)
+        if row.get('num_bytes', about['num_bytes']) != about['num_bytes']:
+          # By another version: its accuracies are of other images.
+          row, missing = {'name': row['name']}, list(judges)
         row.update(about)
       if split is None:
         yield row
