@@ -91,5 +91,3 @@ def test_medoids_stand_for_all(method, points, monkeypatch):
   monkeypatch.setattr(coreset, 'MAX_POINTS', 15)  # A part can be medoids.
   positions, weights = coreset.select(points, labels, 9, method, 0)
   assert len(set(positions)) == 9 and weights.sum() == 60
-
-

@@ -130,3 +130,14 @@ def test_fewer_bits_hold_more_images(digits):
   assert counts[0] > counts[1] > counts[2]
 
 
+def test_slack_ends_a_search_near_the_bytes():
+  tried = []
+
+  def encode(count):
+    tried.append(count)
+    return bytes(10 + 7 * count + count % 5)
+
+  count, content = compressed.largest(encode, 7000, 5000, slack=0.05)
+  assert 6650 <= len(content) <= 7000 and content == encode(count)
+  exact, _ = compressed.largest(encode, 7000, 5000)
+  assert count <= exact and len(encode(exact)) <= 7000

@@ -72,5 +72,3 @@ def test_the_best_lossless_code_is_the_smallest(digits):
   assert made.settings['codec'] == name
   assert made.num_bytes == sizes[name]
   assert lossless.subset(digits, 6000, 0).num_bytes > 5800
-
-

@@ -25,11 +25,12 @@ def kmeans(x: np.ndarray, num_clusters: int, seed: int,
   ```
 
   Args:
-    x: `[N, d]` of at least `num_clusters` distinct rows.
+    x: `[N, d]` of at least `num_clusters` rows; of fewer distinct ones
+      scikit-learn warns, and centers come twice.
     num_clusters: how many.
     seed: of the start.
     start: 'k-means++' (D. Arthur, S. Vassilvitskii, SODA 2007), or 'random'
-      points, which is ten times as fast if there are thousands of clusters.
+      points, which takes a fraction of the time of thousands of clusters.
     max_iterations: at the most.
 
   Returns:

@@ -170,7 +170,8 @@ class BenchmarkConfig:
       'all of frontier, two of baselines.')
   artifacts: str = setting(
       '', 'Folder where the suites frontier and baselines keep artifacts, and '
-      'scale its data sets, and find those of an earlier run. Empty: none, or '
+      'scale its data sets, and find those of an earlier run of the same '
+      'version. Empty: none, or '
       'of scale a temporary one.')
   sizes: str = setting(
       '60000,600000,3000000', 'Numbers of train images of the suite scale, '

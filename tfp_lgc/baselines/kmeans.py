@@ -14,7 +14,8 @@ __all__ = ['MEMBERS', 'kmeans', 'prototypes', 'subset']
 
 # Size and depth of a prototype, which has more gray than an image.
 SHAPES = ((1, 8), (1, 2), (2, 8), (2, 2), (2, 1))
-# With a center for every few images hardly any moves after ten.
+# With a center for every few images hardly any moves after ten; of few centers
+# the last rounds gain little.
 MAX_ITERATIONS = 20
 
 
@@ -62,7 +63,7 @@ def subset(images: Images, num_bytes: int, seed: int = 0, *, reduction: int = 1,
                            num_bytes, slack=0.1)
   return stored.as_many_chosen(
       lambda k: stored.as_many(prototypes(images, k, seed), np.arange(k),
-                               layouts, num_bytes),
+                               layouts, num_bytes, slack=stored.SLACK),
       len(fitting.images), images, num_bytes)
 
 

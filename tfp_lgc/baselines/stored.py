@@ -23,8 +23,8 @@ FORMAT = 1  # The first byte.
 NUM_TRIED = 256
 # How often a number of images to choose is corrected by what they really took.
 ROUNDS = 3
-# The share of bytes that may be left: of 3 MB the last image is worth no more
-# minutes.
+# The share of bytes that may be left where each code takes long, or settings
+# are chosen by many of them.
 SLACK = 0.002
 
 
@@ -133,7 +133,7 @@ def read(content: bytes, image_shape: tuple[int, int, int],
 
 def as_many(images: Images, order: np.ndarray, layouts: Sequence[Layout],
             num_bytes: int, weights: Optional[np.ndarray] = None,
-            slack: float = SLACK) -> Compressed:
+            slack: float = 0.0) -> Compressed:
   """As many images as fit, by the layout that is the smallest of some.
 
   Args:
@@ -187,7 +187,8 @@ def as_many_chosen(chosen: Callable[[int], Compressed], k: int,
     made = chosen(k)
     if len(made.images) > len(result.images):
       result = made
-    if len(made.images) < k or k == len(images):  # Some had to be left off.
+    # Some were left off, so the bytes are full, but for the slack.
+    if len(made.images) < k or k == len(images):
       break
     k = min(len(images), max(k + 1, k * num_bytes // made.num_bytes))
   return result

@@ -16,6 +16,8 @@ def subset(images: Images, num_bytes: int, seed: int = 0, *,
            reduction: int = 2, bits: int = 1) -> Compressed:
   """As many real images as fit, stratified, by the best lossless code.
 
+  But for the last ones, see `stored.SLACK`.
+
   A receiver gets them at the size they had, each pixel a square.
 
   Args:
@@ -27,7 +29,8 @@ def subset(images: Images, num_bytes: int, seed: int = 0, *,
   """
   return stored.as_many(
       images, stratified(images.labels, seed),
-      stored.lossless(reduction, bits, images.images.shape[-1]), num_bytes)
+      stored.lossless(reduction, bits, images.images.shape[-1]), num_bytes,
+      slack=stored.SLACK)
 
 
 FIXED: dict[str, tuning.Baseline] = {

@@ -72,7 +72,8 @@ def run(config: Config, progress: Progress, done: Mapping[str, dict],
       as it is by default is kept, the rest is chosen by the budget.
     progress: is told of every part.
     done: rows of an earlier run by name; judges that they have are not trained
-      again.
+      again, unless another judge is missing and what is made for it is not what
+      the row was of: then it has only the judges of this run.
     options: `rows`, methods; `budgets`; `judges`; `runs`; `artifacts`.
     protocol: what `options` are chosen from, and their defaults.
 
@@ -106,8 +107,8 @@ def run(config: Config, progress: Progress, done: Mapping[str, dict],
       if missing and row.get('num_bytes') != 0:
         split, about = _made(method, num_bytes, images, source, seeded,
                              options.artifacts, progress)
-        if row.get('num_bytes', about['num_bytes']) != about['num_bytes']:
-          # By another version: its accuracies are of other images.
+        if _is_another(row, about):
+          progress.note(f'{row["name"]} was of another version')
           row, missing = {'name': row['name']}, list(judges)
         row.update(about)
       if split is None:
@@ -120,6 +121,13 @@ def run(config: Config, progress: Progress, done: Mapping[str, dict],
           yield row
       rows.append(row)
     yield {'name': name, **_means(rows)}
+
+
+def _is_another(row: Row, made: Row) -> bool:
+  """Whether a row of an earlier run is of other images than what was made."""
+  made = json.loads(json.dumps(made))  # Rows come out of a file.
+  return any(row[key] != made[key] for key in ('num_bytes', 'settings')
+             if key in row and key in made)
 
 
 def short_name(source: Source) -> str:
