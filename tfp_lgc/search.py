@@ -41,8 +41,8 @@ from tfp_lgc.weightless import weightless
 
 __all__ = ['CHOSEN', 'compress_within', 'describe', 'likely']
 
-# (filters, latents) of the conv trunk, from small to large. (8, 12) and (14, 17)
-# were chosen on MNIST (BUILD.md); smaller ones go on that way.
+# (filters, latents) of the conv trunk, from small to large. (8, 12) and
+# (14, 17) were chosen on MNIST (BUILD.md); smaller ones go on that way.
 RUNGS = ((2, 2), (2, 3), (3, 4), (3, 6), (4, 8), (5, 9), (8, 12), (14, 17),
          (24, 16), (28, 20), (36, 24), (48, 28), (64, 32))
 # Bytes of a fine-tuned decoder of n numbers are about 6.1 n^0.75: on MNIST they
