@@ -95,6 +95,17 @@ def test_a_row_is_of_one_set_of_images(capsys, tmp_path, monkeypatch):
   assert row['accuracies'] == {'mlp/shift': 0.25, 'mlp/none': 0.25}
 
 
+@pytest.mark.parametrize('made, another', [
+    ({'num_bytes': 3, 'settings': {'sides': (1, 2)}}, False),
+    ({'num_bytes': 3, 'settings': {'sides': (1, 3)}}, True),
+    ({'num_bytes': 4, 'settings': {'sides': (1, 2)}}, True),
+    ({'num_bytes': 0}, True)], ids=str)
+def test_bytes_and_settings_tell_images_apart(made, another):
+  row = {'name': 'x', 'num_bytes': 3, 'settings': {'sides': [1, 2]}}
+  assert frontier._is_another(row, made) == another
+  assert not frontier._is_another({'name': 'x'}, made)
+
+
 def test_where_nothing_fits_there_is_no_accuracy(capsys):
   rows = _rows(capsys, '--rows=lgc,lossless,random_subset', '--budgets=50B',
                '--judges=mlp/none', '--runs=1')

@@ -135,9 +135,11 @@ def test_slack_ends_a_search_near_the_bytes():
 
   def encode(count):
     tried.append(count)
-    return bytes(10 + 7 * count + count % 5)
+    return bytes(count * count // 7)
 
   count, content = compressed.largest(encode, 7000, 5000, slack=0.05)
   assert 6650 <= len(content) <= 7000 and content == encode(count)
-  exact, _ = compressed.largest(encode, 7000, 5000)
-  assert count <= exact and len(encode(exact)) <= 7000
+  num_tried = len(tried)
+  exact, exact_content = compressed.largest(encode, 7000, 5000)
+  assert count <= exact and len(content) <= len(exact_content) <= 7000
+  assert num_tried < len(tried) - num_tried
