@@ -13,6 +13,7 @@ import tracemalloc
 from typing import NamedTuple
 
 import fuzzing
+import hostile_files
 import imports_test
 import numpy as np
 import pytest
@@ -106,7 +107,7 @@ def _fuzz(seeds, lgc_file, dictionary, numbers, write_every, draw_every):
   for i in numbers:
     rng = np.random.default_rng([1, i])
     seed, other = (seeds[int(rng.integers(len(seeds)))] for _ in range(2))
-    mutator = fuzzing.MUTATORS[i % len(fuzzing.MUTATORS)]
+    mutator = hostile_files.MUTATORS[i % len(hostile_files.MUTATORS)]
     content = mutator(rng, seed, lgc_file, other)
     try:
       loaded = _loaded(content)
@@ -202,7 +203,7 @@ def _total(counts, loaded):
 def _check_counts(counts):
   """Every mutator makes files, and most make both kinds."""
   assert _total(counts, True) > 0.1 * _total(counts, False) > 0
-  for mutator in fuzzing.MUTATORS:
+  for mutator in hostile_files.MUTATORS:
     name = mutator.__name__
     assert counts[name, False] or name == 'recoded'
     assert counts[name, True] or name in ('no_checksum', 'payload_bytes',
@@ -210,10 +211,10 @@ def _check_counts(counts):
   assert not counts['no_checksum', True] and not counts['recoded', False]
 
 
-@pytest.mark.parametrize('name', fuzzing.BOMBS)
+@pytest.mark.parametrize('name', hostile_files.BOMBS)
 def test_a_few_bytes_are_never_a_great_deal(name, seeds, lgc_file):
   """What is just allowed takes no more than the page says either."""
-  content = fuzzing.BOMBS[name](seeds[-1], lgc_file)
+  content = hostile_files.BOMBS[name](seeds[-1], lgc_file)
   assert len(content) < 16_000
   loaded = _loaded(content)
   assert loaded.num_bytes <= 4 * len(content) + MAX_EXTRA_NUM_BYTES
