@@ -15,6 +15,7 @@ from tfp_lgc import (
   resuming,
   search,
   shared,
+  sizes,
 )
 from tfp_lgc import budget as budget_lib
 from tfp_lgc import config as config_lib
@@ -49,7 +50,7 @@ def compress(dataset: pipeline.AnyDataset,
       or 3, and `[N]` numbers or strings or None; or a `Source`.
     config: all settings.
     budget: bytes that artifact.lgc may have at the most, a number or as
-      '32kB'. The settings of `search.CHOSEN` are then chosen for it, with a
+      '32kB'. The settings of `sizes.CHOSEN` are then chosen for it, with a
       part of the train split as the judge's test images, but for those in
       `overrides` and those that are not as they are by default. Empty: the
       settings decide how large it is.
@@ -117,7 +118,7 @@ def fingerprint(source: Source, config: Config, num_bytes: int,
     settings['replicas'] = distribution.of(config.train.strategy).num_replicas
   if num_bytes:
     settings.update(num_bytes=num_bytes, fixed=sorted(
-        fixed & set(search.CHOSEN)))
+        fixed & set(sizes.CHOSEN)))
   else:
     del settings['evaluate']
   return resuming.fingerprint(settings, source.train, source.class_names)

@@ -13,15 +13,7 @@ from typing import AbstractSet, Any, Mapping, NamedTuple, Optional, Sequence
 import numpy as np
 import tf_keras as tfk
 
-from tfp_lgc import (
-  allocation,
-  data,
-  heads,
-  latent,
-  models,
-  networks,
-  pipeline,
-)
+from tfp_lgc import allocation, data, latent, pipeline, sizes
 from tfp_lgc import config as config_lib
 from tfp_lgc.allocation import Candidate
 from tfp_lgc.artifact import Artifact
@@ -37,25 +29,9 @@ from tfp_lgc.mixture import stack
 from tfp_lgc.progress import Progress
 from tfp_lgc.resuming import NO_WORK, Work
 from tfp_lgc.sampling import sample
-from tfp_lgc.weightless import weightless
 
-__all__ = ['CHOSEN', 'compress_within', 'describe', 'likely']
+__all__ = ['compress_within', 'describe']
 
-# (filters, latents) of the conv trunk, from small to large. (8, 12) and
-# (14, 17) were chosen on MNIST (BUILD.md); smaller ones go on that way.
-RUNGS = ((2, 2), (2, 3), (3, 4), (3, 6), (4, 8), (5, 9), (8, 12), (14, 17),
-         (24, 16), (28, 20), (36, 24), (48, 28), (64, 32))
-# Bytes of a fine-tuned decoder of n numbers are about 6.1 n^0.75: on MNIST they
-# were 4,221 for 6,257 numbers, 8,288 for 15,723 and 24,891 for 65,449.
-FINETUNED_SCALE, FINETUNED_POWER = 6.1, 0.75
-# The most that is likely to be left to the decoder: latents that it cannot tell
-# apart need no components.
-DECODER_SHARE = 0.76
-# What a budget decides, unless the user does.
-FIXED: dict[str, Any] = {'trunk': 'conv', 'finetune_steps': 2000,
-                         'num_components_max': 256, 'num_restarts': 1}
-SIZES = ('num_filters', 'hidden_size', 'latent_size')
-CHOSEN = (*FIXED, *SIZES, 'mixture_bits', 'covariance', 'texture')
 # Structures and bits of mixtures that are tried.
 MIXTURES = (('full', 6), ('tied', 6), ('full', 5))
 # The judge that chooses; images that it is tested on.
@@ -89,7 +65,7 @@ def compress_within(source: Source, num_bytes: int, config: Config,
   Args:
     source: its test split is not looked at.
     num_bytes: of artifact.lgc.
-    config: settings of `CHOSEN` that are not as they are by default stay.
+    config: settings of `sizes.CHOSEN` that are not as they are by default stay.
     progress: hears of everything that is tried.
     fixed: names of further settings that stay.
     callbacks: for training.
@@ -103,14 +79,15 @@ def compress_within(source: Source, num_bytes: int, config: Config,
     raise ConfigError(f'latent_model = {config.mixture.latent_model}: a budget '
                       'is for mixtures by class; choose gmm, or no --budget')
   tstr.check(config.evaluate)
-  stays = {name for name in CHOSEN if name in fixed
+  stays = {name for name in sizes.CHOSEN if name in fixed
            or _get(config, name) != _get(Config(), name)}
   seen = _Seen(source)
   smallest = math.inf
-  for i, tried in enumerate(likely(source, num_bytes, config, stays)):
-    sizes = {name: getattr(tried.model, name) for name in SIZES}
-    progress.record(event='try', budget=num_bytes, **sizes)
-    progress.note(f'tries {_words(sizes)}')
+  for i, tried in enumerate(sizes.likely(source, num_bytes, config, stays)):
+    model_sizes = {name: getattr(tried.model, name)
+                   for name in sizes.SIZES}
+    progress.record(event='try', budget=num_bytes, **model_sizes)
+    progress.note(f'tries {_words(model_sizes)}')
     trials = _Trials(seen, num_bytes, tried, stays, progress, callbacks,
                      work.below(f'try_{i}'))
     if best := trials.best():
@@ -120,61 +97,6 @@ def compress_within(source: Source, num_bytes: int, config: Config,
     smallest = min(smallest, trials.smallest)
   raise BudgetError(f'budget = {num_bytes}: an artifact takes {smallest:,} '
                     'bytes at the least, with these settings; give more')
-
-
-def likely(source: Source, num_bytes: int, config: Config,
-           stays: AbstractSet[str]) -> list[Config]:
-  """Settings of autoencoders by size, in the order in which to try them.
-
-  The first is that of the largest decoder that is likely to leave the mixture
-  its share; the others are smaller.
-
-  Args:
-    source: what is compressed.
-    num_bytes: of the artifact.
-    config: where the other settings come from.
-    stays: settings that are not to be chosen.
-
-  Raises:
-    ConfigError: if there is no such model.
-  """
-  found: dict[int, Config] = {}  # By numbers of the decoder.
-  error: Optional[ConfigError] = None
-  for filters, size in RUNGS:
-    picks = {**FIXED, 'num_filters': filters, 'hidden_size': 5 * filters,
-             'latent_size': size}
-    tried = config_lib.replace(config, **{
-        name: value for name, value in picks.items() if name not in stays})
-    try:
-      found.setdefault(_num_weights(tried, source), tried)
-    except ConfigError as this:  # As a prior of more means than latents.
-      error = this
-  if not found:
-    assert error
-    raise error
-  sizes = sorted(found)
-  fitting = [size for size in sizes if _decoder_num_bytes(found[size], size)
-             <= DECODER_SHARE * num_bytes]
-  return [found[size] for size in (fitting or sizes[:1])[::-1]]
-
-
-def _decoder_num_bytes(config: Config, num_weights: int) -> float:
-  """What a decoder is likely to take in a file."""
-  if config.codec.finetune_steps:
-    return FINETUNED_SCALE * num_weights ** FINETUNED_POWER
-  return num_weights * (config.codec.decoder_bits - 1) / 8
-
-
-def _num_weights(config: Config, source: Source) -> int:
-  """Numbers of decoder and head."""
-  with weightless():
-    models.prior(config.model)
-    head = heads.build(config.model, source.train.image_shape)
-    num_conditions = (len(source.class_names)
-                      if config.model.model in models.CONDITIONAL else 0)
-    decoder = networks.decoder(config.model, head, num_conditions)
-    return decoder.count_params() + sum(
-        math.prod(variable.shape) for variable in head.weights.values())
 
 
 def _words(about: Mapping[str, Any]) -> str:
