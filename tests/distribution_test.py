@@ -262,6 +262,7 @@ def test_a_model_of_two_replicas_becomes_one_of_one(found):
   its = {name.removeprefix('normalized:'): value
          for name, value in found.items() if name.startswith('normalized:')}
   assert np.isfinite(its['loss']) and its['teacher'] > 0
+  assert its['num_penalties'] == 1
   assert any(value for name, value in its.items() if name.startswith('moving'))
   count = sum(name.startswith('alone') for name in its)
   assert count > 20

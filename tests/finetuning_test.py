@@ -127,6 +127,24 @@ def test_the_encoder_stays_as_it_is_and_a_seed_is_a_result():
     np.testing.assert_array_equal(weight.numpy(), value)
 
 
+def test_penalties_of_reconstructions_have_their_part():
+  """Here that images are bright, which is not what makes them likely."""
+  fitted = _fitted(model='vae', trunk='dense', latent_size=3)
+  config = replace(fitted.artifact.encoder.config, finetune_steps=60)
+
+  def brightness():
+    tensors = finetuning.finetune(
+        fitted.model, fitted.artifact.tensors, fitted.kept,
+        from_arrays(_images()).train, config)
+    tuned = fitted.artifact.replaced(tensors)
+    return tuned.sampler.decode(fitted.latents)['image'].numpy().mean()
+
+  without = brightness()
+  fitted.model.add_image_penalty(
+      'darkness', 1e3, lambda x, point: -tf.reduce_mean(point))
+  assert brightness() > 1.2 * without
+
+
 def test_fine_tuning_that_diverges_is_told():
   fitted = _fitted(model='vae', trunk='dense', latent_size=3)
   config = replace(fitted.artifact.encoder.config, finetune_steps=10)

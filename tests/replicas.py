@@ -65,7 +65,8 @@ def normalized():
                       on_round=lambda i, terms: heard.append(terms))
   finally:
     train._weights, train.TEACHER_STEPS = weights, steps
-  result = {'loss': heard[-1]['loss'], 'teacher': heard[-1]['teacher']}
+  result = {'loss': heard[-1]['loss'], 'teacher': heard[-1]['teacher'],
+            'num_penalties': len(alone.image_penalties)}
   for i, (trained, variable) in enumerate(zip(kept[-1], weights(alone))):
     result[f'trained{i}'] = trained
     result[f'alone{i}'] = variable.numpy()

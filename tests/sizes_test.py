@@ -16,7 +16,7 @@ def test_more_bytes_buy_a_larger_decoder(digits):
       sizes.likely(digits, num_bytes, Config(), set())
       for num_bytes in (500, 1000, 4000, 16_000, 10**6))]
   assert first == sorted(first)
-  assert first[0] < first[-1] == sizes.RUNGS[-1][0]
+  assert first[0] < first[-1] == sizes.RUNGS[-1].num_filters
 
 
 @pytest.mark.parametrize('settings, stays', [

@@ -145,6 +145,11 @@ class Autoencoder(tfk.Model):
     self._means[name] = Term(name)
 
   @property
+  def image_penalties(self) -> dict[str, tuple[float, Callable]]:
+    """Name -> (weight, penalty) of what `add_image_penalty` added."""
+    return dict(self._image_penalties)
+
+  @property
   def metrics(self):
     return list(self._means.values())
 

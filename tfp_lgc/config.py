@@ -254,8 +254,8 @@ class CodecConfig:
       'one more.', low=2, high=16)
   finetune_steps: int = setting(
       0, 'Steps in which the decoder is trained on with its weights rounded, '
-      'and the bits that they take in the loss, but no teacher nor other '
-      'penalty; 0: none.', low=0, high=10_000_000)
+      'and the bits that they take in the loss, but no penalty of latents; '
+      '0: none.', low=0, high=10_000_000)
   rate_weight: float = setting(
       1e-4, 'Weight of a bit of the decoder in the loss of that fine-tuning, '
       'whose other part is in nats an image.', low=0.0, high=1.0)

@@ -62,8 +62,9 @@ def finetune(model: Autoencoder, tensors: dict[str, Quantized],
   """Trains the decoder on under quantization; the encoder stays as it is.
 
   The loss is the mean of -log p(x | z), nats an image, for posterior draws z,
-  and `rate_weight` times the bits of all kernels; other penalties, and a
-  teacher, have no part in it.
+  the model's penalties of reconstructions, as a teacher's, with their weights,
+  and `rate_weight` times the bits of all kernels. Penalties of latents have no
+  part in it: the encoder stays.
 
   Args:
     model: trained.
@@ -89,15 +90,15 @@ def finetune(model: Autoencoder, tensors: dict[str, Quantized],
                                salt=ORDER_SALT, skip=done))
   for first in range(done, total, STEPS_PER_CALL):
     count = min(STEPS_PER_CALL, total - first)
-    done, nll, bits = tuning.run(batches, tf.constant(count))
-    if not np.isfinite(nll + bits):
+    done, terms = tuning.run(batches, tf.constant(count))
+    if not all(np.isfinite(value) for value in terms.values()):
       step = first + int(done)
       raise FloatingPointError(divergence.message(
           'fine-tuning', {name: 0 if np.isfinite(value) else step
-                          for name, value in (('nll', nll), ('bits', bits))},
+                          for name, value in terms.items()},
           step, config.train.batch_size, split.num_examples, REMEDY))
-    on_step(first + count, f'nll {float(nll):.4g}, {float(bits) / 8:,.0f} bytes'
-                           ' of kernels')
+    on_step(first + count, f'nll {float(terms["nll"]):.4g}, '
+                           f'{float(terms["bits"]) / 8:,.0f} bytes of kernels')
     if tuning.is_finite():  # Or it would replace the last good one.
       checkpoints.save({'steps': first + count})
   return tuning.tensors()
@@ -153,13 +154,15 @@ class _Tuning(tf.Module):
   @tf.function(reduce_retracing=True)
   def run(self, batches, count):
     """So many steps, or as many as are finite and one; how many these were,
-    -log p(x | z) and the bits of the last one."""
-    done, nll, bits = tf.constant(0), tf.constant(0.0), tf.constant(0.0)
-    while done < count and tf.math.is_finite(nll + bits):
+    and the terms of the loss of the last one, by name."""
+    done = tf.constant(0)
+    terms = {name: tf.constant(0.0)
+             for name in ('nll', *self._model.image_penalties, 'bits')}
+    while done < count and tf.math.is_finite(sum(terms.values())):
       images, labels = next(batches)
-      nll, bits = self._step(images, labels)
+      terms = self._step(images, labels)
       done += 1
-    return done, nll, bits
+    return done, terms
 
   @tf.autograph.experimental.do_not_convert
   def _step(self, images, labels):
@@ -181,10 +184,14 @@ class _Tuning(tf.Module):
       params = self._decoder(
           networks.with_labels(z, labels, self._model.num_conditions),
           training=False)
-      nll = -tf.reduce_mean(self._model.head(params).log_prob(x))
+      terms = {'nll': -tf.reduce_mean(self._model.head(params).log_prob(x))}
+      loss = terms['nll']
+      for name, (weight, penalty) in self._model.image_penalties.items():
+        terms[name] = penalty(x, self._model.head.point_image(params))
+        loss += weight * terms[name]
     # A rounded weight is w + s (round(w / s) - w / s). The gradient of a
     # rounded number is taken for that of the number.
-    gradients = tape.gradient(nll, self._decoder.weights)
+    gradients = tape.gradient(loss, self._decoder.weights)
     by_step = [tf.reduce_sum(gradients[i] * part) * tf.exp(log_step)
                for i, part, log_step in zip(self._kernels, rounding,
                                             self._log_steps)]
@@ -197,7 +204,7 @@ class _Tuning(tf.Module):
     self._optimizer.apply_gradients(
         (a + b, variable)
         for a, b, variable in zip(gradients, by_rate, self._trained))
-    return nll, bits
+    return {**terms, 'bits': bits}
 
   def _num_bits(self, seed):
     """Of all kernels, with uniform noise in place of rounding."""

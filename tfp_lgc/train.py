@@ -176,6 +176,8 @@ def _alone(model: Autoencoder, config: Config, split: Split, num_classes: int,
   for variable, trained in zip(_weights(alone), _weights(model),
                                strict=True):
     variable.assign(trained.read_value())
+  for name, (weight, penalty) in model.image_penalties.items():
+    alone.add_image_penalty(name, weight, penalty)
   return alone
 
 
