@@ -31,8 +31,8 @@ class Rung(NamedTuple):
   rate_weight: float = CodecConfig.rate_weight
 
 
-# From small to large. (8, 12) and (14, 17) were chosen on MNIST, the last two on
-# Fashion-MNIST (BUILD.md); smaller ones go on that way.
+# From small to large. (8, 12) and (14, 17) were chosen on MNIST, the last two
+# on Fashion-MNIST (BUILD.md); smaller ones go on that way.
 RUNGS = (Rung(2, 2), Rung(2, 3), Rung(3, 4), Rung(3, 6), Rung(4, 8), Rung(5, 9),
          Rung(8, 12), Rung(14, 17), Rung(24, 16), Rung(28, 20), Rung(36, 24),
          Rung(32, 48, share=0.5, beta=0.05),
