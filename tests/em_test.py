@@ -143,6 +143,24 @@ def test_log_joint_of_many_points_is_that_of_each(monkeypatch):
   np.testing.assert_allclose(em.log_joint(x, components), whole, rtol=1e-12)
 
 
+def test_components_of_one_covariance_need_no_distances_of_their_own():
+  """Narrow ones, too, from which most points are far away."""
+  x = _clusters()
+  components = em.kmeans_start(x, 3, 1e-6, 0, 'tied')
+  for scale in (1.0, 1e-3):
+    tied = components._replace(scale_tril=scale * components.scale_tril)
+    rows = np.concatenate([x, np.ones([len(x), 1])], axis=1)
+    quick, slow = [em.e_step(rows, np.ones(len(x)), tied, em.whitening_of(tied),
+                             is_tied) for is_tied in (True, False)]
+    for a, b in zip(quick, slow):
+      np.testing.assert_allclose(a, b, rtol=1e-7, atol=1e-7)
+    density = special.logsumexp([
+        log_weight + stats.multivariate_normal(loc, covariance).logpdf(x)
+        for log_weight, loc, covariance in zip(
+            tied.log_weights, tied.loc, _covariance(tied))], axis=0)
+    np.testing.assert_allclose(quick.log_likelihood, density.sum(), rtol=1e-7)
+
+
 def test_the_start_is_seeded():
   x = _clusters()
   a, b, c = [em.kmeans_start(x, 5, 1e-6, seed=seed) for seed in (0, 0, 1)]

@@ -118,18 +118,30 @@ def whitening_of(components: Components) -> tf.Tensor:
                     -offset[:, tf.newaxis]], axis=1)
 
 
+def _distances(x: tf.Tensor, whitening: tf.Tensor, is_tied: bool) -> tf.Tensor:
+  """Squared Mahalanobis distances, `[K, B]`."""
+  if not is_tied:  # A component at a time: its points stay in the cache.
+    return tf.map_fn(
+        lambda w: tf.reduce_sum(tf.square(tf.matmul(x, w)), axis=1), whitening,
+        fn_output_signature=x.dtype, parallel_iterations=PARALLEL)
+  # All whiten a point alike, up to where they stand. What is to be small is a
+  # difference of large numbers here, for which float32 would not do.
+  points = tf.cast(tf.matmul(x[:, :-1], whitening[0, :-1]), _F64)  # [B, d]
+  offset = tf.cast(whitening[:, -1], _F64)  # [K, d]
+  return (tf.reduce_sum(tf.square(offset), axis=1, keepdims=True)
+          + 2 * tf.matmul(offset, points, transpose_b=True)
+          + tf.reduce_sum(tf.square(points), axis=1))
+
+
 def _log_joint(x: tf.Tensor, components: Components, whitening: tf.Tensor,
-               ) -> tf.Tensor:
-  """log p(x_b, component k), float64 `[K, B]`; a component at a time, whose
-  whitened points stay in the cache."""
+               is_tied: bool = False) -> tf.Tensor:
+  """log p(x_b, component k), float64 `[K, B]`."""
   size = tf.cast(tf.shape(components.loc)[1], _F64)
   log_det = tf.reduce_sum(
       tf.math.log(tf.linalg.diag_part(components.scale_tril)), axis=-1)
   constant = (components.log_weights - log_det
               - 0.5 * math.log(2 * math.pi) * size)  # [K]
-  distances = tf.map_fn(
-      lambda w: tf.reduce_sum(tf.square(tf.matmul(x, w)), axis=1), whitening,
-      fn_output_signature=x.dtype, parallel_iterations=PARALLEL)  # [K, B]
+  distances = _distances(x, whitening, is_tied)
   return constant[:, tf.newaxis] - 0.5 * tf.cast(distances, _F64)
 
 
@@ -148,7 +160,7 @@ def log_joint(x: np.ndarray, components: Components) -> np.ndarray:
 
 
 def e_step(x: tf.Tensor, row_weights: tf.Tensor, components: Components,
-           whitening: tf.Tensor) -> Statistics:
+           whitening: tf.Tensor, is_tied: bool = False) -> Statistics:
   """Statistics of one batch.
 
   Args:
@@ -157,6 +169,7 @@ def e_step(x: tf.Tensor, row_weights: tf.Tensor, components: Components,
     row_weights: of the type of x, `[B]`; a row of weight 0 does not count.
     components: float64.
     whitening: of the type of x, see `whitening_of`.
+    is_tied: whether all components have one covariance, which makes it quick.
   """
   def moments(part):
     """Of the points that one component has anything to do with: few, as soon
@@ -169,7 +182,7 @@ def e_step(x: tf.Tensor, row_weights: tf.Tensor, components: Components,
     return [tf.cast(tf.matmul(a, b, transpose_a=True), _F64)
             for a, b in ((whitened, responsibility), (weighted, whitened))]
 
-  joint = _log_joint(x, components, whitening)
+  joint = _log_joint(x, components, whitening, is_tied)
   highest = tf.reduce_max(joint, axis=0)  # [B]
   shares = tf.exp(tf.cast(joint - highest, x.dtype))  # [K, B]
   total = tf.reduce_sum(shares, axis=0)
@@ -242,7 +255,8 @@ def _compiled_em(structure: str, rank: int, dtype: tf.DType):
       whitening = tf.cast(whitening_of(components), dtype)
 
       def add(i, total):
-        part = e_step(batches[i], row_weights[i], components, whitening)
+        part = e_step(batches[i], row_weights[i], components, whitening,
+                      structure == 'tied')
         return i + 1, Statistics(*[a + b for a, b in zip(total, part)])
       zero = Statistics(tf.zeros([], _F64), *[
           tf.zeros_like(parameter) for parameter in components])
