@@ -92,6 +92,43 @@ def one_trial(monkeypatch):
   monkeypatch.setattr(search, 'MIXTURES', (('diag', 6),))
 
 
+@pytest.mark.parametrize('asked, accuracies, tried, chosen', [
+    (1, [0.5, 0.9], 1, 0), (2, [0.5, 0.9], 2, 1), (2, [0.9, 0.5], 2, 0),
+    (2, [None, 0.5, 0.9], 3, 2), (9, [0.5] * 3, 3, 0), (1, [None, 0.5], 2, 1)])
+def test_so_many_autoencoders_are_trained_and_the_best_is_taken(
+    asked, accuracies, tried, chosen, digits, monkeypatch):
+  """None: one that does not fit, and another takes its place."""
+  configs = [replace(Config(), latent_size=i + 1)
+             for i in range(len(accuracies))]
+  monkeypatch.setattr(search.sizes, 'likely', lambda *_: configs)
+  seen = []
+
+  class Trials:
+    smallest = 5000
+
+    def __init__(self, seen_source, num_bytes, config, *rest):
+      self.place = config.model.latent_size - 1
+      seen.append(self.place)
+
+    def best(self):
+      accuracy = accuracies[self.place]
+      return None if accuracy is None else search.Trial(
+          self.place, accuracy, {'accuracy': accuracy})
+
+  monkeypatch.setattr(search, '_Trials', Trials)
+  progress = Progress()
+  assert chosen == search.compress_within(
+      digits, 4000, replace(Config(), num_autoencoders=asked), progress)
+  assert seen == list(range(tried))
+  assert [row['accuracy'] for row in progress.records
+          if row['event'] == 'chosen'] == [accuracies[chosen]]
+
+
+def test_without_a_budget_there_are_not_several_autoencoders(digits):
+  with pytest.raises(ConfigError, match='num_autoencoders = 2: .*a budget'):
+    tfp_lgc.compress(digits, num_autoencoders=2)
+
+
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes(digits, one_trial):
   def made(seed):

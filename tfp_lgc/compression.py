@@ -88,6 +88,10 @@ def compress(dataset: pipeline.AnyDataset,
   its = distribution.of(config.train.strategy)
   source = pipeline.open_source(dataset, config)
   progress = progress or Progress()
+  if config.train.num_autoencoders > 1 and not num_bytes:
+    raise ConfigError(
+        f'num_autoencoders = {config.train.num_autoencoders}: is how many a '
+        'budget tries; give a budget, or 1')
   if num_bytes and config.privacy.dp_epsilon:
     raise ConfigError(
         f'budget = {budget}: is kept by a judge who looks at private images, '

@@ -189,6 +189,10 @@ class TrainConfig:
       0.0, 'Weight of the distance of reconstructions from images in the '
       'features of a classifier that is trained before; nothing of it is '
       'stored. 0: none.', low=0.0, high=1e6)
+  num_autoencoders: int = setting(
+      1, 'Autoencoders of other sizes, or KL weights, that a budget trains one '
+      'after the other, as long as there are such that fit; a judge takes the '
+      'best. Each takes as long as the first.', low=1, high=100)
   learning_rate_schedule: str = setting(
       'cosine', 'How the learning rate falls to zero, or constant.',
       choices=('cosine', 'constant'))

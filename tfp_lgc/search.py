@@ -82,21 +82,31 @@ def compress_within(source: Source, num_bytes: int, config: Config,
   stays = {name for name in sizes.CHOSEN if name in fixed
            or _get(config, name) != _get(Config(), name)}
   seen = _Seen(source)
+  found: list[Trial] = []
   smallest = math.inf
   for i, tried in enumerate(sizes.likely(source, num_bytes, config, stays)):
-    model_sizes = {name: getattr(tried.model, name)
-                   for name in sizes.SIZES}
-    progress.record(event='try', budget=num_bytes, **model_sizes)
-    progress.note(f'tries {_words(model_sizes)}')
+    about = {name: getattr(tried.model, name) for name in sizes.SIZES}
+    progress.record(event='try', budget=num_bytes, **about)
+    progress.note(f'tries {_words(about)}')
     trials = _Trials(seen, num_bytes, tried, stays, progress, callbacks,
                      work.below(f'try_{i}'))
     if best := trials.best():
-      progress.record(event='chosen', **best.about)
-      progress.note(f'takes {_words(best.about)}')
-      return best.artifact
+      found.append(best)
+    if len(found) == config.train.num_autoencoders:
+      break
     smallest = min(smallest, trials.smallest)
-  raise BudgetError(f'budget = {num_bytes}: an artifact takes {smallest:,} '
-                    'bytes at the least, with these settings; give more')
+  if not found:
+    raise BudgetError(f'budget = {num_bytes}: an artifact takes {smallest:,} '
+                      'bytes at the least, with these settings; give more')
+  chosen = _best(found)
+  progress.record(event='chosen', **chosen.about)
+  progress.note(f'takes {_words(chosen.about)}')
+  return chosen.artifact
+
+
+def _best(trials: Sequence[Trial]) -> Trial:
+  """The one that the judge prefers, the first of equals."""
+  return max(trials, key=lambda trial: trial.accuracy)
 
 
 def _words(about: Mapping[str, Any]) -> str:
@@ -187,10 +197,10 @@ class _Trials:
               if (trial := self._trial(structure, bits, texture if always
                                        else {}))]
     if trials and texture and not always:
-      plain = max(trials, key=lambda trial: trial.accuracy).about
+      plain = _best(trials).about
       trials += filter(None, [self._trial(
           plain['covariance'], plain['mixture_bits'], texture)])
-    return max(trials, key=lambda trial: trial.accuracy, default=None)
+    return _best(trials) if trials else None
 
   def _mixtures(self) -> list[tuple[str, int]]:
     """Structures and bits to try, in which what stays is as it is."""
