@@ -68,6 +68,7 @@ WRONG = [
     ('compress', ['--model=vea'], "model = 'vea'.*vae"),
     ('compress', ['--head=gauss'], 'head'),
     ('compress', ['--trunk=resnet'], 'trunk'),
+    ('compress', ['--num_autoencoders=2'], 'num_autoencoders = 2.*a budget'),
     ('compress', ['--epoch=2'], 'epoch'),
     ('compress', ['--no_such_flag'], 'no_such_flag'),
     ('compress', ['--latent_size=0'], 'latent_size'),

@@ -154,6 +154,13 @@ def test_components_of_one_covariance_need_no_distances_of_their_own():
                              is_tied) for is_tied in (True, False)]
     for a, b in zip(quick, slow):
       np.testing.assert_allclose(a, b, rtol=1e-7, atol=1e-7)
+    # In float32 of points about 0, as `fit_em` has them.
+    rows[:, :-1] -= x.mean(axis=0)
+    near = tied._replace(loc=tied.loc - x.mean(axis=0))
+    single = em.e_step(rows.astype(np.float32), np.ones(len(x), np.float32),
+                       near, np.float32(em.whitening_of(near)), True)
+    np.testing.assert_allclose(single.log_likelihood, quick.log_likelihood,
+                               rtol=1e-5)
     density = special.logsumexp([
         log_weight + stats.multivariate_normal(loc, covariance).logpdf(x)
         for log_weight, loc, covariance in zip(

@@ -4,6 +4,7 @@ import html.parser
 import json
 import re
 import shutil
+import types
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from scipy import stats
 from sklearn import neighbors
 
 import tfp_lgc
-from tfp_lgc import charts, data, private
+from tfp_lgc import charts, data, private, runs, sections
 from tfp_lgc.arrays import from_arrays
 from tfp_lgc.benchmarks import frontier as frontier_lib
 from tfp_lgc.commands import report as command
@@ -269,6 +270,18 @@ def test_a_browser_shows_all_and_nothing_overflows(width, path, page,
 
 
 # Parts.
+
+
+@pytest.mark.parametrize('number, loss', [(0, '3'), (1, '5'), (None, '5')])
+def test_curves_are_those_of_the_autoencoder_that_was_taken(number, loss):
+  records = [{'event': 'train', 'step': step, 'loss': value} for step, value in
+             ((10, 4.0), (20, 3.0), (10, 6.0), (20, 5.0))]
+  if number is not None:
+    records.append({'event': 'chosen', 'number': number})
+  view = types.SimpleNamespace(run=runs.Run(
+      'x', None, 0, 0, records, {}, ''))
+  [picture] = sections._curves(view)
+  assert picture.text.endswith(f'after 20 steps: loss {loss}.')
 
 
 def test_an_ellipse_holds_what_two_deviations_hold():

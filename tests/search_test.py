@@ -10,6 +10,7 @@ from tfp_lgc import data, overlap, search, sources
 from tfp_lgc.config import Config, DataConfig, replace
 from tfp_lgc.errors import ConfigError
 from tfp_lgc.progress import Progress
+from tfp_lgc.resuming import Work
 
 # What makes a search short.
 SHORT = {'epochs': 4, 'finetune_steps': 60, 'num_components_max': 8,
@@ -94,34 +95,43 @@ def one_trial(monkeypatch):
 
 @pytest.mark.parametrize('asked, accuracies, tried, chosen', [
     (1, [0.5, 0.9], 1, 0), (2, [0.5, 0.9], 2, 1), (2, [0.9, 0.5], 2, 0),
-    (2, [None, 0.5, 0.9], 3, 2), (9, [0.5] * 3, 3, 0), (1, [None, 0.5], 2, 1)])
+    (2, [None, 0.5, 0.9], 3, 2), (9, [0.5] * 3, 3, 0), (1, [None, 0.5], 2, 1),
+    (2, [0.5, np.nan, 0.9], 3, 2)])
 def test_so_many_autoencoders_are_trained_and_the_best_is_taken(
-    asked, accuracies, tried, chosen, digits, monkeypatch):
-  """None: one that does not fit, and another takes its place."""
+    asked, accuracies, tried, chosen, digits, monkeypatch, tmp_path):
+  """None: one that does not fit, and another takes its place; nan: one that
+  diverges, after another one that fits."""
   configs = [replace(Config(), latent_size=i + 1)
              for i in range(len(accuracies))]
   monkeypatch.setattr(search.sizes, 'likely', lambda *_: configs)
   seen = []
 
   class Trials:
-    smallest = 5000
 
     def __init__(self, seen_source, num_bytes, config, *rest):
       self.place = config.model.latent_size - 1
-      seen.append(self.place)
+      self.smallest = 9000 - self.place
+      seen.append((self.place, rest[-1].directory.name))
 
     def best(self):
       accuracy = accuracies[self.place]
+      if accuracy is not None and np.isnan(accuracy):
+        raise FloatingPointError('it diverged')
       return None if accuracy is None else search.Trial(
           self.place, accuracy, {'accuracy': accuracy})
 
   monkeypatch.setattr(search, '_Trials', Trials)
-  progress = Progress()
-  assert chosen == search.compress_within(
-      digits, 4000, replace(Config(), num_autoencoders=asked), progress)
-  assert seen == list(range(tried))
-  assert [row['accuracy'] for row in progress.records
-          if row['event'] == 'chosen'] == [accuracies[chosen]]
+  config, progress = replace(Config(), num_autoencoders=asked), Progress()
+  assert chosen == search.compress_within(digits, 4000, config, progress,
+                                          work=Work(tmp_path))
+  # Each has work of its own.
+  assert seen == [(i, f'try_{i}') for i in range(tried)]
+  [row] = [row for row in progress.records if row['event'] == 'chosen']
+  assert (row['number'], row['latent_size'], row['accuracy']) == (
+      chosen, chosen + 1, accuracies[chosen])
+  accuracies[:] = [None] * len(accuracies)
+  with pytest.raises(ConfigError, match=f'takes {9001 - len(configs):,} bytes'):
+    search.compress_within(digits, 4000, config, progress, work=Work(tmp_path))
 
 
 def test_without_a_budget_there_are_not_several_autoencoders(digits):

@@ -11,12 +11,42 @@ def digits():
   return sources.load(DataConfig())
 
 
-def test_more_bytes_buy_a_larger_decoder(digits):
-  first = [tried[0].model.num_filters for tried in (
-      sizes.likely(digits, num_bytes, Config(), set())
-      for num_bytes in (500, 1000, 4000, 16_000, 10**6))]
-  assert first == sorted(first)
-  assert first[0] < first[-1] == sizes.RUNGS[-1].num_filters
+def _rungs(tried):
+  return [(config.model.num_filters, config.model.latent_size,
+           config.model.beta, config.codec.rate_weight) for config in tried]
+
+
+@pytest.mark.parametrize('num_bytes', [500, 4000, 16_000, 70_000, 10**6])
+def test_those_that_fit_are_tried_the_last_rung_first(num_bytes, digits):
+  tried = sizes.likely(digits, num_bytes, Config(), set())
+  places = [_rungs([config])[0] for config in tried]
+  known = [(rung.num_filters, rung.latent_size, rung.beta, rung.rate_weight)
+           for rung in sizes.RUNGS]
+  order = [known.index(place) for place in places]
+  assert order == sorted(order, reverse=True)
+  assert (order[0] == len(known) - 1) == (num_bytes == 10**6)
+  for config, i in zip(tried, order):
+    size = sizes._num_weights(config, digits)
+    assert sizes._decoder_num_bytes(config, size) <= (
+        sizes.RUNGS[i].share * num_bytes) or order == [0]
+
+
+def test_what_the_user_says_stays():
+  source = sources.load(DataConfig())
+  config = replace(Config(), beta=0.2, rate_weight=1e-3, num_filters=9)
+  [first, *_] = sizes.likely(source, 10**6, config,
+                             {'beta', 'rate_weight', 'num_filters'})
+  assert _rungs([first]) == [(9, 96, 0.2, 1e-3)]
+  # With few latents a rung of many is none.
+  for tried in sizes.likely(source, 10**6, replace(Config(), latent_size=7),
+                            {'latent_size'}):
+    assert tried.model.latent_size == 7
+    assert tried.model.beta == Config().model.beta
+
+
+def test_where_nothing_is_likely_to_fit_the_smallest_is_tried(digits):
+  tried = sizes.likely(digits, 10, Config(), set())
+  assert _rungs(tried)[0][:2] == sizes.RUNGS[0][:2] and len(tried) == 1
 
 
 @pytest.mark.parametrize('settings, stays', [

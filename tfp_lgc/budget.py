@@ -4,7 +4,7 @@ import re
 
 from tfp_lgc.errors import ConfigError
 
-__all__ = ['parse']
+__all__ = ['check_num_autoencoders', 'parse']
 
 UNITS = {'': 1, 'B': 1, 'kB': 1000, 'MB': 1000**2, 'GB': 1000**3}
 _SIZE = re.compile(r'([0-9]+(?:\.[0-9]+)?) ?([A-Za-z]*)')
@@ -44,3 +44,14 @@ def parse(text: str, name: str = 'budget') -> int:
   if num_bytes < 1:
     raise ConfigError(f'{name} = {text!r}: must be at least 1 byte')
   return num_bytes
+
+
+def check_num_autoencoders(num_autoencoders: int, num_bytes: int) -> None:
+  """Several autoencoders are for a budget, which chooses among them.
+
+  Raises:
+    ConfigError: for more than one and no (0) bytes.
+  """
+  if num_autoencoders > 1 and not num_bytes:
+    raise ConfigError(f'num_autoencoders = {num_autoencoders}: is how many a '
+                      'budget tries; give a budget, or 1')

@@ -83,15 +83,12 @@ def compress(dataset: pipeline.AnyDataset,
   """
   num_bytes = 0 if budget == '' else budget_lib.parse(str(budget))
   config = config_lib.replace(config or Config(), **overrides)
+  budget_lib.check_num_autoencoders(config.train.num_autoencoders, num_bytes)
   cluster.check(config.train.strategy, config.data.max_memory,
                 dp_epsilon=config.privacy.dp_epsilon, budget=num_bytes)
   its = distribution.of(config.train.strategy)
   source = pipeline.open_source(dataset, config)
   progress = progress or Progress()
-  if config.train.num_autoencoders > 1 and not num_bytes:
-    raise ConfigError(
-        f'num_autoencoders = {config.train.num_autoencoders}: is how many a '
-        'budget tries; give a budget, or 1')
   if num_bytes and config.privacy.dp_epsilon:
     raise ConfigError(
         f'budget = {budget}: is kept by a judge who looks at private images, '

@@ -190,9 +190,9 @@ class TrainConfig:
       'features of a classifier that is trained before; nothing of it is '
       'stored. 0: none.', low=0.0, high=1e6)
   num_autoencoders: int = setting(
-      1, 'Autoencoders of other sizes, or KL weights, that a budget trains one '
-      'after the other, as long as there are such that fit; a judge takes the '
-      'best. Each takes as long as the first.', low=1, high=100)
+      1, 'How many autoencoders that fit into a budget are trained, one after '
+      'the other; a judge takes the best. Each takes about as long as one. '
+      'More than one needs --budget.', low=1, high=20)
   learning_rate_schedule: str = setting(
       'cosine', 'How the learning rate falls to zero, or constant.',
       choices=('cosine', 'constant'))
@@ -258,11 +258,12 @@ class CodecConfig:
       'one more.', low=2, high=16)
   finetune_steps: int = setting(
       0, 'Steps in which the decoder is trained on with its weights rounded, '
-      'and the bits that they take in the loss, but no penalty of latents; '
-      '0: none.', low=0, high=10_000_000)
+      'and the bits that they take in the loss, but no penalty of latents; 0: '
+      'none.', low=0, high=10_000_000)
   rate_weight: float = setting(
       1e-4, 'Weight of a bit of the decoder in the loss of that fine-tuning, '
-      'whose other part is in nats an image.', low=0.0, high=1.0)
+      'beside -log p(x | z) in nats an image and penalties of images.', low=0.0,
+      high=1.0)
 
 
 @dataclasses.dataclass(frozen=True)

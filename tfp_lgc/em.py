@@ -169,7 +169,8 @@ def e_step(x: tf.Tensor, row_weights: tf.Tensor, components: Components,
     row_weights: of the type of x, `[B]`; a row of weight 0 does not count.
     components: float64.
     whitening: of the type of x, see `whitening_of`.
-    is_tied: whether all components have one covariance, which makes it quick.
+    is_tied: whether all components have one covariance, which makes it quick
+      and rounds otherwise; only `fit_em` says so.
   """
   def moments(part):
     """Of the points that one component has anything to do with: few, as soon

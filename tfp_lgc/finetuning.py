@@ -27,7 +27,8 @@ from tfp_lgc.resuming import NO_WORK, Work
 __all__ = ['finetune', 'laplace_bits']
 
 LEARNING_RATE = 1e-3
-REMEDY = 'more --decoder_bits, a lower --rate_weight or no --finetune_steps'
+REMEDY = ('more --decoder_bits, a lower --rate_weight or --teacher_weight, or '
+          'no --finetune_steps')
 # Steps between two words on the progress.
 STEPS_PER_CALL = 50
 # What the run's seed is mixed with for posterior draws, for the noise that

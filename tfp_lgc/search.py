@@ -85,14 +85,24 @@ def compress_within(source: Source, num_bytes: int, config: Config,
   found: list[Trial] = []
   smallest = math.inf
   for i, tried in enumerate(sizes.likely(source, num_bytes, config, stays)):
-    about = {name: getattr(tried.model, name) for name in sizes.SIZES}
+    about = {'number': i,
+             **{name: _get(tried, name) for name in sizes.OF_RUNGS}}
     progress.record(event='try', budget=num_bytes, **about)
     progress.note(f'tries {_words(about)}')
-    trials = _Trials(seen, num_bytes, tried, stays, progress, callbacks,
-                     work.below(f'try_{i}'))
-    if best := trials.best():
-      found.append(best)
-    if len(found) == config.train.num_autoencoders:
+    try:
+      trials = _Trials(seen, num_bytes, tried, stays, progress, callbacks,
+                       work.below(f'try_{i}'))
+      best = trials.best()
+    except FloatingPointError as this:  # Another one may do.
+      if not found:
+        raise
+      progress.note(f'{this}; is left out')
+      continue
+    if best:
+      found.append(best._replace(about={**about, **best.about}))
+    # Where there is nothing to judge by, the first is as good as any.
+    if found and (len(found) == config.train.num_autoencoders
+                  or not seen.source.test):
       break
     smallest = min(smallest, trials.smallest)
   if not found:

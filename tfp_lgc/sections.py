@@ -238,13 +238,15 @@ def _confusion(view: View) -> list[Block]:
 
 
 def _curves(view: View) -> list[Block]:
-  rows: list[dict[str, Any]] = []
+  runs: list[list[dict[str, Any]]] = []
   for row in view.run.of('train'):
-    if rows and row['step'] <= rows[-1]['step']:
-      rows = []  # A budget may try several models; the last one is meant.
-    rows.append(row)
-  if not rows:
+    if not runs or row['step'] <= runs[-1][-1]['step']:
+      runs.append([])  # A budget may try several models.
+    runs[-1].append(row)
+  if not runs:
     raise Missing('metrics.jsonl has no losses of training.')
+  number = view.run.last('chosen').get('number', -1)
+  rows = runs[number if number < len(runs) else -1]
   last = ', '.join(f'{name} {value:.4g}' for name, value in rows[-1].items()
                    if name not in ('event', 'step'))
   return [Picture('Losses in training', 'Terms of the loss, means over a round '

@@ -10,7 +10,7 @@ from tfp_lgc.data import Source
 from tfp_lgc.errors import ConfigError
 from tfp_lgc.weightless import weightless
 
-__all__ = ['CHOSEN', 'SIZES', 'likely']
+__all__ = ['CHOSEN', 'OF_RUNGS', 'likely']
 
 
 class Rung(NamedTuple):
@@ -43,9 +43,10 @@ FINETUNED_SCALE, FINETUNED_POWER = 6.1, 0.75
 # What a budget decides, unless the user does.
 FIXED: dict[str, Any] = {'trunk': 'conv', 'finetune_steps': 2000,
                          'num_components_max': 256, 'num_restarts': 1}
+# What a rung decides, and a budget, unless the user does.
 SIZES = ('num_filters', 'hidden_size', 'latent_size')
-CHOSEN = (*FIXED, *SIZES, 'beta', 'rate_weight', 'mixture_bits', 'covariance',
-          'texture')
+OF_RUNGS = (*SIZES, 'beta', 'rate_weight')
+CHOSEN = (*FIXED, *OF_RUNGS, 'mixture_bits', 'covariance', 'texture')
 
 
 def likely(source: Source, num_bytes: int, config: Config,
@@ -68,6 +69,8 @@ def likely(source: Source, num_bytes: int, config: Config,
   found: dict[int, tuple[Config, Rung]] = {}
   error: Optional[ConfigError] = None
   for rung in RUNGS:
+    if 'latent_size' in stays and rung.beta != ModelConfig.beta:
+      continue  # It is for many latents.
     picks = {**FIXED, 'num_filters': rung.num_filters,
              'hidden_size': 5 * rung.num_filters,
              'latent_size': rung.latent_size, 'beta': rung.beta,

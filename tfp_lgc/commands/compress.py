@@ -55,9 +55,10 @@ class Run:
   output: str = setting('lgc_artifact', 'Directory to write to.')
   budget: str = setting(
       '', 'Bytes that artifact.lgc may have at the most: a number, or as 500B, '
-      '32kB (32,000 bytes), 1.5MB. Sizes of the decoder, bits, mixtures and '
-      'texture are then chosen for it, with a judge and a part of the train '
-      'split; what other flags say stays. Empty: flags decide.')
+      '32kB (32,000 bytes), 1.5MB. Sizes of the decoder, its KL weight and '
+      'rate_weight, bits, mixtures and texture are then chosen for it, with a '
+      'judge and a part of the train split; what other flags say stays. Empty: '
+      'flags decide.')
   overwrite: bool = setting(
       False, 'Replace an artifact that stands in --output.')
   evaluate: bool = setting(
@@ -92,9 +93,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 def _compress(argv: Sequence[str]) -> None:
   said = flags.parsed(USAGE, GROUPS, argv, file=FILE)
   _, *sections, export, options = said.groups
-  if options.budget:
-    budget.parse(options.budget)
+  num_bytes = budget.parse(options.budget) if options.budget else 0
   config = dataclasses.replace(Config(*sections), seed=options.seed)
+  budget.check_num_autoencoders(config.train.num_autoencoders, num_bytes)
   if config.privacy.dp_epsilon:
     _check_private(options)
   _check_strategy(config, options)
