@@ -191,3 +191,13 @@ def test_baselines_are_judged_by_both_networks(capsys, tmp_path):
 def test_a_method_of_one_suite_is_not_of_the_other(capsys):
   assert benchmark.main(['benchmark', *FLAGS, '--rows=gzip']) == 2
   assert 'there is no gzip' in capsys.readouterr().err
+
+
+def test_a_judge_of_real_images_alone_has_no_table():
+  real, ours = [
+      {'name': f'frontier/digits/{name}', 'budget': budget, 'num_runs': 1,
+       'stddevs': {}, 'accuracies': {frontier.JUDGES[0]: 0.9}}
+      for name, budget in (('real/0', 0), ('lgc/1000', 1000))]
+  assert frontier.table({real['name']: real}) == ''
+  assert frontier.table({row['name']: row for row in (real, ours)}).count(
+      'judge') == 1

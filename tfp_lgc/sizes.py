@@ -44,8 +44,7 @@ FINETUNED_SCALE, FINETUNED_POWER = 6.1, 0.75
 FIXED: dict[str, Any] = {'trunk': 'conv', 'finetune_steps': 2000,
                          'num_components_max': 256, 'num_restarts': 1}
 # What a rung decides, and a budget, unless the user does.
-SIZES = ('num_filters', 'hidden_size', 'latent_size')
-OF_RUNGS = (*SIZES, 'beta', 'rate_weight')
+OF_RUNGS = ('num_filters', 'hidden_size', 'latent_size', 'beta', 'rate_weight')
 CHOSEN = (*FIXED, *OF_RUNGS, 'mixture_bits', 'covariance', 'texture')
 
 

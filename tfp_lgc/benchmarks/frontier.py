@@ -269,7 +269,8 @@ def table(rows: Mapping[str, Row]) -> str:
     for dataset in dict.fromkeys(name.split('/')[0] for name in by_method):
       its = {name.split('/')[1]: rows_ for name, rows_ in by_method.items()
              if name.split('/')[0] == dataset}
-      blocks.append(_table(dataset, judge, its))
+      if set(its) != {'real'}:  # Nothing else was judged like that.
+        blocks.append(_table(dataset, judge, its))
   return '\n\n'.join(blocks)
 
 
