@@ -60,6 +60,23 @@ def test_bits_are_nearly_those_of_the_file(structure):
   assert 0 <= coded - largest.num_bits / 8 < 64 * len(tensors)
 
 
+@pytest.mark.parametrize('structure', COVARIANCES)
+def test_candidates_are_the_same_from_arrays(structure):
+  x = np.random.default_rng(0).normal(size=[60, 3])
+  config = replace(Config(), num_components_max=4, covariance=structure)
+  before = allocation.candidates(x, config, 1e-6)
+  arrays = allocation.to_arrays(before)
+  if structure == 'tied':  # One factor, however many components.
+    assert {arrays[f'{i}:scale_tril'].shape for i in range(len(before))} == {
+        (1, 3, 3)}
+  after = allocation.from_arrays(arrays)
+  assert len(after) == len(before) > 1
+  for one, other in zip(before, after):
+    assert one[1:] == other[1:]
+    for part, same in zip(one.components, other.components):
+      np.testing.assert_array_equal(part, same)
+
+
 def test_sizes_grow_up_to_the_bits_that_are_allowed():
   x = np.random.default_rng(0).uniform(size=[2000, 2])
   config = replace(Config(), num_components_max=40, covariance='tied')

@@ -225,10 +225,10 @@ def test_the_page_says_what_a_loader_takes():
   text = ' '.join(page.split())
   assert f'4 times its size and {MAX_EXTRA_NUM_BYTES >> 20} MiB' in text
   for words in ('2^18 + 64 n bytes', '2^21 + 32 n numbers',
-                '2^18 + 16 n symbols', '2^21 + 128 n numbers'):
+                '2^18 + 16 n symbols', '2^21 + 256 n numbers'):
     assert words in text
   assert limits.limits(1000) == (2**18 + 64_000, 2**21 + 32_000, 2**18 + 16_000,
-                                 2**21 + 128_000)
+                                 2**21 + 256_000)
   assert limits.limits(2**40) == (
       limits.MAX_HEADER_NUM_BYTES, limits.MAX_ELEMENTS, limits.MAX_ANS_SYMBOLS,
       limits.MAX_ELEMENTS)

@@ -9,6 +9,7 @@ import tfp_lgc
 from tfp_lgc import data, overlap, search, sources
 from tfp_lgc.config import Config, DataConfig, replace
 from tfp_lgc.errors import ConfigError
+from tfp_lgc.limits import limits
 from tfp_lgc.progress import Progress
 from tfp_lgc.resuming import Work
 
@@ -86,6 +87,17 @@ def test_a_setting_that_is_named_stays_though_it_is_the_default(
       digits, replace(Config(), **SHORT), budget='4kB',
       fixed={'trunk', 'texture'})
   assert artifact.model.trunk == 'dense'
+
+
+def test_no_mixture_takes_more_memory_than_a_file_may(
+    digits, one_trial, monkeypatch):
+  settings = {**SHORT, 'latent_size': 2}
+  artifact = tfp_lgc.compress(digits, budget='6kB', **settings)
+  assert max(artifact.num_components) > 5
+  monkeypatch.setattr('tfp_lgc.artifact.limits', lambda num_bytes:
+                      limits(num_bytes)._replace(padded=10 * 5 * (1 + 2**2)))
+  artifact = tfp_lgc.compress(digits, budget='6kB', **settings)
+  assert max(artifact.num_components) in (4, 5)
 
 
 @pytest.fixture

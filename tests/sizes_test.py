@@ -4,6 +4,9 @@ import pytest
 
 from tfp_lgc import heads, networks, sizes, sources
 from tfp_lgc.config import Config, DataConfig, replace
+from tfp_lgc.errors import ArtifactError
+from tfp_lgc.header import Header
+from tfp_lgc.limits import limits
 
 
 @pytest.fixture(scope='module')
@@ -42,6 +45,24 @@ def test_what_the_user_says_stays():
                             {'latent_size'}):
     assert tried.model.latent_size == 7
     assert tried.model.beta == Config().model.beta
+
+
+def test_a_file_may_have_as_many_components_as_are_allowed(digits):
+  [first, *_] = sizes.likely(digits, 10**6, Config(), set())
+  assert first.model.latent_size == 96
+  most = first.mixture.num_components_max
+  classes = len(digits.class_names)
+
+  def check(count):
+    Header(first.model, (8, 8, 1), digits.class_names, (1,) * classes,
+           (count,) * classes, ('tied',) * classes, 0, 1.0,
+           ).check_padding(limits(10**6).padded)
+
+  check(most)
+  with pytest.raises(ArtifactError, match='padded'):
+    check(most + 1)
+  [first, *_] = sizes.likely(digits, 16_000, Config(), set())
+  assert first.mixture.num_components_max == sizes.MAX_COMPONENTS
 
 
 def test_where_nothing_is_likely_to_fit_the_smallest_is_tried(digits):

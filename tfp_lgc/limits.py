@@ -51,4 +51,4 @@ def limits(num_bytes: int) -> Limits:
   return Limits(min(MAX_HEADER_NUM_BYTES, 2**18 + 64 * num_bytes),
                 min(MAX_ELEMENTS, 2**21 + 32 * num_bytes),
                 min(MAX_ANS_SYMBOLS, 2**18 + 16 * num_bytes),
-                min(MAX_ELEMENTS, 2**21 + 128 * num_bytes))
+                min(MAX_ELEMENTS, 2**21 + 256 * num_bytes))

@@ -22,7 +22,7 @@ from tfp_lgc.codec import Quantized
 from tfp_lgc.config import Config
 from tfp_lgc.data import Source
 from tfp_lgc.em import Components
-from tfp_lgc.errors import BudgetError, ConfigError
+from tfp_lgc.errors import ArtifactError, BudgetError, ConfigError
 from tfp_lgc.latent import nothing
 from tfp_lgc.metrics import tstr
 from tfp_lgc.mixture import stack
@@ -117,6 +117,14 @@ def compress_within(source: Source, num_bytes: int, config: Config,
 def _best(trials: Sequence[Trial]) -> Trial:
   """The one that the judge prefers, the first of equals."""
   return max(trials, key=lambda trial: trial.accuracy)
+
+
+def _smaller(choices: Sequence[Sequence[Candidate]],
+             picks: Sequence[Candidate]) -> list[list[Candidate]]:
+  """Those of fewer components than the largest of some picks has."""
+  most = max(len(pick.components.loc) for pick in picks)
+  return [[choice for choice in some if len(choice.components.loc) < most]
+          for some in choices]
 
 
 def _words(about: Mapping[str, Any]) -> str:
@@ -236,7 +244,11 @@ class _Trials:
       used = sum(pick.num_bits for pick in picks)
       made = self._with_mixture([pick[:2] for pick in picks], config).replaced(
           {**self._decoder(), **texture})
-      left = self._num_bytes - made.num_bytes
+      try:
+        left = self._num_bytes - made.num_bytes
+      except ArtifactError:  # See `Header.check_padding`.
+        choices = _smaller(choices, picks)
+        continue
       if left >= 0 and (artifact is None
                         or made.num_bytes > artifact.num_bytes):
         artifact = made

@@ -8,6 +8,7 @@ from tfp_lgc import heads, models, networks
 from tfp_lgc.config import CodecConfig, Config, ModelConfig
 from tfp_lgc.data import Source
 from tfp_lgc.errors import ConfigError
+from tfp_lgc.limits import limits
 from tfp_lgc.weightless import weightless
 
 __all__ = ['CHOSEN', 'OF_RUNGS', 'likely']
@@ -42,10 +43,14 @@ RUNGS = (Rung(2, 2), Rung(2, 3), Rung(3, 4), Rung(3, 6), Rung(4, 8), Rung(5, 9),
 FINETUNED_SCALE, FINETUNED_POWER = 6.1, 0.75
 # What a budget decides, unless the user does.
 FIXED: dict[str, Any] = {'trunk': 'conv', 'finetune_steps': 2000,
-                         'num_components_max': 256, 'num_restarts': 1}
+                         'num_restarts': 1}
+# Components of a class at the most. With a tied covariance more of them teach
+# more (BUILD.md), but every few images would have one.
+MAX_COMPONENTS = 1000
 # What a rung decides, and a budget, unless the user does.
 OF_RUNGS = ('num_filters', 'hidden_size', 'latent_size', 'beta', 'rate_weight')
-CHOSEN = (*FIXED, *OF_RUNGS, 'mixture_bits', 'covariance', 'texture')
+CHOSEN = (*FIXED, *OF_RUNGS, 'num_components_max', 'mixture_bits', 'covariance',
+          'texture')
 
 
 def likely(source: Source, num_bytes: int, config: Config,
@@ -70,10 +75,14 @@ def likely(source: Source, num_bytes: int, config: Config,
   for rung in RUNGS:
     if 'latent_size' in stays and rung.beta != ModelConfig.beta:
       continue  # It is for many latents.
+    latent_size = (config.model.latent_size if 'latent_size' in stays
+                   else rung.latent_size)
     picks = {**FIXED, 'num_filters': rung.num_filters,
              'hidden_size': 5 * rung.num_filters,
-             'latent_size': rung.latent_size, 'beta': rung.beta,
-             'rate_weight': rung.rate_weight}
+             'latent_size': latent_size, 'beta': rung.beta,
+             'rate_weight': rung.rate_weight,
+             'num_components_max': _num_components(
+                 latent_size, len(source.class_names), num_bytes)}
     tried = config_lib.replace(config, **{
         name: value for name, value in picks.items() if name not in stays})
     try:
@@ -86,6 +95,12 @@ def likely(source: Source, num_bytes: int, config: Config,
   fitting = [tried for size, (tried, rung) in found.items()
              if _decoder_num_bytes(tried, size) <= rung.share * num_bytes]
   return fitting[::-1] or [found[min(found)][0]]
+
+
+def _num_components(latent_size: int, num_classes: int, num_bytes: int) -> int:
+  """Of a class, that a file of so many bytes may have at the most."""
+  padded = limits(num_bytes).padded // (num_classes * (1 + latent_size**2))
+  return max(1, min(MAX_COMPONENTS, padded))
 
 
 def _decoder_num_bytes(config: Config, num_weights: int) -> float:
