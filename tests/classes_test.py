@@ -8,8 +8,8 @@ import pytest
 from tfp_lgc import classes, config, packing
 from tfp_lgc.codec import quantize
 from tfp_lgc.config import ModelConfig
-from tfp_lgc.em import Components
 from tfp_lgc.errors import LgcError
+from tfp_lgc.gaussians import Components
 from tfp_lgc.header import Header
 from tfp_lgc.mixture import share, stack
 

@@ -5,7 +5,7 @@ import pytest
 from scipy import special, stats
 from sklearn import mixture as sk_mixture
 
-from tfp_lgc import em
+from tfp_lgc.gaussians import Components
 from tfp_lgc.metrics import clustering
 
 
@@ -13,7 +13,7 @@ def _components():
   rng = np.random.default_rng(0)
   scale_tril = np.tril(0.3 * rng.normal(size=[3, 2, 2]))
   scale_tril[:, [0, 1], [0, 1]] = [[1.0, 2.0], [0.5, 1.5], [3.0, 0.7]]
-  return em.Components(np.log([0.2, 0.5, 0.3]), 2 * rng.normal(size=[3, 2]),
+  return Components(np.log([0.2, 0.5, 0.3]), 2 * rng.normal(size=[3, 2]),
                        scale_tril)
 
 

@@ -9,6 +9,7 @@ from scipy import special, stats
 from sklearn import mixture as sk_mixture
 
 from tfp_lgc import em
+from tfp_lgc.gaussians import Components, whitening_of
 
 
 def _clusters(num_points=600, latent_size=4, seed=0):
@@ -85,7 +86,7 @@ def test_moving_and_scaling_the_data_moves_and_scales_the_fit():
   x = _clusters()
   start = em.kmeans_start(x, 2, 1e-9, seed=0)
   fit = em.fit_em(x, start, 1e-9, 20, 0.0)
-  moved = em.Components(start.log_weights, 1e3 * start.loc - 1e6,
+  moved = Components(start.log_weights, 1e3 * start.loc - 1e6,
                         1e3 * start.scale_tril)
   other = em.fit_em(1e3 * x - 1e6, moved, 1e-3, 20, 0.0)
   np.testing.assert_allclose(other.components.loc,
@@ -135,14 +136,6 @@ def test_points_that_repeat_beside_points_far_away(num_components, spread):
     assert all(np.isfinite(part).all() for part in fit.components)
 
 
-def test_log_joint_of_many_points_is_that_of_each(monkeypatch):
-  x = _clusters()
-  components = em.kmeans_start(x, 3, 1e-6, seed=0)
-  whole = em.log_joint(x, components)
-  monkeypatch.setattr(em, 'BATCH_SIZE', 64)
-  np.testing.assert_allclose(em.log_joint(x, components), whole, rtol=1e-12)
-
-
 def test_components_of_one_covariance_need_no_distances_of_their_own():
   """Narrow ones, too, from which most points are far away."""
   x = _clusters()
@@ -150,7 +143,7 @@ def test_components_of_one_covariance_need_no_distances_of_their_own():
   for scale in (1.0, 1e-3):
     tied = components._replace(scale_tril=scale * components.scale_tril)
     rows = np.concatenate([x, np.ones([len(x), 1])], axis=1)
-    quick, slow = [em.e_step(rows, np.ones(len(x)), tied, em.whitening_of(tied),
+    quick, slow = [em.e_step(rows, np.ones(len(x)), tied, whitening_of(tied),
                              is_tied) for is_tied in (True, False)]
     for a, b in zip(quick, slow):
       np.testing.assert_allclose(a, b, rtol=1e-7, atol=1e-7)
@@ -158,7 +151,7 @@ def test_components_of_one_covariance_need_no_distances_of_their_own():
     rows[:, :-1] -= x.mean(axis=0)
     near = tied._replace(loc=tied.loc - x.mean(axis=0))
     single = em.e_step(rows.astype(np.float32), np.ones(len(x), np.float32),
-                       near, np.float32(em.whitening_of(near)), True)
+                       near, np.float32(whitening_of(near)), True)
     np.testing.assert_allclose(single.log_likelihood, quick.log_likelihood,
                                rtol=1e-5)
     density = special.logsumexp([

@@ -9,7 +9,7 @@ from tfp_lgc.config import (
   MixtureConfig,
   ModelConfig,
 )
-from tfp_lgc.em import Components
+from tfp_lgc.gaussians import Components
 from tfp_lgc.mixture import stack
 from tfp_lgc.models import build
 

@@ -14,7 +14,7 @@ import numpy as np
 from tfp_lgc import codec, heads, models, networks, packing
 from tfp_lgc import config as config_lib
 from tfp_lgc.artifact import Artifact
-from tfp_lgc.em import Components
+from tfp_lgc.gaussians import Components
 from tfp_lgc.header import for_drawing, TRAINING
 from tfp_lgc.mixture import share, stack
 from tfp_lgc.texture import KERNEL_SIZE, NUM_NODES, Texture

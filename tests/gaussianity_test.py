@@ -5,7 +5,8 @@ import pytest
 from scipy import stats
 from scipy.spatial import distance
 
-from tfp_lgc import em, mixture
+from tfp_lgc import mixture
+from tfp_lgc.gaussians import Components
 from tfp_lgc.metrics import gaussianity
 
 
@@ -14,7 +15,7 @@ def _components(size=3, count=2):
   scale_tril = np.tril(rng.normal(size=[count, size, size]))
   scale_tril[:, range(size), range(size)] = rng.uniform(0.5, 2, [count, size])
   loc = 30.0 * np.arange(count)[:, None] * np.ones(size)
-  return em.Components(np.full(count, -np.log(count)), loc, scale_tril)
+  return Components(np.full(count, -np.log(count)), loc, scale_tril)
 
 
 def _draw(components, count, seed=1):
@@ -72,7 +73,7 @@ def test_the_statistic_is_that_of_scipy():
 @pytest.mark.parametrize('power', [0.0, 3.0], ids=['on a sphere', 'heavy tail'])
 def test_what_is_not_gaussian_is_found_out(power):
   """Of the same mean and directions, other lengths."""
-  components = em.Components(np.zeros(1), np.zeros([1, 3]), np.eye(3)[None])
+  components = Components(np.zeros(1), np.zeros([1, 3]), np.eye(3)[None])
   x = _draw(components, 1000)
   length = np.linalg.norm(x, axis=1, keepdims=True)
   [row] = gaussianity.latent_gaussianity(

@@ -10,8 +10,8 @@ import tf_keras as tfk
 from scipy import special, stats
 
 import tfp_lgc
-from tfp_lgc.em import Components
 from tfp_lgc.errors import LgcError
+from tfp_lgc.gaussians import Components
 from tfp_lgc.mixture import stack
 
 tfd = tfp.distributions

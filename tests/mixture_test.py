@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from sklearn import mixture as sk_mixture
 
-from tfp_lgc import em, mixture
+from tfp_lgc import mixture
 from tfp_lgc.config import MixtureConfig
 from tfp_lgc.covariance import COVARIANCES
+from tfp_lgc.gaussians import Components
 
 
 @pytest.mark.parametrize('num_components', [1, 3])
@@ -85,7 +86,7 @@ def test_bic_finds_that_two_clusters_share_a_covariance():
 
 def test_stacking_pads_with_nothing_to_draw():
   def one(count):
-    return em.Components(
+    return Components(
         np.log(np.full(count, 1 / count)), np.zeros([count, 2]),
         np.tile(np.eye(2), [count, 1, 1]))
   stacked = mixture.stack([one(1), one(3)], ['full', 'full'])

@@ -7,6 +7,7 @@ import tensorflow_probability as tfp
 from tfp_lgc import codec, em, mixture, packing, texture
 from tfp_lgc.covariance import COVARIANCES
 from tfp_lgc.errors import ArtifactError
+from tfp_lgc.gaussians import Components
 
 tfd = tfp.distributions
 
@@ -128,7 +129,7 @@ def test_narrow_and_wide_components_lose_alike():
   one = em.kmeans_start(x, 1, 1e-6, 0)
   scales = np.float32([1e-3, 1.0, 1e3])
   original = mixture.stack([
-      em.Components(one.log_weights, one.loc, scale * one.scale_tril)
+      Components(one.log_weights, one.loc, scale * one.scale_tril)
       for scale in scales], ('full',) * 3)
   tensors = packing.pack_mixture(original, 8, RANK)
   again = packing.unpack_mixture(tensors, (1,) * 3, ('full',) * 3, SIZE, None)

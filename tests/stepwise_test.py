@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tfp_lgc import config, em, latent, mixture, stepwise
+from tfp_lgc.gaussians import Components
 
 
 def settings(**mixture_settings):
@@ -94,7 +95,7 @@ def test_it_goes_on_from_any_state():
 
 
 def test_what_float32_cannot_do_is_done_again_in_float64():
-  start, now = [em.Components(np.zeros(1), np.full([1, 2], value), np.eye(2)[
+  start, now = [Components(np.zeros(1), np.full([1, 2], value), np.eye(2)[
       np.newaxis]) for value in (0.0, 1.0)]
   frame = em.Frame(np.zeros(2), 1.0)
   run = stepwise.Run(3, 'full', 1, now, -2.0, 0.5, 7)
@@ -139,7 +140,7 @@ def test_a_step_that_makes_data_less_likely_is_not_made(max_iterations):
 
 @pytest.mark.parametrize('status', [stepwise.STEP, stepwise.LAST])
 def test_what_stood_before_a_fall_comes_back(status):
-  before, now = [em.Components(np.zeros(1), np.full([1, 2], value), np.eye(2)[
+  before, now = [Components(np.zeros(1), np.full([1, 2], value), np.eye(2)[
       np.newaxis]) for value in (0.0, 1.0)]
   run = stepwise.Run(3, 'full', 1, now, -2.0, 0.5, 7, status=status,
                        previous=before)

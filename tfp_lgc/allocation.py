@@ -15,7 +15,8 @@ import numpy as np
 
 from tfp_lgc.codec import entropy_bits
 from tfp_lgc.config import Config
-from tfp_lgc.em import Components, Fit
+from tfp_lgc.em import Fit
+from tfp_lgc.gaussians import Components
 from tfp_lgc.mixture import largest, most_likely, stack, structures
 from tfp_lgc.packing import pack_mixture
 
@@ -191,12 +192,15 @@ def to_arrays(choices: Sequence[Candidate]) -> dict[str, np.ndarray]:
   Of a tied covariance there is one factor: a thousand equal ones of 48 latents
   would be 18 MB of each candidate.
   """
-  return {f'{i}:{part}': np.array(  # A view would keep all of it.
-      value[:1] if (part, choice.structure) == ('scale_tril', 'tied') else value)
-          for i, choice in enumerate(choices)
-          for part, value in (*choice.components._asdict().items(),
-                              *choice._asdict().items())
-          if part != 'components'}
+  arrays = {}
+  for i, choice in enumerate(choices):
+    parts = {**choice.components._asdict(), **choice._asdict()}
+    del parts['components']
+    if choice.structure == 'tied':
+      parts['scale_tril'] = parts['scale_tril'][:1].copy()
+    arrays.update({f'{i}:{name}': np.asarray(part)
+                   for name, part in parts.items()})
+  return arrays
 
 
 def from_arrays(arrays: Mapping[str, np.ndarray]) -> list[Candidate]:

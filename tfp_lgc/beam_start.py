@@ -16,8 +16,8 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from tfp_lgc import beam_encode, beam_files, beam_state, stepwise
 from tfp_lgc.beam_files import Latents
 from tfp_lgc.config import Config
-from tfp_lgc.em import Components
 from tfp_lgc.errors import ConfigError
+from tfp_lgc.gaussians import Components
 from tfp_lgc.stepwise import Run, State
 
 __all__ = ['Starts', 'Summary', 'merged', 'start', 'summary']

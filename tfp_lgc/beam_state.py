@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_lgc import beam_files
-from tfp_lgc.em import Components
+from tfp_lgc.gaussians import Components
 from tfp_lgc.stepwise import Run, State
 
 __all__ = ['Merge', 'Write', 'collect', 'from_bytes', 'to_bytes']

@@ -14,7 +14,8 @@ import tensorflow as tf
 from tfp_lgc import em, shared
 from tfp_lgc.config import Config
 from tfp_lgc.distribution import Distribution
-from tfp_lgc.em import Components, Fit, Statistics
+from tfp_lgc.em import Fit, Statistics
+from tfp_lgc.gaussians import Components
 from tfp_lgc.points import Points
 from tfp_lgc.stepwise import Run, State
 

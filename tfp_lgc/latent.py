@@ -24,8 +24,8 @@ from tfp_lgc import (
 from tfp_lgc.autoencoder import Encoded
 from tfp_lgc.config import Config
 from tfp_lgc.distributed_em import SpreadPoints
-from tfp_lgc.em import Components, log_joint
 from tfp_lgc.errors import ConfigError
+from tfp_lgc.gaussians import Components, log_joint
 from tfp_lgc.mixture import (
   lowest_bic,
   Mixture,

@@ -11,7 +11,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 import tf_keras as tfk
 
-from tfp_lgc.em import Components
+from tfp_lgc.gaussians import Components
 
 __all__ = ['CenterLoss', 'as_penalty', 'cdf_distance', 'covariance_distance',
            'expected_cdf_distance', 'expected_covariance_distance',

@@ -24,7 +24,8 @@ import tensorflow_probability as tfp
 
 from tfp_lgc.config import MixtureConfig
 from tfp_lgc.covariance import COVARIANCES
-from tfp_lgc.em import Components, Fit, fit_em, kmeans_start
+from tfp_lgc.em import Fit, fit_em, kmeans_start
+from tfp_lgc.gaussians import Components
 
 __all__ = ['Mixture', 'Selection', 'best', 'bic', 'largest', 'lowest_bic',
            'most_likely', 'num_params', 'select', 'share', 'sizes', 'stack',

@@ -6,7 +6,7 @@ from typing import Optional
 from tfp_lgc import losses, priors
 from tfp_lgc.autoencoder import Autoencoder
 from tfp_lgc.config import Config, ModelConfig
-from tfp_lgc.em import Components
+from tfp_lgc.gaussians import Components
 
 __all__ = ['CONDITIONAL', 'MODELS', 'PRIORS', 'build', 'prior']
 

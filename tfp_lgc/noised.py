@@ -17,8 +17,8 @@ import numpy as np
 from scipy import special
 
 from tfp_lgc.covariance import COVARIANCES
-from tfp_lgc.em import Components, log_joint
 from tfp_lgc.entropy import Entropy
+from tfp_lgc.gaussians import Components, log_joint
 
 __all__ = ['Release', 'clipped', 'fit', 'radius', 'releases', 'sums']
 

@@ -16,8 +16,8 @@ import numpy as np
 
 from tfp_lgc.codec import dequantize, quantize, Quantized
 from tfp_lgc.covariance import COVARIANCES, unpack_cholesky
-from tfp_lgc.em import Components
 from tfp_lgc.errors import ArtifactError
+from tfp_lgc.gaussians import Components
 from tfp_lgc.mixture import Mixture, share, stack
 from tfp_lgc.texture import KERNEL_SIZE, NUM_NODES, Texture
 

@@ -5,8 +5,8 @@ import math
 import numpy as np
 
 from tfp_lgc.config import ModelConfig
-from tfp_lgc.em import Components
 from tfp_lgc.errors import ConfigError
+from tfp_lgc.gaussians import Components
 
 __all__ = ['separated', 'standard_normal']
 

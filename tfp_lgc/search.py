@@ -21,8 +21,8 @@ from tfp_lgc.classifier import OnStep
 from tfp_lgc.codec import Quantized
 from tfp_lgc.config import Config
 from tfp_lgc.data import Source
-from tfp_lgc.em import Components
 from tfp_lgc.errors import ArtifactError, BudgetError, ConfigError
+from tfp_lgc.gaussians import Components
 from tfp_lgc.latent import nothing
 from tfp_lgc.metrics import tstr
 from tfp_lgc.mixture import stack

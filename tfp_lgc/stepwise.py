@@ -31,7 +31,8 @@ import tensorflow as tf
 
 from tfp_lgc import em
 from tfp_lgc.config import Config
-from tfp_lgc.em import Components, Fit, Frame, Statistics
+from tfp_lgc.em import Fit, Frame, Statistics
+from tfp_lgc.gaussians import Components, whitening_of
 from tfp_lgc.mixture import (
   best,
   largest,
@@ -214,7 +215,7 @@ def _compiled(dtype: tf.DType):
                  tf.TensorSpec([None, None, None], _F64))])
   def statistics(rows, components):
     return em.e_step(rows, tf.ones([tf.shape(rows)[0]], dtype), components,
-                     tf.cast(em.whitening_of(components), dtype))
+                     tf.cast(whitening_of(components), dtype))
 
   return statistics
 
@@ -229,7 +230,7 @@ def batch_statistics(rows: np.ndarray, components: Components,
   total = added(batch_statistics(frame.rows(batch), now)
                 for batch in np.array_split(points, 4))
   after = em.m_step(total, now, floor / frame.unit**2, 'full', 0)
-  frame.outside(em.Components(*after))   # After one iteration.
+  frame.outside(Components(*after))   # After one iteration.
   ```
 
   Args:

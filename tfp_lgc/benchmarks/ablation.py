@@ -16,8 +16,8 @@ from tfp_lgc import data, latent, losses, pipeline
 from tfp_lgc.autoencoder import Autoencoder
 from tfp_lgc.config import Config
 from tfp_lgc.data import Images, Source
-from tfp_lgc.em import Components, log_joint
 from tfp_lgc.errors import DataError
+from tfp_lgc.gaussians import Components, log_joint
 from tfp_lgc.progress import Progress
 
 __all__ = ['PRIOR', 'TERMS', 'run']

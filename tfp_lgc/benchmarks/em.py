@@ -11,8 +11,9 @@ from scipy import special
 from tfp_lgc import config as config_lib
 from tfp_lgc import memory, pipeline, train
 from tfp_lgc.config import Config
-from tfp_lgc.em import Components, fit_em, kmeans_start, log_joint
+from tfp_lgc.em import fit_em, kmeans_start
 from tfp_lgc.errors import DataError
+from tfp_lgc.gaussians import Components, log_joint
 from tfp_lgc.options import BenchmarkConfig
 from tfp_lgc.progress import Progress
 

@@ -17,7 +17,7 @@ from tfp_lgc import config as config_lib
 from tfp_lgc import losses, plots, priors
 from tfp_lgc.benchmarks import ablation
 from tfp_lgc.config import Config, ModelConfig
-from tfp_lgc.em import Components, log_joint
+from tfp_lgc.gaussians import Components, log_joint
 from tfp_lgc.options import BenchmarkConfig
 from tfp_lgc.progress import Progress
 

@@ -20,8 +20,8 @@ from tfp_lgc.artifact import Artifact
 from tfp_lgc.baselines import BASELINES
 from tfp_lgc.config import Config
 from tfp_lgc.data import Images, Source
-from tfp_lgc.em import Components
 from tfp_lgc.errors import ConfigError, DataError
+from tfp_lgc.gaussians import Components
 from tfp_lgc.metrics import clustering, frechet, groups, tstr
 from tfp_lgc.mixture import Mixture, share
 from tfp_lgc.options import BenchmarkConfig

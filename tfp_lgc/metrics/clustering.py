@@ -4,7 +4,7 @@ import numpy as np
 from scipy import special
 from sklearn import metrics
 
-from tfp_lgc.em import Components, log_joint
+from tfp_lgc.gaussians import Components, log_joint
 
 __all__ = ['mean_average_precision', 'nmi', 'of_latents', 'responsibilities']
 

@@ -5,7 +5,7 @@ from typing import Any, Iterator
 import numpy as np
 from scipy import stats
 
-from tfp_lgc.em import Components, log_joint
+from tfp_lgc.gaussians import Components, log_joint
 from tfp_lgc.mixture import Mixture
 
 __all__ = ['latent_gaussianity', 'squared_mahalanobis']

@@ -10,7 +10,7 @@ from scipy import special
 from sklearn import neighbors
 
 from tfp_lgc.data import array_split, Images
-from tfp_lgc.em import Components
+from tfp_lgc.gaussians import Components
 from tfp_lgc.metrics import clustering
 from tfp_lgc.metrics.subject import some, Subject
 from tfp_lgc.mixture import Mixture

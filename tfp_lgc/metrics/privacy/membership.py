@@ -10,7 +10,7 @@ from tfp_lgc import config as config_lib
 from tfp_lgc import latent
 from tfp_lgc.config import Config
 from tfp_lgc.data import Images
-from tfp_lgc.em import log_joint
+from tfp_lgc.gaussians import log_joint
 from tfp_lgc.metrics import latents, neighbors
 from tfp_lgc.metrics.privacy import attack, reconstruction
 from tfp_lgc.metrics.subject import some, Subject
