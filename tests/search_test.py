@@ -91,11 +91,11 @@ def test_a_setting_that_is_named_stays_though_it_is_the_default(
 
 def test_no_mixture_takes_more_memory_than_a_file_may(
     digits, one_trial, monkeypatch):
-  settings = {**SHORT, 'latent_size': 2}
+  settings = {**SHORT, 'latent_size': 1}
   artifact = tfp_lgc.compress(digits, budget='6kB', **settings)
   assert max(artifact.num_components) > 5
   monkeypatch.setattr('tfp_lgc.artifact.limits', lambda num_bytes:
-                      limits(num_bytes)._replace(padded=10 * 5 * (1 + 2**2)))
+                      limits(num_bytes)._replace(padded=10 * 5 * (1 + 1**2)))
   artifact = tfp_lgc.compress(digits, budget='6kB', **settings)
   assert max(artifact.num_components) in (4, 5)
 

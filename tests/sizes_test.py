@@ -61,7 +61,7 @@ def test_a_file_may_have_as_many_components_as_are_allowed(digits):
   check(most)
   with pytest.raises(ArtifactError, match='padded'):
     check(most + 1)
-  [first, *_] = sizes.likely(digits, 16_000, Config(), set())
+  [first, *_] = sizes.likely(digits, 4000, Config(), set())
   assert first.mixture.num_components_max == sizes.MAX_COMPONENTS
 
 
