@@ -14,7 +14,7 @@ def _components():
   scale_tril = np.tril(0.3 * rng.normal(size=[3, 2, 2]))
   scale_tril[:, [0, 1], [0, 1]] = [[1.0, 2.0], [0.5, 1.5], [3.0, 0.7]]
   return Components(np.log([0.2, 0.5, 0.3]), 2 * rng.normal(size=[3, 2]),
-                       scale_tril)
+                    scale_tril)
 
 
 def test_responsibilities_are_bayes_rule():

@@ -9,6 +9,7 @@ from scipy import special, stats
 from sklearn import mixture as sk_mixture
 
 from tfp_lgc import em
+from tfp_lgc.em_steps import e_step, m_step
 from tfp_lgc.gaussians import Components, whitening_of
 
 
@@ -87,7 +88,7 @@ def test_moving_and_scaling_the_data_moves_and_scales_the_fit():
   start = em.kmeans_start(x, 2, 1e-9, seed=0)
   fit = em.fit_em(x, start, 1e-9, 20, 0.0)
   moved = Components(start.log_weights, 1e3 * start.loc - 1e6,
-                        1e3 * start.scale_tril)
+                     1e3 * start.scale_tril)
   other = em.fit_em(1e3 * x - 1e6, moved, 1e-3, 20, 0.0)
   np.testing.assert_allclose(other.components.loc,
                              1e3 * fit.components.loc - 1e6, rtol=1e-6)
@@ -140,25 +141,27 @@ def test_components_of_one_covariance_need_no_distances_of_their_own():
   """Narrow ones, too, from which most points are far away."""
   x = _clusters()
   components = em.kmeans_start(x, 3, 1e-6, 0, 'tied')
+  rows = np.concatenate([x, np.ones([len(x), 1])], axis=1)
+  weights = np.ones(len(x))
+  weights[::7] = 0.0
   for scale in (1.0, 1e-3):
-    tied = components._replace(scale_tril=scale * components.scale_tril)
-    rows = np.concatenate([x, np.ones([len(x), 1])], axis=1)
-    quick, slow = [em.e_step(rows, np.ones(len(x)), tied, whitening_of(tied),
-                             is_tied) for is_tied in (True, False)]
-    for a, b in zip(quick, slow):
-      np.testing.assert_allclose(a, b, rtol=1e-7, atol=1e-7)
-    # In float32 of points about 0, as `fit_em` has them.
-    rows[:, :-1] -= x.mean(axis=0)
-    near = tied._replace(loc=tied.loc - x.mean(axis=0))
-    single = em.e_step(rows.astype(np.float32), np.ones(len(x), np.float32),
-                       near, np.float32(whitening_of(near)), True)
-    np.testing.assert_allclose(single.log_likelihood, quick.log_likelihood,
-                               rtol=1e-5)
+    slow = components._replace(scale_tril=scale * components.scale_tril)
+    quick = slow._replace(scale_tril=slow.scale_tril[:1])
+    sums = e_step(rows, weights, slow, whitening_of(slow))
+    tied = em.tied_e_step(rows, weights, quick)
+    together = sums._replace(sum_ww=np.sum(sums.sum_ww, axis=0, keepdims=True))
+    for a, b in zip(tied, together):
+      np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6)
+    after = m_step(sums, slow, 1e-6, 'tied', 0)
+    quick_after = em.tied_m_step(tied, quick, 1e-6)
+    for a, b in zip(quick_after, after):
+      np.testing.assert_allclose(a, b[:len(a)], rtol=1e-6, atol=1e-9)
     density = special.logsumexp([
         log_weight + stats.multivariate_normal(loc, covariance).logpdf(x)
         for log_weight, loc, covariance in zip(
-            tied.log_weights, tied.loc, _covariance(tied))], axis=0)
-    np.testing.assert_allclose(quick.log_likelihood, density.sum(), rtol=1e-7)
+            slow.log_weights, slow.loc, _covariance(slow))], axis=0)
+    np.testing.assert_allclose(tied.log_likelihood, density @ weights,
+                               rtol=1e-7)
 
 
 def test_the_start_is_seeded():

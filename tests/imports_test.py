@@ -86,6 +86,7 @@ SAME_LEVEL = {
     'distributed_em': {'points', 'shared', 'stepwise'},
     'distribution': {'cluster', 'errors', 'watching'},
     'editing': {'classes', 'encoder', 'latent'},
+    'em': {'em_steps'},
     'head': {'flow'},
     'header': {'guarantee'},
     'heads': {'config', 'errors', 'flow', 'head', 'likelihoods', 'scales'},

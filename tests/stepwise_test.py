@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tfp_lgc import config, em, latent, mixture, stepwise
+from tfp_lgc.em_steps import Statistics
 from tfp_lgc.gaussians import Components
 
 
@@ -99,8 +100,8 @@ def test_what_float32_cannot_do_is_done_again_in_float64():
       np.newaxis]) for value in (0.0, 1.0)]
   frame = em.Frame(np.zeros(2), 1.0)
   run = stepwise.Run(3, 'full', 1, now, -2.0, 0.5, 7)
-  failed = em.Statistics(np.float64(np.nan), np.ones(1), np.zeros([1, 2]),
-                         np.zeros([1, 2, 2]))
+  failed = Statistics(np.float64(np.nan), np.ones(1), np.zeros([1, 2]),
+                      np.zeros([1, 2, 2]))
 
   def after(run):
     return stepwise.advanced(run, failed, frame, 5, 1e-6, settings(), start)
@@ -146,8 +147,8 @@ def test_what_stood_before_a_fall_comes_back(status):
                        previous=before)
 
   def after(log_likelihood):
-    sums = em.Statistics(np.float64(5 * log_likelihood), np.ones(1),
-                         np.zeros([1, 2]), np.zeros([1, 2, 2]))
+    sums = Statistics(np.float64(5 * log_likelihood), np.ones(1),
+                      np.zeros([1, 2]), np.zeros([1, 2, 2]))
     return stepwise.advanced(run, sums, em.Frame(np.zeros(2), 1.0), 5, 1e-6,
                              settings(), before)
   fell = after(-2.1)

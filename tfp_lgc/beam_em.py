@@ -22,15 +22,15 @@ from tfp_lgc import (
   beam_files,
   beam_start,
   beam_state,
-  em,
   stepwise,
 )
 from tfp_lgc.artifact import Artifact
 from tfp_lgc.beam_files import Latents
 from tfp_lgc.beam_start import Starts
 from tfp_lgc.config import Config
-from tfp_lgc.em import Statistics
+from tfp_lgc.em_steps import Statistics
 from tfp_lgc.errors import ConfigError
+from tfp_lgc.gaussians import BATCH_SIZE
 from tfp_lgc.stepwise import DONE, Fitted, SAMPLE_SIZE, State
 
 __all__ = ['Sum', 'fit', 'refit']
@@ -62,9 +62,9 @@ class _Statistics(beam.DoFn):
 
   def process(self, latents: Latents):
     runs, points = self._runs[latents.label], latents.points
-    for first in range(0, len(points) if runs else 0, em.BATCH_SIZE):
+    for first in range(0, len(points) if runs else 0, BATCH_SIZE):
       rows = self._frames[latents.label].rows(
-          points[first:first + em.BATCH_SIZE])
+          points[first:first + BATCH_SIZE])
       for i, run in runs:
         yield i, stepwise.batch_statistics(rows, run.components, run.dtype)
 

@@ -11,11 +11,12 @@ from typing import Callable
 import numpy as np
 import tensorflow as tf
 
-from tfp_lgc import em, shared
+from tfp_lgc import shared
 from tfp_lgc.config import Config
 from tfp_lgc.distribution import Distribution
-from tfp_lgc.em import Fit, Statistics
-from tfp_lgc.gaussians import Components
+from tfp_lgc.em import Fit
+from tfp_lgc.em_steps import e_step, Statistics
+from tfp_lgc.gaussians import BATCH_SIZE, Components, whitening_of
 from tfp_lgc.points import Points
 from tfp_lgc.stepwise import Run, State
 
@@ -87,7 +88,7 @@ class SpreadPoints(Points):
       # As many batches of as many rows in each replica, so that all processes
       # trace the same graphs: others would wait for each other's sums.
       num_parts = self._its.num_replicas
-      num_batches = -(-len(self) // (em.BATCH_SIZE * num_parts))
+      num_batches = -(-len(self) // (BATCH_SIZE * num_parts))
       num_rows = -(-len(self) // (num_batches * num_parts))
       size = num_batches * num_rows
 
@@ -116,10 +117,10 @@ def _a_pass(its: Distribution, dtype: tf.DType) -> Callable:
 
   def own(batches, weights, *parts):
     components = Components(*parts)
-    whitening = tf.cast(em.whitening_of(components), dtype)
+    whitening = tf.cast(whitening_of(components), dtype)
 
     def add(i, total):
-      part = em.e_step(batches[i], weights[i], components, whitening)
+      part = e_step(batches[i], weights[i], components, whitening)
       return i + 1, Statistics(*[a + b for a, b in zip(total, part)])
 
     zero = Statistics(tf.zeros([], _F64), *map(tf.zeros_like, components))

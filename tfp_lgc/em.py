@@ -1,10 +1,9 @@
 """Expectation maximization for mixtures of Gaussians.
 
-A. P. Dempster, N. M. Laird, D. B. Rubin, Maximum Likelihood from Incomplete
-Data via the EM Algorithm, JRSS B 1977. A step is a sum of sufficient
-statistics over batches of points, so that no intermediate grows with their
-number. It needs nothing of an artifact; mixture.py chooses K and the structure,
-and beam_em.py makes the same steps on many machines.
+The steps are those of em_steps.py, over batches of points, so that no
+intermediate grows with their number. It needs nothing of an artifact;
+mixture.py chooses K and the structure, and beam_em.py makes the same steps on
+many machines.
 """
 
 import functools
@@ -15,20 +14,17 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_lgc import clusters
-from tfp_lgc.covariance import COVARIANCES
-from tfp_lgc.gaussians import (
-  BATCH_SIZE,
-  Components,
-  log_joint_of,
-  PARALLEL,
-  whitening_of,
+from tfp_lgc.em_steps import (
+  e_step,
+  m_step,
+  Statistics,
+  tied_e_step,
+  tied_m_step,
 )
+from tfp_lgc.gaussians import BATCH_SIZE, Components, whitening_of
 
-__all__ = ['Fit', 'Frame', 'Statistics', 'e_step', 'falls', 'fit_em',
-           'kmeans_start', 'm_step']
+__all__ = ['Fit', 'Frame', 'falls', 'fit_em', 'kmeans_start']
 
-# A point that a component is less responsible for adds nothing to its moments.
-MIN_RESPONSIBILITY = 1e-9
 # Share of a log-likelihood, and of a nat, by which float32 may be wrong.
 ROUNDING = 1e-6
 
@@ -49,19 +45,6 @@ class Fit(NamedTuple):
   log_likelihood: float
   num_iterations: int
   converged: bool
-
-
-class Statistics(NamedTuple):
-  """Sums over data under the responsibilities; adding two joins their data.
-
-  The moments are those of the whitened points L_k^-1 (x - loc_k), not of the
-  points, so that float32 does for them: only a component that moves by many
-  thousands of its own scales in one step is too much for it.
-  """
-  log_likelihood: tf.Tensor  # []
-  count: tf.Tensor  # [K]
-  sum_w: tf.Tensor  # [K, d]
-  sum_ww: tf.Tensor  # [K, d, d]
 
 
 class Frame(NamedTuple):
@@ -97,70 +80,6 @@ class Frame(NamedTuple):
     return log_likelihood - len(self.center) * math.log(self.unit)
 
 
-def e_step(x: tf.Tensor, row_weights: tf.Tensor, components: Components,
-           whitening: tf.Tensor, is_tied: bool = False) -> Statistics:
-  """Statistics of one batch.
-
-  Args:
-    x: float32 or float64 `[B, d + 1]`, points, each followed by 1; the heavy
-      sums are of its type.
-    row_weights: of the type of x, `[B]`; a row of weight 0 does not count.
-    components: float64.
-    whitening: of the type of x, see `whitening_of`.
-    is_tied: whether all components have one covariance, which makes it quick
-      and rounds otherwise; only `fit_em` says so.
-  """
-  def moments(part):
-    """Of the points that one component has anything to do with: few, as soon
-    as there are many components."""
-    w, responsibility = part
-    rows = tf.where(responsibility > MIN_RESPONSIBILITY)[:, 0]
-    responsibility = tf.gather(responsibility, rows)[:, tf.newaxis]
-    whitened = tf.matmul(tf.gather(x, rows), w)
-    weighted = whitened * responsibility
-    return [tf.cast(tf.matmul(a, b, transpose_a=True), _F64)
-            for a, b in ((whitened, responsibility), (weighted, whitened))]
-
-  joint = log_joint_of(x, components, whitening, is_tied)
-  highest = tf.reduce_max(joint, axis=0)  # [B]
-  shares = tf.exp(tf.cast(joint - highest, x.dtype))  # [K, B]
-  total = tf.reduce_sum(shares, axis=0)
-  responsibilities = shares * (row_weights / total)
-  sum_w, sum_ww = tf.map_fn(
-      moments, (whitening, responsibilities), fn_output_signature=[_F64, _F64],
-      parallel_iterations=PARALLEL)
-  log_evidence = highest + tf.math.log(tf.cast(total, _F64))
-  return Statistics(
-      tf.reduce_sum(log_evidence * tf.cast(row_weights, _F64)),
-      tf.reduce_sum(tf.cast(responsibilities, _F64), axis=1),
-      sum_w[:, :, 0], sum_ww)
-
-
-def m_step(statistics: Statistics, components: Components, floor: tf.Tensor,
-           structure: str, rank: int) -> Components:
-  """The most likely components, `floor` added to each variance.
-
-  `components` are those that the statistics were whitened by.
-  """
-  # As in scikit-learn, so that a component without data divides by no zero.
-  count = statistics.count + 10 * np.finfo(np.float64).eps
-  scale_tril = components.scale_tril
-  shift = statistics.sum_w / count[:, tf.newaxis]
-  inner = (statistics.sum_ww / count[:, tf.newaxis, tf.newaxis]
-           - shift[:, :, tf.newaxis] * shift[:, tf.newaxis, :])
-  covariance = scale_tril @ tf.matmul(inner, scale_tril, transpose_b=True)
-  covariance = COVARIANCES[structure].fit(
-      0.5 * (covariance + tf.linalg.matrix_transpose(covariance)),
-      statistics.count, rank)
-  # Rounding may leave a component of one point slightly negative.
-  variance = tf.maximum(tf.linalg.diag_part(covariance), 0.0) + floor
-  covariance = tf.linalg.set_diag(covariance, variance)
-  return Components(
-      tf.math.log(count / tf.reduce_sum(count)),
-      components.loc + tf.linalg.matvec(scale_tril, shift),
-      tf.linalg.cholesky(covariance))
-
-
 def falls(rise, log_likelihood):
   """Whether a step is not to be made, for data would be less likely after it by
   more than rounding.
@@ -191,11 +110,13 @@ def _compiled_em(structure: str, rank: int, dtype: tf.DType):
     num_rows = tf.reduce_sum(tf.cast(row_weights, _F64))
 
     def statistics(components):
-      whitening = tf.cast(whitening_of(components), dtype)
+      whitening = (None if structure == 'tied'
+                   else tf.cast(whitening_of(components), dtype))
 
       def add(i, total):
-        part = e_step(batches[i], row_weights[i], components, whitening,
-                      structure == 'tied')
+        batch = batches[i], row_weights[i], components
+        part = (tied_e_step(*batch) if whitening is None
+                else e_step(*batch, whitening))
         return i + 1, Statistics(*[a + b for a, b in zip(total, part)])
       zero = Statistics(tf.zeros([], _F64), *[
           tf.zeros_like(parameter) for parameter in components])
@@ -206,7 +127,8 @@ def _compiled_em(structure: str, rank: int, dtype: tf.DType):
 
     def step(i, components, total, last_gain, gain, fell):
       del last_gain, fell
-      tried = m_step(total, components, floor, structure, rank)
+      tried = (tied_m_step(total, components, floor) if structure == 'tied'
+               else m_step(total, components, floor, structure, rank))
       tried_total = statistics(tried)
       rise = (tried_total.log_likelihood - total.log_likelihood) / num_rows
       fell = falls(rise, tried_total.log_likelihood / num_rows)
@@ -237,7 +159,8 @@ def fit_em(x: np.ndarray, start: Components, floor: float = 1e-6,
   less likely by more than `ROUNDING` allows, the components stay as they are.
 
   The heavy sums are made in float32 about the current components, everything
-  else in float64; where that does not do, all is made again in float64.
+  else in float64; where that does not do, all is made again in float64. Those
+  of tied components are few, and float64 from the beginning.
 
   ```python
   fit = em.fit_em(points, em.kmeans_start(points, 3, floor=1e-6, seed=0))
@@ -246,13 +169,15 @@ def fit_em(x: np.ndarray, start: Components, floor: float = 1e-6,
 
   Args:
     x: `[N, d]`, N >= 1.
-    start: of K components.
+    start: of K components, with one covariance if `structure` is tied.
     floor: added to the variances in every M-step (scikit-learn's `reg_covar`).
     max_iterations: M-steps at the most.
     tolerance: ends when the mean log-likelihood (nats) gains less.
     structure: a key of `COVARIANCES`.
     rank: of the structure low_rank.
   """
+  if len(start.loc) == 1 and structure == 'tied':
+    structure = 'full'  # The same, and so to the last bit.
   x = np.asarray(x, np.float64)
   frame = Frame(x.mean(axis=0), float(x.std(axis=0).max()) or 1.0)
   num_batches = -(-len(x) // BATCH_SIZE)
@@ -261,17 +186,23 @@ def fit_em(x: np.ndarray, start: Components, floor: float = 1e-6,
   padded[:len(x)] = frame.rows(x)
   row_weights = np.zeros(len(padded))
   row_weights[:len(x)] = 1.0
-  for dtype in (tf.float32, tf.float64):
+  start = frame.inside(start)
+  if structure == 'tied':
+    start = start._replace(scale_tril=start.scale_tril[:1])
+  for dtype in (tf.float64,) if structure == 'tied' else (tf.float32,
+                                                          tf.float64):
     components, log_likelihood, num_iterations, converged = _compiled_em(
         structure, rank, dtype)(
             tf.constant(padded.reshape([num_batches, rows, -1]), dtype),
             tf.constant(row_weights.reshape([num_batches, rows]), dtype),
-            frame.inside(start), np.float64(floor / frame.unit**2),
+            start, np.float64(floor / frame.unit**2),
             np.int32(max_iterations), np.float64(tolerance))
     if np.isfinite(log_likelihood):
       break
+  log_weights, loc, scale_tril = [part.numpy() for part in components]
   return Fit(
-      frame.outside(Components(*[part.numpy() for part in components])),
+      frame.outside(Components(log_weights, loc, np.broadcast_to(
+          scale_tril, [*loc.shape, loc.shape[1]]))),
       frame.log_density(float(log_likelihood)), int(num_iterations),
       bool(converged))
 

@@ -41,30 +41,24 @@ def whitening_of(components: Components) -> tf.Tensor:
                     -offset[:, tf.newaxis]], axis=1)
 
 
-def _distances(x: tf.Tensor, whitening: tf.Tensor, is_tied: bool) -> tf.Tensor:
-  """Squared Mahalanobis distances, `[K, B]`."""
-  if not is_tied:  # A component at a time: its points stay in the cache.
-    return tf.map_fn(
-        lambda w: tf.reduce_sum(tf.square(tf.matmul(x, w)), axis=1), whitening,
-        fn_output_signature=x.dtype, parallel_iterations=PARALLEL)
-  # All whiten a point alike, up to where they stand. What is to be small is a
-  # difference of large numbers here, for which float32 would not do.
-  points = tf.cast(tf.matmul(x[:, :-1], whitening[0, :-1]), _F64)  # [B, d]
-  offset = tf.cast(whitening[:, -1], _F64)  # [K, d]
-  return (tf.reduce_sum(tf.square(offset), axis=1, keepdims=True)
-          + 2 * tf.matmul(offset, points, transpose_b=True)
-          + tf.reduce_sum(tf.square(points), axis=1))
-
-
 def log_joint_of(x: tf.Tensor, components: Components, whitening: tf.Tensor,
-                 is_tied: bool = False) -> tf.Tensor:
-  """log p(x_b, component k), float64 `[K, B]`."""
+                 ) -> tf.Tensor:
+  """log p(x_b, component k), float64 `[K, B]`.
+
+  Args:
+    x: `[B, d + 1]`, points, each followed by 1.
+    components: float64.
+    whitening: of the type of x, see `whitening_of`.
+  """
   size = tf.cast(tf.shape(components.loc)[1], _F64)
   log_det = tf.reduce_sum(
       tf.math.log(tf.linalg.diag_part(components.scale_tril)), axis=-1)
   constant = (components.log_weights - log_det
               - 0.5 * math.log(2 * math.pi) * size)  # [K]
-  distances = _distances(x, whitening, is_tied)
+  # A component at a time: its points stay in the cache.
+  distances = tf.map_fn(
+      lambda w: tf.reduce_sum(tf.square(tf.matmul(x, w)), axis=1), whitening,
+      fn_output_signature=x.dtype, parallel_iterations=PARALLEL)
   return constant[:, tf.newaxis] - 0.5 * tf.cast(distances, _F64)
 
 

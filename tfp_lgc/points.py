@@ -12,7 +12,8 @@ import numpy as np
 
 from tfp_lgc import stepwise
 from tfp_lgc.config import Config
-from tfp_lgc.em import Fit, Statistics
+from tfp_lgc.em import Fit
+from tfp_lgc.em_steps import Statistics
 from tfp_lgc.mixture import sizes
 from tfp_lgc.stepwise import Run, State
 

@@ -31,7 +31,8 @@ import tensorflow as tf
 
 from tfp_lgc import em
 from tfp_lgc.config import Config
-from tfp_lgc.em import Fit, Frame, Statistics
+from tfp_lgc.em import Fit, Frame
+from tfp_lgc.em_steps import e_step, m_step, Statistics
 from tfp_lgc.gaussians import Components, whitening_of
 from tfp_lgc.mixture import (
   best,
@@ -214,8 +215,8 @@ def _compiled(dtype: tf.DType):
       Components(tf.TensorSpec([None], _F64), tf.TensorSpec([None, None], _F64),
                  tf.TensorSpec([None, None, None], _F64))])
   def statistics(rows, components):
-    return em.e_step(rows, tf.ones([tf.shape(rows)[0]], dtype), components,
-                     tf.cast(whitening_of(components), dtype))
+    return e_step(rows, tf.ones([tf.shape(rows)[0]], dtype), components,
+                  tf.cast(whitening_of(components), dtype))
 
   return statistics
 
@@ -229,7 +230,7 @@ def batch_statistics(rows: np.ndarray, components: Components,
   now = frame.inside(components)
   total = added(batch_statistics(frame.rows(batch), now)
                 for batch in np.array_split(points, 4))
-  after = em.m_step(total, now, floor / frame.unit**2, 'full', 0)
+  after = em_steps.m_step(total, now, floor / frame.unit**2, 'full', 0)
   frame.outside(Components(*after))   # After one iteration.
   ```
 
@@ -273,8 +274,8 @@ def advanced(run: Run, its: Statistics, frame: Frame, count: int,
     return run._replace(components=run.previous, status=DONE, fell=True)
   if run.status == LAST:
     return run._replace(log_likelihood=log_likelihood, status=DONE)
-  components = em.m_step(its, run.components, np.float64(floor / frame.unit**2),
-                         run.structure, config.mixture.covariance_rank)
+  components = m_step(its, run.components, np.float64(floor / frame.unit**2),
+                      run.structure, config.mixture.covariance_rank)
   num_iterations = run.num_iterations + 1
   goes_on = (num_iterations < config.mixture.max_iterations
              and abs(gain) >= config.mixture.tolerance)

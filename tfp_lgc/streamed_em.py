@@ -17,9 +17,10 @@ from typing import Iterator, NamedTuple, Optional
 
 import numpy as np
 
-from tfp_lgc import em, memory, stepwise, streams
+from tfp_lgc import memory, stepwise, streams
 from tfp_lgc.config import Config
-from tfp_lgc.em import Statistics
+from tfp_lgc.em_steps import Statistics
+from tfp_lgc.gaussians import BATCH_SIZE
 from tfp_lgc.points import Points
 from tfp_lgc.stepwise import State
 
@@ -27,7 +28,7 @@ __all__ = ['FilePoints', 'Segments', 'blocks_of', 'by_class', 'mean_of',
            'moments']
 
 # Points of a mapped file that are read before they are let go of.
-BLOCK_SIZE = 2 * em.BATCH_SIZE
+BLOCK_SIZE = 2 * BATCH_SIZE
 
 
 def blocks_of(points: np.ndarray) -> Iterator[np.ndarray]:
@@ -115,8 +116,8 @@ class FilePoints(Points):
     [frame], runs = state.frames().values(), state.waiting
     totals: list[Optional[Statistics]] = [None] * len(runs)
     for block in blocks_of(self._points):
-      for first in range(0, len(block), em.BATCH_SIZE):
-        rows = frame.rows(block[first:first + em.BATCH_SIZE])
+      for first in range(0, len(block), BATCH_SIZE):
+        rows = frame.rows(block[first:first + BATCH_SIZE])
         for i, run in enumerate(runs):
           part = stepwise.batch_statistics(rows, run.components, run.dtype)
           before = totals[i]

@@ -13,7 +13,7 @@ import numpy as np
 from sklearn import metrics
 
 from tfp_lgc import config, losses, mixture, models, priors, sources, train
-from tfp_lgc.em import log_joint
+from tfp_lgc.gaussians import log_joint
 
 source = sources.load(config.DataConfig(dataset='digits'))
 test = source.test.to_memory(source.class_names)
