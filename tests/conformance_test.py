@@ -28,7 +28,7 @@ ALL = [member for member in itertools.product(
 # Each model on a trunk of ours, by turns, each trunk of a paper, some heads and
 # mixtures at every change; the rest of the table takes long.
 SINGLE = ('normal_diag', 'student_t_full', 'matrix_normal_diag', 'maf')
-MIXTURES = ('normal_diag', 'matrix_t_full')
+MIXTURES = WITH_TEACHER, OF_COLORS = 'normal_diag', 'matrix_t_full'
 TURNS = set(zip(models.MODELS, itertools.cycle(OURS)))
 QUICK = [(model, trunk, head, k) for model, trunk, head, k in ALL
          if (model, trunk) in TURNS and (head, k) == ('bernoulli', 0)
@@ -68,7 +68,7 @@ def test_from_images_to_samples_of_either_file(
 
 
 @pytest.mark.parametrize('head, num_components', [
-    pytest.param(head, k, marks=() if k and head == MIXTURES[1]
+    pytest.param(head, k, marks=() if k and head == OF_COLORS
                  else pytest.mark.slow)
     for head, k in itertools.product(heads.HEADS, (0, 3))])
 def test_color_images_do_too(head, num_components, colored, tmp_path):
@@ -87,7 +87,7 @@ def test_a_teacher_and_a_texture_go_with_every_model(
 
 
 @pytest.mark.parametrize('head', [
-    pytest.param(head, marks=() if head == MIXTURES[0] else pytest.mark.slow)
+    pytest.param(head, marks=() if head == WITH_TEACHER else pytest.mark.slow)
     for head in heads.HEADS])
 def test_and_with_every_head(head, colored, tmp_path, monkeypatch):
   monkeypatch.setattr(train, 'TEACHER_STEPS', 20)

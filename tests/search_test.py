@@ -93,7 +93,7 @@ def test_no_mixture_takes_more_memory_than_a_file_may(
     digits, one_trial, monkeypatch):
   settings = {**SHORT, 'latent_size': 1}
   artifact = tfp_lgc.compress(digits, budget='6kB', **settings)
-  assert max(artifact.num_components) > 5
+  assert 5 < max(artifact.num_components) <= 8  # Not 1,000.
   monkeypatch.setattr('tfp_lgc.artifact.limits', lambda num_bytes:
                       limits(num_bytes)._replace(padded=10 * 5 * (1 + 1**2)))
   artifact = tfp_lgc.compress(digits, budget='6kB', **settings)

@@ -36,9 +36,12 @@ def test_those_that_fit_are_tried_the_last_rung_first(num_bytes, digits):
 
 def test_what_the_user_says_stays():
   source = sources.load(DataConfig())
-  config = replace(Config(), beta=0.2, rate_weight=1e-3, num_filters=9)
-  [first, *_] = sizes.likely(source, 10**6, config,
-                             {'beta', 'rate_weight', 'num_filters'})
+  config = replace(Config(), beta=0.2, rate_weight=1e-3, num_filters=9,
+                   num_components_max=7)
+  [first, *_] = sizes.likely(
+      source, 10**6, config,
+      {'beta', 'rate_weight', 'num_filters', 'num_components_max'})
+  assert first.mixture.num_components_max == 7
   assert _rungs([first]) == [(9, 96, 0.2, 1e-3)]
   # With few latents a rung of many is none.
   for tried in sizes.likely(source, 10**6, replace(Config(), latent_size=7),

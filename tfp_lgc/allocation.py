@@ -23,8 +23,8 @@ from tfp_lgc.packing import pack_mixture
 __all__ = ['Candidate', 'MIN_PRICE', 'allocate', 'candidates',
            'candidates_of', 'cheapest', 'from_arrays', 'num_bits', 'to_arrays']
 
-# A parameter of about six bits costs as much at this price as by Akaike's
-# criterion, one nat: for less, a mixture would learn its points by heart.
+# Bits of a class' likelihood that a bit of its mixture has to bring. A
+# parameter of six bits costs as much by Akaike's criterion, one nat.
 MIN_PRICE = 0.25
 MAX_PRICE = 1e6
 # Numbers of components grow by at least this share.
@@ -196,7 +196,7 @@ def to_arrays(choices: Sequence[Candidate]) -> dict[str, np.ndarray]:
   for i, choice in enumerate(choices):
     parts = {**choice.components._asdict(), **choice._asdict()}
     del parts['components']
-    if choice.structure == 'tied':
+    if choice.structure == 'tied':  # Not a view, which would keep all of them.
       parts['scale_tril'] = parts['scale_tril'][:1].copy()
     arrays.update({f'{i}:{name}': np.asarray(part)
                    for name, part in parts.items()})
@@ -205,13 +205,14 @@ def to_arrays(choices: Sequence[Candidate]) -> dict[str, np.ndarray]:
 
 def from_arrays(arrays: Mapping[str, np.ndarray]) -> list[Candidate]:
   """The inverse of `to_arrays`."""
-  def components(i):
+  choices = []
+  for i in range(len(arrays) // (len(Components._fields) + 3)):
     log_weights, loc, scale_tril = [arrays[f'{i}:{part}']
                                     for part in Components._fields]
-    return Components(log_weights, loc, np.broadcast_to(
-        scale_tril, [*loc.shape, loc.shape[-1]]))
-
-  return [Candidate(
-      components(i), str(arrays[f'{i}:structure']),
-      float(arrays[f'{i}:code_length']), float(arrays[f'{i}:num_bits']))
-          for i in range(len(arrays) // (len(Components._fields) + 3))]
+    structure = str(arrays[f'{i}:structure'])
+    if structure == 'tied':
+      scale_tril = np.broadcast_to(scale_tril, [*loc.shape, loc.shape[-1]])
+    choices.append(Candidate(
+        Components(log_weights, loc, scale_tril), structure,
+        float(arrays[f'{i}:code_length']), float(arrays[f'{i}:num_bits'])))
+  return choices

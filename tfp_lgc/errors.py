@@ -4,7 +4,7 @@
 """
 
 __all__ = ['ArtifactError', 'BudgetError', 'ConfigError', 'DataError',
-           'DifferenceError', 'LgcError', 'WorkerLostError']
+           'DifferenceError', 'LgcError', 'PaddingError', 'WorkerLostError']
 
 
 class LgcError(ValueError):
@@ -29,6 +29,10 @@ class DataError(LgcError):
 
 class ArtifactError(LgcError):
   """A file is not an artifact, or is damaged, or of a newer format."""
+
+
+class PaddingError(ArtifactError):
+  """Mixtures that would take much more memory than their bytes."""
 
 
 class WorkerLostError(Exception):

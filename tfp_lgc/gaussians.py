@@ -9,7 +9,7 @@ import tensorflow as tf
 __all__ = ['BATCH_SIZE', 'Components', 'PARALLEL', 'log_joint',
            'log_joint_of', 'whitening_of']
 
-# Points that are looked at side by side.
+# Points of a batch.
 BATCH_SIZE = 6144
 # Components that are dealt with side by side.
 PARALLEL = 4

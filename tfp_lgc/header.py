@@ -9,7 +9,7 @@ from tfp_lgc import config as config_lib
 from tfp_lgc import guarantee, networks
 from tfp_lgc.config import MixtureConfig, ModelConfig
 from tfp_lgc.covariance import COVARIANCES
-from tfp_lgc.errors import ArtifactError
+from tfp_lgc.errors import ArtifactError, PaddingError
 from tfp_lgc.limits import MAX_CLASSES, MAX_ELEMENTS
 
 __all__ = ['DRAWING', 'LABELS', 'Header', 'TRAINING', 'for_drawing']
@@ -145,7 +145,7 @@ class Header:
       largest = max(largest, self.model.prior_num_components)
     row = largest * self.model.latent_size**2
     if num_classes * largest + len(self.structures) * row > most:
-      raise ArtifactError(
+      raise PaddingError(
           f'{num_classes} classes of up to {largest} components, padded, are '
           f'more than {most} numbers; compress with fewer components or '
           'latents')

@@ -21,7 +21,7 @@ from tfp_lgc.classifier import OnStep
 from tfp_lgc.codec import Quantized
 from tfp_lgc.config import Config
 from tfp_lgc.data import Source
-from tfp_lgc.errors import ArtifactError, BudgetError, ConfigError
+from tfp_lgc.errors import BudgetError, ConfigError, PaddingError
 from tfp_lgc.gaussians import Components
 from tfp_lgc.latent import nothing
 from tfp_lgc.metrics import tstr
@@ -35,6 +35,8 @@ __all__ = ['compress_within', 'describe']
 # Structures and bits of mixtures that are tried. Of many components with one
 # covariance each needs few bits: more of them teach more (BUILD.md).
 MIXTURES = (('full', 6), ('full', 5), ('tied', 5), ('tied', 4))
+# Of each class.
+Choices = list[list[Candidate]]
 # The judge that chooses; images that it is tested on.
 JUDGE_STEPS = 800
 NUM_HELD_OUT = 5000
@@ -120,14 +122,6 @@ def _best(trials: Sequence[Trial]) -> Trial:
   return max(trials, key=lambda trial: trial.accuracy)
 
 
-def _smaller(choices: Sequence[Sequence[Candidate]],
-             picks: Sequence[Candidate]) -> list[list[Candidate]]:
-  """Those of fewer components than the largest of some picks has."""
-  most = max(len(pick.components.loc) for pick in picks)
-  return [[choice for choice in some if len(choice.components.loc) < most]
-          for some in choices]
-
-
 def _words(about: Mapping[str, Any]) -> str:
   return ', '.join(f'{name} {value}' for name, value in about.items())
 
@@ -195,7 +189,7 @@ class _Trials:
     self._trained = pipeline.train_encode(seen.source, config, progress,
                                           callbacks, work)
     self._floor = latent.floor(self._trained.latents, config)
-    self._found: dict[str, list[list[Candidate]]] = {}
+    self._found: dict[str, Choices] = {}
     self._base = self._with_mixture([nothing(self._trained.latents.shape[1])
                                      ] * len(seen.counts), config)
     if config.codec.finetune_steps:
@@ -241,19 +235,12 @@ class _Trials:
       choices = self._candidates(config, room)
     artifact, last = None, -1.0
     for _ in range(MAX_CORRECTIONS):
-      picks = allocation.allocate(choices, room)
-      used = sum(pick.num_bits for pick in picks)
-      made = self._with_mixture([pick[:2] for pick in picks], config).replaced(
-          {**self._decoder(), **texture})
-      try:
-        left = self._num_bytes - made.num_bytes
-      except ArtifactError:  # See `Header.check_padding`.
-        choices = _smaller(choices, picks)
-        continue
-      if left >= 0 and (artifact is None
-                        or made.num_bytes > artifact.num_bytes):
+      made, num_bytes, used, choices = self._allocated(choices, room, config,
+                                                       texture)
+      left = self._num_bytes - num_bytes
+      if left >= 0 and (artifact is None or num_bytes > artifact.num_bytes):
         artifact = made
-      self.smallest = min(self.smallest, made.num_bytes)
+      self.smallest = min(self.smallest, num_bytes)
       if 0 <= left < MAX_LEFT * self._num_bytes or used == last:
         break
       last = used
@@ -276,11 +263,31 @@ class _Trials:
     self._progress.note(_words(about))
     return Trial(artifact, accuracy, about)
 
+  def _allocated(self, choices: Choices, room: float, config: Config,
+                 texture: dict[str, Quantized],
+                 ) -> tuple[Artifact, int, float, Choices]:
+    """An artifact of candidates for `room`, its bytes, the bits that they are
+    said to take, and the candidates that do not take too much memory."""
+    while True:
+      picks = allocation.allocate(choices, room)
+      made = self._with_mixture([pick[:2] for pick in picks], config).replaced(
+          {**self._decoder(), **texture})
+      try:
+        num_bytes = made.num_bytes
+      except PaddingError:
+        most = max(len(pick.components.loc) for pick in picks)
+        if most == 1:
+          raise
+        choices = [[choice for choice in some
+                    if len(choice.components.loc) < most] for some in choices]
+      else:
+        return made, num_bytes, sum(pick.num_bits for pick in picks), choices
+
   def _decoder(self) -> dict[str, Quantized]:
     return {name: tensor for name, tensor in self._base.tensors.items()
             if name.startswith(('decoder/', 'head/'))}
 
-  def _candidates(self, config: Config, room: float) -> list[list[Candidate]]:
+  def _candidates(self, config: Config, room: float) -> Choices:
     """Of each class; fitted once for each structure."""
     structure = config.mixture.covariance
     if structure not in self._found:
