@@ -95,8 +95,11 @@ def tied_e_step(x: tf.Tensor, row_weights: tf.Tensor, components: Components,
               * tf.cast(size, _F64) - 0.5 * _squares(means))  # [K]
   joint = (constant[:, tf.newaxis] - 0.5 * _squares(points)
            + tf.matmul(means, points, transpose_b=True))  # [K, B]
-  log_evidence = tf.reduce_logsumexp(joint, axis=0)
-  responsibilities = tf.exp(joint - log_evidence) * row_weights
+  highest = tf.reduce_max(joint, axis=0)  # [B]
+  shares = tf.exp(joint - highest)
+  total = tf.reduce_sum(shares, axis=0)
+  log_evidence = highest + tf.math.log(total)
+  responsibilities = shares * (row_weights / total)
   count = tf.reduce_sum(responsibilities, axis=1)
   sums = tf.matmul(responsibilities, points)  # [K, d]
   at_means = count[:, tf.newaxis] * means
