@@ -32,7 +32,7 @@ class Statistics(NamedTuple):
   log_likelihood: tf.Tensor  # []
   count: tf.Tensor  # [K]
   sum_w: tf.Tensor  # [K, d]
-  sum_ww: tf.Tensor  # [K, d, d]
+  sum_ww: tf.Tensor  # [K, d, d], or [1, d, d] of `tied_e_step`
 
 
 def e_step(x: tf.Tensor, row_weights: tf.Tensor, components: Components,
@@ -75,7 +75,8 @@ def e_step(x: tf.Tensor, row_weights: tf.Tensor, components: Components,
 def tied_e_step(x: tf.Tensor, row_weights: tf.Tensor, components: Components,
                 ) -> Statistics:
   """`e_step` of components that have one covariance: all of them whiten a point
-  alike, up to where they stand, so that two products of matrices do.
+  alike, up to where they stand, so that two products of matrices do. Moments
+  are differences of sums here, for which float32 would not do.
 
   Args:
     x: float64 `[B, d + 1]`, points, each followed by 1.

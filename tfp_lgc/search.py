@@ -267,7 +267,8 @@ class _Trials:
                  texture: dict[str, Quantized],
                  ) -> tuple[Artifact, int, float, Choices]:
     """An artifact of candidates for `room`, its bytes, the bits that they are
-    said to take, and the candidates that do not take too much memory."""
+    said to take, and the candidates that did not take too much memory, which
+    alone are for further corrections."""
     while True:
       picks = allocation.allocate(choices, room)
       made = self._with_mixture([pick[:2] for pick in picks], config).replaced(
