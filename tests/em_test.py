@@ -9,8 +9,7 @@ from scipy import special, stats
 from sklearn import mixture as sk_mixture
 
 from tfp_lgc import em
-from tfp_lgc.em_steps import e_step, m_step
-from tfp_lgc.gaussians import Components, whitening_of
+from tfp_lgc.gaussians import Components
 
 
 def _clusters(num_points=600, latent_size=4, seed=0):
@@ -135,33 +134,6 @@ def test_points_that_repeat_beside_points_far_away(num_components, spread):
     fit = em.fit_em(x, em.kmeans_start(x, num_components, floor, seed), floor)
     assert np.isfinite(fit.log_likelihood)
     assert all(np.isfinite(part).all() for part in fit.components)
-
-
-def test_components_of_one_covariance_need_no_distances_of_their_own():
-  """Narrow ones, too, from which most points are far away."""
-  x = _clusters()
-  components = em.kmeans_start(x, 3, 1e-6, 0, 'tied')
-  rows = np.concatenate([x, np.ones([len(x), 1])], axis=1)
-  weights = np.ones(len(x))
-  weights[::7] = 0.0
-  for scale in (1.0, 1e-3):
-    slow = components._replace(scale_tril=scale * components.scale_tril)
-    quick = slow._replace(scale_tril=slow.scale_tril[:1])
-    sums = e_step(rows, weights, slow, whitening_of(slow))
-    tied = em.tied_e_step(rows, weights, quick)
-    together = sums._replace(sum_ww=np.sum(sums.sum_ww, axis=0, keepdims=True))
-    for a, b in zip(tied, together):
-      np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6)
-    after = m_step(sums, slow, 1e-6, 'tied', 0)
-    quick_after = em.tied_m_step(tied, quick, 1e-6)
-    for a, b in zip(quick_after, after):
-      np.testing.assert_allclose(a, b[:len(a)], rtol=1e-6, atol=1e-9)
-    density = special.logsumexp([
-        log_weight + stats.multivariate_normal(loc, covariance).logpdf(x)
-        for log_weight, loc, covariance in zip(
-            slow.log_weights, slow.loc, _covariance(slow))], axis=0)
-    np.testing.assert_allclose(tied.log_likelihood, density @ weights,
-                               rtol=1e-7)
 
 
 def test_the_start_is_seeded():

@@ -110,13 +110,11 @@ def _compiled_em(structure: str, rank: int, dtype: tf.DType):
     num_rows = tf.reduce_sum(tf.cast(row_weights, _F64))
 
     def statistics(components):
-      whitening = (None if structure == 'tied'
-                   else tf.cast(whitening_of(components), dtype))
+      its_e_step = (tied_e_step if structure == 'tied' else functools.partial(
+          e_step, whitening=tf.cast(whitening_of(components), dtype)))
 
       def add(i, total):
-        batch = batches[i], row_weights[i], components
-        part = (tied_e_step(*batch) if whitening is None
-                else e_step(*batch, whitening))
+        part = its_e_step(batches[i], row_weights[i], components)
         return i + 1, Statistics(*[a + b for a, b in zip(total, part)])
       zero = Statistics(tf.zeros([], _F64), *[
           tf.zeros_like(parameter) for parameter in components])

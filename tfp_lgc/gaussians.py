@@ -23,7 +23,8 @@ class Components(NamedTuple):
   Attributes:
     log_weights: `[K]`, logsumexp is 0.
     loc: `[K, d]`.
-    scale_tril: `[K, d, d]`, lower triangular, positive diagonal.
+    scale_tril: `[K, d, d]`, lower triangular, positive diagonal; `[1, d, d]`
+      within EM of tied ones.
   """
   log_weights: np.ndarray
   loc: np.ndarray

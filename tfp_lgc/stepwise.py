@@ -29,9 +29,8 @@ from typing import Callable, Iterable, Mapping, NamedTuple, Optional, Sequence
 import numpy as np
 import tensorflow as tf
 
-from tfp_lgc import em
 from tfp_lgc.config import Config
-from tfp_lgc.em import Fit, Frame
+from tfp_lgc.em import falls, Fit, Frame, kmeans_start
 from tfp_lgc.em_steps import e_step, m_step, Statistics
 from tfp_lgc.gaussians import Components, whitening_of
 from tfp_lgc.mixture import (
@@ -172,7 +171,7 @@ def runs_of_size(label: int, x: np.ndarray, structure: str, num_components: int,
                  config: Config, floor: float) -> list[Run]:
   """Those of `kmeans_runs` of one structure and number of components."""
   restarts = config.mixture.num_restarts if num_components > 1 else 1
-  return [Run(label, structure, i, em.kmeans_start(
+  return [Run(label, structure, i, kmeans_start(
       x, num_components, floor, config.seed + i, structure,
       config.mixture.covariance_rank)) for i in range(restarts)]
 
@@ -270,7 +269,7 @@ def advanced(run: Run, its: Statistics, frame: Frame, count: int,
   if not math.isfinite(log_likelihood) and not run.is_wide:
     return Run(run.label, run.structure, run.restart, start, is_wide=True)
   gain = log_likelihood - run.log_likelihood
-  if run.previous is not None and em.falls(gain, log_likelihood):
+  if run.previous is not None and falls(gain, log_likelihood):
     return run._replace(components=run.previous, status=DONE, fell=True)
   if run.status == LAST:
     return run._replace(log_likelihood=log_likelihood, status=DONE)
