@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from sklearn import mixture as sk_mixture
 
 from tfp_lgc import mixture
@@ -94,3 +95,30 @@ def test_stacking_pads_with_nothing_to_draw():
   np.testing.assert_allclose(np.exp(stacked.logits).sum(axis=1), 1, rtol=1e-6)
   # A padded factor is still one, so that nothing becomes nan.
   np.testing.assert_array_equal(stacked.scale_tril[0, 2], np.eye(2))
+
+
+def test_one_covariance_is_kept_once():
+  rng = np.random.default_rng(0)
+  factor = np.array([[2.0, 0.0], [0.5, 0.3]], np.float32)
+
+  def one(count):
+    return Components(np.log(np.full(count, 1 / count)),
+                      rng.normal(size=[count, 2]).astype(np.float32),
+                      np.broadcast_to(factor, [count, 2, 2]))
+  parts = [one(1), one(3)]
+  tied, equal = [mixture.stack(parts, structures)
+                 for structures in (['tied'] * 2, ['tied', 'full'])]
+  assert tied.scale_tril.shape == (2, 1, 2, 2)
+  assert equal.scale_tril.shape == (2, 3, 2, 2)
+  z = rng.normal(size=[4, 2]).astype(np.float32)
+  for label in (0, 1, tf.constant([0, 1, 1, 0])):
+    np.testing.assert_allclose(tied(label).log_prob(z),
+                               equal(label).log_prob(z), rtol=1e-5)
+    assert tied(label).sample(seed=1).shape == equal(label).sample(seed=1).shape
+  for label in range(2):
+    for got, expected in zip(tied.components(label), equal.components(label)):
+      np.testing.assert_array_equal(got, expected)
+  shared = mixture.share(np.zeros([3, 3]), parts[1], 'tied')
+  assert shared.scale_tril.shape == (1, 1, 2, 2)
+  np.testing.assert_allclose(shared(2).log_prob(z), tied(1).log_prob(z),
+                             rtol=1e-5)

@@ -1,5 +1,7 @@
 """The sampler's graph against TFP, SciPy, and the moments of a mixture."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -257,3 +259,16 @@ def test_far_latents_have_a_posterior_too(sampler):
   assert (got['log_prob'][:, [0, 1, 3]] < -1e4).all()
   np.testing.assert_allclose(
       special.logsumexp(got['class_log_posterior'], axis=1), 0, atol=1e-5)
+
+
+def test_one_factor_draws_and_weighs_as_equal_ones_do(mixture, decoder):
+  one = dataclasses.replace(mixture, scale_tril=mixture.scale_tril[:, :1])
+  equal = dataclasses.replace(
+      mixture, scale_tril=np.repeat(one.scale_tril, 3, axis=1))
+  samplers = [Sampler(decoder, HEAD, each, np.log([0.2, 0.3, 0.1, 0.4]))
+              for each in (one, equal)]
+  few, many = [_numpy(each.sample(3 * BLOCK_SIZE, SEED)) for each in samplers]
+  _same(few, many)
+  z = few['latent'][:50]
+  few, many = [_numpy(each.latent_log_prob(z)) for each in samplers]
+  np.testing.assert_allclose(few['log_prob'], many['log_prob'], rtol=1e-4)

@@ -138,12 +138,16 @@ class Header:
     classes are padded to the same number of components.
 
     Args:
-      most: numbers that their weights and covariances may have.
+      most: numbers that their weights, and factors or means, whichever are
+        more, may have.
     """
     num_classes, largest = len(self.class_names), max(self.num_components)
     if 'prior' in self.structures:
       largest = max(largest, self.model.prior_num_components)
-    row = largest * self.model.latent_size**2
+    size = self.model.latent_size
+    # One factor of those with one covariance is kept.
+    row = size * (max(largest, size) if set(self.structures) == {'tied'}
+                  else largest * size)
     if num_classes * largest + len(self.structures) * row > most:
       raise PaddingError(
           f'{num_classes} classes of up to {largest} components, padded, are '

@@ -16,7 +16,7 @@ fitted(0).log_prob(points)   # a tfd.MixtureSameFamily
 import dataclasses
 import math
 import numbers
-from typing import Callable, Mapping, NamedTuple, Sequence
+from typing import Callable, Mapping, NamedTuple, Optional, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -45,7 +45,8 @@ class Mixture:
   Attributes:
     logits: float32 `[C, K]`, log-weights; -inf where a class has fewer than K.
     loc: float32 `[R, K, d]`.
-    scale_tril: float32 `[R, K, d, d]`, Cholesky factors of the covariances.
+    scale_tril: float32 `[R, M, d, d]`, Cholesky factors of the covariances; M
+      is 1 where the components of every row have one covariance, otherwise K.
     structures: of the covariances of each row, a key of `COVARIANCES`; or
       'prior' where the components are those of the model's prior.
   """
@@ -66,10 +67,17 @@ class Mixture:
 
   def components(self, label: int) -> Components:
     """Those of one class, without the padding."""
+    log_weights, loc, scale_tril = self._of(label)
+    return Components(log_weights, loc, np.broadcast_to(
+        scale_tril, [*loc.shape, loc.shape[-1]]))
+
+  def _of(self, label: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`components`, of which there may be one factor for all."""
     row = min(label, len(self.loc) - 1)
     used = np.isfinite(self.logits[label])
-    return Components(self.logits[label, used], self.loc[row, used],
-                      self.scale_tril[row, used])
+    scale_tril = self.scale_tril[row]
+    return (self.logits[label, used], self.loc[row, used],
+            scale_tril if len(scale_tril) == 1 else scale_tril[used])
 
   def distribution(self, label) -> tfd.MixtureSameFamily:
     """p(z | y = label), event shape `[d]`.
@@ -85,7 +93,7 @@ class Mixture:
         of weight 0.
     """
     if isinstance(label, numbers.Integral):
-      logits, loc, scale_tril = self.components(int(label))
+      logits, loc, scale_tril = self._of(int(label))
     else:
       label = tf.convert_to_tensor(label)
       row = tf.minimum(label, len(self.loc) - 1)
@@ -250,17 +258,19 @@ def best(fits: Sequence[Fit]) -> Fit:
 def stack(per_class: Sequence[Components], structures: Sequence[str],
           ) -> Mixture:
   """Pads to the largest K: logits by -inf, factors by the identity."""
+  num_factors = _num_factors(structures)
   num_max = max(len(components.loc) for components in per_class)
   latent_size = per_class[0].loc.shape[1]
   shape = len(per_class), num_max
   logits = np.full(shape, -np.inf, np.float32)
   loc = np.zeros([*shape, latent_size], np.float32)
-  scale_tril = np.tile(np.eye(latent_size, dtype=np.float32), [*shape, 1, 1])
+  scale_tril = np.tile(np.eye(latent_size, dtype=np.float32),
+                       [len(per_class), num_factors or num_max, 1, 1])
   for label, components in enumerate(per_class):
     count = len(components.loc)
     logits[label, :count] = components.log_weights
     loc[label, :count] = components.loc
-    scale_tril[label, :count] = components.scale_tril
+    scale_tril[label, :count] = components.scale_tril[:num_factors]
   return Mixture(logits, loc, scale_tril, tuple(structures))
 
 
@@ -269,5 +279,10 @@ def share(logits: np.ndarray, components: Components, structure: str,
   """A mixture whose classes weigh the same components by `[C, K]` logits."""
   return Mixture(logits.astype(np.float32),
                  components.loc[np.newaxis].astype(np.float32),
-                 components.scale_tril[np.newaxis].astype(np.float32),
-                 (structure,))
+                 components.scale_tril[np.newaxis, :_num_factors([structure])
+                                       ].astype(np.float32), (structure,))
+
+
+def _num_factors(structures: Sequence[str]) -> Optional[int]:
+  """1 if one factor is that of all components of a row, None otherwise."""
+  return 1 if set(structures) == {'tied'} else None

@@ -153,6 +153,11 @@ class Sampler(tf.Module):
     return tf.cast(tf.round(255.0 * images), tf.uint8)
 
   @property
+  def _has_one_factor(self) -> bool:
+    """Whether it is that of all components of a row."""
+    return self.scale_tril.shape[1] == 1
+
+  @property
   def parallel(self) -> int:
     """How many blocks are drawn side by side."""
     num_bytes = 4 * BLOCK_SIZE * self.head.params_size
@@ -186,7 +191,9 @@ class Sampler(tf.Module):
     index = tf.stack([row, component], axis=-1)
     loc = tf.gather_nd(self.loc, index)  # [B, d]
     noise = self._random.normal(_shape(loc), seeds[1])
-    scale_tril = tf.gather_nd(self.scale_tril, index)  # [B, d, d]
+    scale_tril = (  # [B, d, d]
+        tf.gather(self.scale_tril[:, 0], row) if self._has_one_factor
+        else tf.gather_nd(self.scale_tril, index))
     return loc + tf.linalg.matvec(scale_tril, scale * noise)
 
   def block(self, position: tf.Tensor, seed: tf.Tensor, scale: tf.Tensor,
@@ -283,9 +290,13 @@ class Sampler(tf.Module):
     size = tf.shape(self.loc)[-1]
     difference = latent[:, tf.newaxis, tf.newaxis] - self.loc  # [n, R, K, d]
     inverse = tf.linalg.triangular_solve(
-        self.scale_tril, tf.eye(size, batch_shape=tf.shape(self.loc)[:2]))
-    squares = tf.reduce_sum(
-        tf.square(tf.einsum('ckij,nckj->ncki', inverse, difference)), axis=-1)
+        self.scale_tril,
+        tf.eye(size, batch_shape=tf.shape(self.scale_tril)[:2]))
+    # [n, R, K, d]
+    whitened = (tf.einsum('cij,nckj->ncki', inverse[:, 0], difference)
+                if self._has_one_factor
+                else tf.einsum('ckij,nckj->ncki', inverse, difference))
+    squares = tf.reduce_sum(tf.square(whitened), axis=-1)
     log_det = tf.reduce_sum(
         tf.math.log(tf.linalg.diag_part(self.scale_tril)), axis=-1)
     log_density = (-0.5 * squares - log_det

@@ -100,7 +100,8 @@ def likely(source: Source, num_bytes: int, config: Config,
 
 def _num_components(latent_size: int, num_classes: int, num_bytes: int) -> int:
   """Of a class, that a file of so many bytes may have at the most."""
-  padded = limits(num_bytes).padded // (num_classes * (1 + latent_size**2))
+  # With one covariance; of others there are fewer by far in as many bytes.
+  padded = limits(num_bytes).padded // (num_classes * (1 + latent_size))
   return max(1, min(MAX_COMPONENTS, padded))
 
 

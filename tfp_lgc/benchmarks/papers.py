@@ -240,7 +240,8 @@ def _without_classes(mixture: Mixture, class_counts) -> Components:
   """The components that all classes share, as frequent as in the data."""
   frequency = np.array(class_counts) / sum(class_counts)
   weights = frequency @ special.softmax(mixture.logits, axis=1)  # [K]
-  return Components(np.log(weights), mixture.loc[0], mixture.scale_tril[0])
+  _, loc, scale_tril = mixture.components(0)
+  return Components(np.log(weights), loc, scale_tril)
 
 
 def _decoded(artifact: Artifact, latents: np.ndarray, labels: np.ndarray,

@@ -175,11 +175,12 @@ class Sampler:
 
   def __init__(self, decoder: nn.Module, log_prior, logits, loc, scale_tril):
     """Parameters as those of `sampler.Sampler`: `[C]`, `[C, K]`, `[C, K, d]`
-    and `[C, K, d, d]`."""
+    and `[C, K, d, d]` or `[C, 1, d, d]`."""
     self.decoder = decoder
     self.prior, self.weights = [
         torch.softmax(torch.tensor(x), -1) for x in (log_prior, logits)]
-    self.loc, self.scale_tril = torch.tensor(loc), torch.tensor(scale_tril)
+    self.loc = torch.tensor(loc)
+    self.scale_tril = torch.tensor(scale_tril).expand(*loc.shape, loc.shape[-1])
 
   def sample(self, n: int, block_size: int) -> tuple[np.ndarray, np.ndarray]:
     """uint8 `[n, H, W, C]` and labels `[n]`, by blocks."""
