@@ -13,7 +13,7 @@ import tensorflow as tf
 
 import tfp_lgc
 from tfp_lgc import config as config_lib
-from tfp_lgc import heads, models, networks, sources, train
+from tfp_lgc import heads, models, networks, sources, teacher
 from tfp_lgc.arrays import from_arrays
 from tfp_lgc.progress import Progress
 
@@ -81,16 +81,16 @@ def test_color_images_do_too(head, num_components, colored, tmp_path):
     for model in models.MODELS])
 def test_a_teacher_and_a_texture_go_with_every_model(
     model, digits, tmp_path, monkeypatch):
-  monkeypatch.setattr(train, 'TEACHER_STEPS', 20)
+  monkeypatch.setattr(teacher, 'TEACHER_STEPS', 20)
   _check(digits, tmp_path, model=model, teacher_weight=3.0, texture='residual',
-         epochs=12)
+         hard_copies=3, epochs=12)
 
 
 @pytest.mark.parametrize('head', [
     pytest.param(head, marks=() if head == WITH_TEACHER else pytest.mark.slow)
     for head in heads.HEADS])
 def test_and_with_every_head(head, colored, tmp_path, monkeypatch):
-  monkeypatch.setattr(train, 'TEACHER_STEPS', 20)
+  monkeypatch.setattr(teacher, 'TEACHER_STEPS', 20)
   _check(colored, tmp_path, trunk='conv', head=head, teacher_weight=3.0,
          texture='residual', epochs=60, batch_size=32)
 

@@ -24,7 +24,7 @@ from tfp_lgc import (
   networks,
   shared,
   spread_encode,
-  train,
+  teacher,
 )
 from tfp_lgc import config as config_lib
 from tfp_lgc.autoencoder import Encoded
@@ -191,8 +191,8 @@ def test_the_chief_alone_trains_the_teacher(monkeypatch):
   monkeypatch.setattr(distribution, 'of', lambda name: _Follower(
       {str(i): weight for i, weight in enumerate(weights)}))
   monkeypatch.setattr(classifier, 'fit', lambda *_: pytest.fail('it trains'))
-  teacher = train._teacher(config, split, 2, NO_WORK)
-  for ours, theirs in zip(teacher.get_weights(), weights, strict=True):
+  trained = teacher.trained(config, split, 2)
+  for ours, theirs in zip(trained.get_weights(), weights, strict=True):
     np.testing.assert_array_equal(ours, theirs)
 
 

@@ -153,6 +153,7 @@ SAME_LEVEL = {
     'staging': {'errors'},
     'streamed_em': {'points', 'stepwise'},
     'streams': {'arrays', 'config', 'data', 'errors', 'memory'},
+    'teacher': {'shared'},
     'tfds_source': {'arrays', 'config', 'data', 'errors'},
     'tfds_writer': {'errors', 'progress', 'version'},
     'trunks': {'config', 'head'},

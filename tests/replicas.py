@@ -7,7 +7,14 @@ import numpy as np
 import tensorflow as tf
 
 from tfp_lgc import config as config_lib
-from tfp_lgc import data, distributed_em, distribution, mixture, train
+from tfp_lgc import (
+  data,
+  distributed_em,
+  distribution,
+  mixture,
+  teacher,
+  train,
+)
 
 NUM_EXAMPLES = 90
 SETTINGS = {'hidden_size': 16, 'latent_size': 3, 'epochs': 1, 'batch_size': 32,
@@ -58,13 +65,13 @@ def normalized():
   weights, train._weights = train._weights, lambda model: (
       kept.append([its.read_value().numpy() for its in weights(model)])
       or weights(model))
-  steps, train.TEACHER_STEPS = train.TEACHER_STEPS, 2
+  steps, teacher.TEACHER_STEPS = teacher.TEACHER_STEPS, 2
   heard = []
   try:
     alone = train.fit(config, data.array_split(images, np.arange(64) % 2), 2,
                       on_round=lambda i, terms: heard.append(terms))
   finally:
-    train._weights, train.TEACHER_STEPS = weights, steps
+    train._weights, teacher.TEACHER_STEPS = weights, steps
   result = {'loss': heard[-1]['loss'], 'teacher': heard[-1]['teacher'],
             'num_penalties': len(alone.image_penalties)}
   for i, (trained, variable) in enumerate(zip(kept[-1], weights(alone))):

@@ -17,6 +17,7 @@ from tfp_lgc import (
   resuming,
   search,
   streams,
+  teacher,
   train,
 )
 from tfp_lgc.arrays import from_arrays
@@ -43,7 +44,7 @@ def images():
 @pytest.fixture
 def short(monkeypatch):
   """Rounds and stages of a few steps."""
-  monkeypatch.setattr(train, 'TEACHER_STEPS', 20)
+  monkeypatch.setattr(teacher, 'TEACHER_STEPS', 20)
   monkeypatch.setattr(train, 'STEPS_PER_EXECUTION', 30)
   monkeypatch.setattr(finetuning, 'STEPS_PER_CALL', 10)
 

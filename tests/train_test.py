@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 import tf_keras as tfk
 
-from tfp_lgc import classifier, data, models, train
+from tfp_lgc import classifier, data, models, teacher, train
 from tfp_lgc import config as config_lib
 from tfp_lgc.config import TrainConfig
 
@@ -146,18 +146,18 @@ def test_weights_that_the_last_step_spoils_are_seen(split):
 
 def test_a_teacher_is_a_term_of_the_loss_and_no_part_of_the_model(
     split, monkeypatch):
-  monkeypatch.setattr(train, 'TEACHER_STEPS', 30)
+  monkeypatch.setattr(teacher, 'TEACHER_STEPS', 30)
   teachers = []
 
   def keep(model, *args):
     classifier.fit(model, *args)
     teachers.append((model, model.get_weights()))
 
-  monkeypatch.setattr(train, 'classifier', types.SimpleNamespace(fit=keep))
+  monkeypatch.setattr(teacher, 'classifier', types.SimpleNamespace(fit=keep))
   hears = _Terms()
   taught = _fit(split, [hears], teacher_weight=100.0)
-  [(teacher, weights)] = teachers
-  for before, after in zip(weights, teacher.get_weights()):
+  [(guide, weights)] = teachers
+  for before, after in zip(weights, guide.get_weights()):
     np.testing.assert_array_equal(before, after)
   plain = _fit(split, epochs=1)
   assert ([weight.shape for weight in taught.trainable_weights]

@@ -112,7 +112,8 @@ class Artifact(Editable):
         model.head.event_shape, tuple(class_names),
         tuple(int(count) for count in class_counts), mixture.num_components,
         mixture.structures, model.num_conditions, config.mixture.temperature,
-        tensors, Encoder(config, len(class_names), model, kept))
+        tensors, Encoder(config, len(class_names), model, kept),
+        hard_copies=config.mixture.hard_copies)
 
   @functools.cached_property
   def mixture(self) -> Mixture:

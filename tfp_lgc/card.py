@@ -175,7 +175,10 @@ def _model(header: Header) -> str:
       ('its components', model.head_num_components or 'none'),
       ('latents', model.latent_size),
       ('covariances', ', '.join(dict.fromkeys(header.structures))),
-      ('temperature', f'{header.temperature:g}')])
+      ('temperature', f'{header.temperature:g}'),
+      ('images that a teacher found hard', 'counted once'
+       if header.hard_copies == 1 else f'counted {header.hard_copies} times; '
+       'samples are harder than the data')])
 
 
 def _metrics(summary: Mapping[str, Any]) -> str:

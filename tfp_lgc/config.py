@@ -220,6 +220,11 @@ class MixtureConfig:
   temperature: float = setting(
       1.0, 'Covariances are multiplied by it when latents are drawn.', low=0.0,
       high=100.0)
+  hard_copies: int = setting(
+      1, 'How often the images of a class that a teacher finds hard count when '
+      'its mixture is fitted, so that so many more of their kind are drawn; 1: '
+      'as often as others. Images that are added later count once.', low=1,
+      high=100)
   covariance: str = setting(
       'full', 'Structure of the covariances; auto lets --selection choose one '
       'for each class.', choices=(*COVARIANCES, 'auto'))

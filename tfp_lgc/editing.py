@@ -227,7 +227,7 @@ def merge(a: AnyEditable, b: AnyEditable) -> AnyEditable:
     if not isinstance(artifact, Editable):
       raise LgcError(f'{name}: got {type(artifact).__name__}; must be an '
                      'Artifact, as tfp_lgc.load opens it')
-  for what in ('image_shape', 'temperature', 'model'):
+  for what in ('image_shape', 'temperature', 'hard_copies', 'model'):
     if getattr(a, what) != getattr(b, what):
       raise LgcError(f'b: has another {what} than a; only artifacts of one '
                      'decoder can be merged')

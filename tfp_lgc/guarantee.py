@@ -37,6 +37,7 @@ _WANTED: dict[str, tuple[tuple[Any, ...], str]] = {
                   'many components there are'),
     'finetune_steps': ((0,), 'fine-tuning looks at images without noise'),
     'teacher_weight': ((0.0,), 'a teacher is trained without noise'),
+    'hard_copies': ((1,), 'which images are hard is seen without noise'),
     'texture': (('none',), 'a texture is measured without noise'),
     'validation_fraction': ((0.0,), 'what is chosen by held-out images tells '
                             'of them'),

@@ -33,6 +33,8 @@ _EARLIER = {'head_num_components': 0, 'loc_activation': 'linear', 'width': 1.0,
 LABELS = ('class_names', 'class_counts')
 _TUPLES = ('image_shape', *LABELS, 'num_components', 'structures')
 _SCALARS = ('num_conditions', 'temperature')
+# Keys that are there only if they say something, and what they say otherwise.
+_OPTIONAL: dict[str, Any] = {'privacy': None, 'hard_copies': 1}
 
 
 def for_drawing(model: ModelConfig) -> ModelConfig:
@@ -57,6 +59,7 @@ class Header:
     temperature: what covariances are multiplied by when latents are drawn.
     privacy: what of differential privacy holds of the train split, see
       `guarantee.described`; None if nothing does.
+    hard_copies: how often hard images counted when mixtures were fitted.
   """
   model: ModelConfig
   image_shape: tuple[int, int, int]
@@ -68,13 +71,15 @@ class Header:
   temperature: float
   privacy: Optional[dict[str, Any]] = dataclasses.field(default=None,
                                                         kw_only=True)
+  hard_copies: int = dataclasses.field(default=1, kw_only=True)
 
   def to_json(self) -> dict[str, Any]:
     """As it stands in a file."""
     model = {name: getattr(self.model, name) for name in DRAWING}
     return {'model': model, **{key: getattr(self, key)
                                for key in (*_TUPLES, *_SCALARS)},
-            **({'privacy': self.privacy} if self.privacy else {})}
+            **{key: getattr(self, key) for key, default in _OPTIONAL.items()
+               if getattr(self, key) != default}}
 
   @staticmethod
   def fields(header: dict[str, Any]) -> dict[str, Any]:
@@ -83,7 +88,7 @@ class Header:
     Raises:
       KeyError, TypeError, ConfigError, ArtifactError: if it is none.
     """
-    if unknown := set(header) - {'model', 'privacy', *_TUPLES, *_SCALARS}:
+    if unknown := set(header) - {'model', *_OPTIONAL, *_TUPLES, *_SCALARS}:
       raise ArtifactError(f'there is no {sorted(unknown)[0]!r}')
     header = {'structures': ['full'] * len(header['class_names']),
               'num_conditions': 0, 'temperature': 1.0, **header}
@@ -98,7 +103,8 @@ class Header:
     return {'model': for_drawing(model),
             **{key: tuple(header[key]) for key in _TUPLES},
             **{key: header[key] for key in _SCALARS},
-            'privacy': header.get('privacy')}
+            **{key: header.get(key, default)
+               for key, default in _OPTIONAL.items()}}
 
   def check(self) -> None:
     """Refuses parts that do not fit each other."""
@@ -130,7 +136,8 @@ class Header:
     if (type(self.num_conditions) is not int
         or self.num_conditions not in (0, num_classes)):
       raise ArtifactError(f'num_conditions = {self.num_conditions}')
-    config_lib.replace(MixtureConfig(), temperature=self.temperature)
+    config_lib.replace(MixtureConfig(), temperature=self.temperature,
+                       hard_copies=self.hard_copies)
     guarantee.check_described(self.privacy)
 
   def check_padding(self, most: int) -> None:

@@ -200,8 +200,8 @@ def check(config: Config, num_classes: int) -> None:
 
   Raises:
     ConfigError: for a prior of a model that has none, or none for classes; for
-      a trunk of more latents than a mixture is for; for a selection that the
-      latent model does not know.
+      a trunk of more latents than a mixture is for; for a selection, or hard
+      copies, that the latent model does not know.
   """
   if networks.TRUNKS[config.model.trunk].code_size:
     raise ConfigError(f'trunk = {config.model.trunk}: its latents are more '
@@ -214,6 +214,10 @@ def check(config: Config, num_classes: int) -> None:
                                                                  'bytes'):
     raise ConfigError('selection = bytes: is for mixtures by class; choose bic '
                       'or --latent_model=gmm')
+  if config.mixture.latent_model != 'gmm' and config.mixture.hard_copies > 1:
+    raise ConfigError(
+        f'hard_copies = {config.mixture.hard_copies}: is for mixtures by '
+        'class; choose 1 or --latent_model=gmm')
 
 
 LATENT_MODELS = {'gmm': gmm, 'global': global_gmm, 'prior': prior}

@@ -23,6 +23,7 @@ from tfp_lgc import (
   spread_encode,
   streamed_em,
   streams,
+  teacher,
   texture,
   train,
 )
@@ -62,12 +63,14 @@ class Trained(NamedTuple):
     labels: int32 `[N]`.
     kept: bool `[latent_size]`, which latents of the model they are.
     fill: float32 `[latent_size]`, means: what stands for the others.
+    copies: int `[N]`, how often each latent counts there, see teacher.py.
   """
   model: Autoencoder
   latents: np.ndarray
   labels: np.ndarray
   kept: np.ndarray
   fill: np.ndarray
+  copies: np.ndarray
 
 
 class Fitted(NamedTuple):
@@ -131,9 +134,11 @@ def _mixture(source: Source, trained: Trained, config: Config,
   num_classes = len(source.class_names)
 
   def make():
+    bound = source.train.bound
     mixture, records = latent.fit(
-        trained.latents, trained.labels, num_classes, config,
-        lambda label: progress.step(label + 1), source.train.bound)
+        streams.repeated(trained.latents, trained.copies, bound),
+        np.repeat(trained.labels, trained.copies), num_classes, config,
+        lambda label: progress.step(label + 1), bound)
     for row in records:
       if 'label' in row:
         row['class_name'] = source.class_names[row.pop('label')]
@@ -203,9 +208,14 @@ def train_encode(source: Source, config: Config, progress: Progress,
     return {'latents': latents, 'labels': encoded.labels, 'kept': kept,
             'fill': _fill(encoded.mean)}
 
-  return Trained(model, **work.stage(
-      'encode', progress, encode, source.train.num_examples,
-      bound=source.train.bound))
+  encoded = work.stage('encode', progress, encode, source.train.num_examples,
+                       bound=source.train.bound)
+  if config.mixture.hard_copies == 1:
+    return Trained(model, **encoded,
+                   copies=np.ones(len(encoded['labels']), int))
+  return Trained(model, **encoded, **work.stage(
+      'hard', progress, lambda: {'copies': teacher.copies(
+          config, source.train, num_classes, work)}, name='hard images'))
 
 
 def _fill(means: np.ndarray) -> np.ndarray:

@@ -294,13 +294,15 @@ class _Trials:
     if structure not in self._found:
       found = self._found[structure] = []
       for label in range(len(self._seen.counts)):
-        x = self._trained.latents[self._trained.labels == label]
+        own = self._trained.labels == label
+        x = self._trained.latents[own]
         # No class is given more than a few times its share.
         limit = MAX_SHARE * room * max(len(x) / len(self._trained.latents),
                                        1 / len(self._seen.counts))
         found.append(allocation.from_arrays(self._work.kept(
             f'mixtures_{structure}_{label}', functools.partial(
-                self._fitted, x, config, limit))))
+                self._fitted, np.repeat(x, self._trained.copies[own], axis=0),
+                config, limit))))
         self._progress.step(label + 1)
     return [[choice._replace(num_bits=allocation.num_bits(
         choice.components, choice.structure, config)) for choice in choices]

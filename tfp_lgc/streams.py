@@ -19,7 +19,7 @@ from tfp_lgc.data import Source, Split
 from tfp_lgc.errors import DataError
 
 __all__ = ['RowFile', 'UNREADABLE', 'images_num_bytes', 'npz_source', 'release',
-           'rows_split', 'savez', 'scratch']
+           'repeated', 'rows_split', 'savez', 'scratch']
 
 # Images that are read at a time, and latents that are written.
 ROWS, ROWS_WRITTEN = 64, 2**14
@@ -194,6 +194,30 @@ def scratch(shape, bound: Optional[memory.Limits]) -> np.ndarray:
   if not bound or 4 * int(np.prod(shape)) <= bound.latents:
     return np.empty(shape, np.float32)
   return np.memmap(tempfile.TemporaryFile(), np.float32, 'w+', shape=shape)
+
+
+def repeated(rows: np.ndarray, copies: np.ndarray,
+             bound: Optional[memory.Limits] = None) -> np.ndarray:
+  """float32 `[sum of copies, d]`: each of the rows `[N, d]` so many times, in
+  their order, in a `scratch`; the rows themselves if each is there once.
+
+  Args:
+    rows: of latents.
+    copies: int `[N]`, at least 1.
+    bound: of memory.
+  """
+  if (copies == 1).all():
+    return rows
+  result = scratch((int(copies.sum()), *rows.shape[1:]), bound)
+  end = 0
+  for first in range(0, len(rows), ROWS_WRITTEN):
+    part = np.repeat(rows[first:first + ROWS_WRITTEN],
+                     copies[first:first + ROWS_WRITTEN], axis=0)
+    result[end:end + len(part)] = part
+    end += len(part)
+    release(result)
+    release(rows)
+  return result
 
 
 def release(array: np.ndarray) -> None:

@@ -9,13 +9,12 @@ import tensorflow as tf
 import tf_keras as tfk
 
 from tfp_lgc import (
-  classifier,
   distribution,
   divergence,
   losses,
   models,
-  networks,
   shared,
+  teacher,
 )
 from tfp_lgc.autoencoder import Autoencoder
 from tfp_lgc.config import Config, replace, TrainConfig
@@ -31,8 +30,6 @@ DEFAULT_STEPS = 8000
 MAX_ROUNDS = 40
 # Steps that TensorFlow makes between two returns to Python.
 STEPS_PER_EXECUTION = 50
-# Steps in which a teacher is trained.
-TEACHER_STEPS = 1500
 
 # (Number of a round, from 0; terms of the loss, means over its steps).
 OnRound = Callable[[int, dict[str, float]], None]
@@ -93,25 +90,6 @@ class _Rounds(tfk.callbacks.Callback):
 def _is_finite(model: tfk.Model) -> bool:
   """The last step may have spoiled weights whose loss nobody has seen."""
   return all(np.isfinite(weight).all() for weight in model.get_weights())
-
-
-def _teacher(config: Config, split: Split, num_classes: int, work: Work,
-             ) -> tfk.Model:
-  """A trained `networks.teacher`."""
-  teacher = networks.teacher(split.image_shape, num_classes, config.seed)
-  its = distribution.of(config.train.strategy)
-
-  def weights():
-    if not its.is_chief:  # It takes those of the chief.
-      return {}
-    logits = tfk.Model(teacher.inputs, teacher.outputs[0])
-    classifier.fit(logits, split, TEACHER_STEPS, config.train.batch_size,
-                   config.seed)
-    return {str(i): value for i, value in enumerate(teacher.get_weights())}
-
-  found = shared.from_chief(its, work.kept('teacher', weights))
-  teacher.set_weights([found[str(i)] for i in range(len(found))])
-  return teacher
 
 
 def fit(config: Config, split: Split, num_classes: int,
@@ -197,12 +175,12 @@ def _compiled(config: Config, split: Split, num_classes: int, work: Work,
     model = models.build(replace(config, batch_size=size), split.image_shape,
                          num_classes)
   if config.train.teacher_weight:
-    teacher = _teacher(config, split, num_classes, work)
+    guide = teacher.trained(config, split, num_classes, work)
     with its.scope():
       # No attribute of the model, which would train it.
       model.add_image_penalty(
           'teacher', config.train.teacher_weight,
-          functools.partial(losses.feature_distance, teacher))
+          functools.partial(losses.feature_distance, guide))
   rounds, steps = schedule(config.train, split.num_examples)
   learning_rate = config.train.learning_rate
   if config.train.learning_rate_schedule == 'cosine':

@@ -1,0 +1,112 @@
+"""Which images are hard, and what becomes of them."""
+
+import numpy as np
+import pytest
+
+import tfp_lgc
+from tfp_lgc import container, latent, pipeline, streams, teacher
+from tfp_lgc.arrays import from_arrays
+from tfp_lgc.config import Config, replace
+from tfp_lgc.errors import ArtifactError, ConfigError
+from tfp_lgc.memory import limits
+from tfp_lgc.progress import Progress
+
+SHORT = {'trunk': 'dense', 'hidden_size': 8, 'latent_size': 2, 'epochs': 2,
+         'num_components_max': 1, 'num_restarts': 1}
+
+
+def test_the_hardest_of_each_class_count_more_but_for_wrong_labels():
+  rng = np.random.default_rng(0)
+  labels = np.repeat([3, 0], [100, 40])
+  losses = rng.exponential(size=140) * np.where(labels == 3, 0.1, 1.0)
+  losses[[7, 120]] = 2.5
+  copies = teacher.copies_of(losses, labels, 6)
+  assert set(copies) == {1, 6}
+  for label, count in ((3, 100), (0, 40)):
+    own = np.flatnonzero(labels == label)
+    hardest = own[np.argsort(losses[own])[-round(0.3 * count):]]
+    assert set(own[copies[own] == 6]) == set(hardest[losses[hardest] <= 2.0])
+  assert copies[7] == copies[120] == 1
+
+
+def test_where_all_are_as_hard_none_counts_more():
+  np.testing.assert_array_equal(
+      teacher.copies_of(np.zeros(9), np.zeros(9, int), 4), 1)
+
+
+@pytest.fixture
+def source(monkeypatch):
+  """Two classes, bright and dark; every other image is gray, so hard."""
+  monkeypatch.setattr(teacher, 'TEACHER_STEPS', 200)
+  rng = np.random.default_rng(0)
+  labels = np.arange(200) % 2
+  level = np.where(labels, 220, 30)
+  level[::4] = 120
+  level[1::4] = 130
+  images = level[:, None, None, None] + rng.integers(-9, 10, [200, 8, 8, 1])
+  return from_arrays((images.astype(np.uint8), labels))
+
+
+def test_a_teacher_finds_images_hard_that_are_between_classes(source):
+  copies = teacher.copies(replace(Config(), hard_copies=3), source.train, 2)
+  images = np.concatenate([images for images, _ in source.train.batches(64)])
+  gray = np.abs(images.mean(axis=(1, 2, 3)) - 125) < 50
+  # 30 of each class are hard, and half are gray.
+  assert np.bincount(copies).tolist() == [0, 140, 0, 60]
+  assert gray.sum() == 100 and gray[copies == 3].all()
+
+
+def test_latents_of_hard_images_count_more(source):
+  config = replace(Config(), **SHORT, hard_copies=5)
+  trained = pipeline.train_encode(source, config, Progress())
+  fitted = pipeline.fit(source, config, Progress())
+  assert set(trained.copies) == {1, 5}
+  for label in range(2):
+    own = trained.labels == label
+    expected = np.average(trained.latents[own], axis=0,
+                          weights=trained.copies[own])
+    np.testing.assert_allclose(
+        fitted.artifact.mixture.components(label).loc[0], expected, atol=0.05)
+  assert fitted.artifact.class_counts == (100, 100)
+
+
+def test_a_file_and_its_card_tell(source):
+  artifact = tfp_lgc.compress(source, **SHORT, hard_copies=5)
+  again = tfp_lgc.Artifact.from_bytes(artifact.to_bytes())
+  assert again.hard_copies == 5
+  header, tensors = container.loads(artifact.to_bytes())
+  for wrong in (0, 101, 2.5, '2'):
+    with pytest.raises(ArtifactError, match='hard_copies'):
+      tfp_lgc.Artifact.from_bytes(
+          container.dumps({**header, 'hard_copies': wrong}, tensors))
+  plain = tfp_lgc.compress(source, **SHORT)
+  assert 'hard_copies' not in container.loads(plain.to_bytes())[0]
+  assert plain.hard_copies == 1
+
+
+def test_the_card_says_that_samples_are_harder(source, tmp_path):
+  for hard_copies, words in ((1, 'counted once'), (5, 'counted 5 times')):
+    out = tmp_path / str(hard_copies)
+    tfp_lgc.compress(source, **SHORT, hard_copies=hard_copies).save(out)
+    assert words in (out / 'README.md').read_text()
+
+
+@pytest.mark.parametrize('latent_model', ['global', 'prior'])
+def test_it_is_for_mixtures_by_class(latent_model):
+  config = replace(Config(), hard_copies=2, latent_model=latent_model,
+                   model='cvae')
+  with pytest.raises(ConfigError, match='hard_copies = 2'):
+    latent.check(config, 2)
+
+
+@pytest.mark.parametrize('bound', [None, limits('2GB')._replace(latents=0)])
+def test_rows_are_repeated_in_memory_and_in_a_file(bound, monkeypatch):
+  monkeypatch.setattr(streams, 'ROWS_WRITTEN', 7)
+  rng = np.random.default_rng(0)
+  rows = streams.scratch((50, 3), bound)
+  rows[:] = rng.normal(size=[50, 3])
+  copies = rng.integers(1, 5, 50)
+  repeated = streams.repeated(rows, copies, bound)
+  np.testing.assert_array_equal(repeated, np.repeat(rows, copies, axis=0))
+  assert isinstance(repeated, np.memmap) == (bound is not None)
+  assert streams.repeated(rows, np.ones(50, int), bound) is rows

@@ -1,0 +1,102 @@
+"""A classifier that guides what is trained for use; no artifact has it.
+
+Its features are what images are compared by in training, see
+`losses.feature_distance`. Its losses tell which images are hard, and those may
+count more than others where latents are modelled: A. Shrivastava, A. Gupta,
+R. Girshick, Training Region-based Object Detectors with Online Hard Example
+Mining, CVPR 2016, leave the easy ones out.
+"""
+
+import numpy as np
+import tensorflow as tf
+import tf_keras as tfk
+
+from tfp_lgc import classifier, distribution, networks, shared
+from tfp_lgc.config import Config
+from tfp_lgc.data import Split
+from tfp_lgc.resuming import NO_WORK, Work
+
+__all__ = ['copies', 'copies_of', 'trained']
+
+# Steps in which it is trained.
+TEACHER_STEPS = 1500
+# Share of a class that is hard, and the loss in nats above which the label is
+# more likely to be wrong than the image to be hard.
+HARDEST, MAX_LOSS = 0.3, 2.0
+BATCH_SIZE = 1000
+
+
+def trained(config: Config, split: Split, num_classes: int,
+            work: Work = NO_WORK) -> tfk.Model:
+  """A trained `networks.teacher`.
+
+  Args:
+    config: of the training.
+    split: the train split.
+    num_classes: of its labels.
+    work: where its weights are kept, if at all.
+  """
+  teacher = networks.teacher(split.image_shape, num_classes, config.seed)
+  its = distribution.of(config.train.strategy)
+
+  def weights():
+    if not its.is_chief:  # It takes those of the chief.
+      return {}
+    classifier.fit(_logits(teacher), split, TEACHER_STEPS,
+                   config.train.batch_size, config.seed)
+    return {str(i): value for i, value in enumerate(teacher.get_weights())}
+
+  found = shared.from_chief(its, work.kept('teacher', weights))
+  teacher.set_weights([found[str(i)] for i in range(len(found))])
+  return teacher
+
+
+def _logits(teacher: tfk.Model) -> tfk.Model:
+  """Without its features."""
+  return tfk.Model(teacher.inputs, teacher.outputs[0])
+
+
+def copies(config: Config, split: Split, num_classes: int,
+           work: Work = NO_WORK) -> np.ndarray:
+  """How often each image counts where latents are modelled, int `[N]` in the
+  order of the split: 1, or `hard_copies` for those that a teacher finds hard.
+
+  Args:
+    config: of the mixture, and of the training of a teacher.
+    split: N images; see `trained`, as for the others.
+    num_classes: of their labels.
+    work: where the teacher is kept, if at all.
+  """
+  logits = _logits(trained(config, split, num_classes, work))
+  losses, labels = [], []
+  for images, its in split.batches(BATCH_SIZE).map(classifier.scaled):
+    losses.append(tf.nn.sparse_softmax_cross_entropy_with_logits(
+        its, logits(images, training=False)).numpy())
+    labels.append(its.numpy())
+  # Machines may round losses another way.
+  return shared.from_chief(distribution.of(config.train.strategy), {
+      'copies': copies_of(np.concatenate(losses), np.concatenate(labels),
+                          config.mixture.hard_copies)})['copies']
+
+
+def copies_of(losses: np.ndarray, labels: np.ndarray, hard_copies: int,
+              ) -> np.ndarray:
+  """`copies` by losses.
+
+  ```python
+  teacher.copies_of(np.array([0.0, 0.1, 0.2, 9.0]), np.zeros(4), 5)
+  # [1, 1, 5, 1]: the last one is likely to have the wrong label.
+  ```
+
+  Args:
+    losses: `[N]`, nats.
+    labels: int `[N]`.
+    hard_copies: of those with losses above the others of their class, but not
+      above `MAX_LOSS`.
+  """
+  result = np.ones(len(losses), int)
+  for label in np.unique(labels):
+    own = labels == label
+    bound = np.quantile(losses[own], 1.0 - HARDEST)
+    result[own & (losses > bound) & (losses <= MAX_LOSS)] = hard_copies
+  return result
