@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tfp_lgc
-from tfp_lgc import data, overlap, search, sources
+from tfp_lgc import data, held_out, overlap, search, sources, teacher
 from tfp_lgc.config import Config, DataConfig, replace
 from tfp_lgc.errors import ConfigError
 from tfp_lgc.limits import limits
@@ -32,8 +32,9 @@ def digits():
 
 
 @pytest.fixture(autouse=True)
-def short_judge(monkeypatch):
-  monkeypatch.setattr(search, 'JUDGE_STEPS', 30)
+def short_judge_and_teacher(monkeypatch):
+  monkeypatch.setattr(held_out, 'JUDGE_STEPS', 30)
+  monkeypatch.setattr(teacher, 'TEACHER_STEPS', 30)
 
 
 @pytest.fixture(autouse=True)
@@ -172,3 +173,31 @@ def test_without_a_second_class_the_first_that_fits_will_do(one_trial):
   artifact = tfp_lgc.compress((images, np.zeros(60, int)), budget='2kB',
                               **SHORT)
   assert artifact.num_bytes <= 2000
+
+
+@pytest.mark.parametrize('gain', [-0.1, 0.1])
+def test_hard_images_count_more_if_the_judge_prefers_it(
+    gain, digits, one_trial, monkeypatch):
+  monkeypatch.setattr(
+      held_out.HeldOut, 'accuracy', lambda self, artifact, *_:
+      0.5 + gain * (artifact.hard_copies > 1))
+  progress = Progress()
+  artifact = tfp_lgc.compress(
+      digits, budget='4kB', progress=progress, trunk='dense', **SHORT)
+  *before, once, twice = [row['hard_copies'] for row in progress.records
+                          if row['event'] == 'trial']
+  assert before == [1] * len(before) and [once, twice] == [4, 8]
+  assert artifact.hard_copies == (4 if gain > 0 else 1)
+  assert artifact.num_bytes <= 4000
+
+
+@pytest.mark.parametrize('hard_copies', [1, 3])
+def test_hard_copies_that_are_named_stay(hard_copies, digits, one_trial):
+  progress = Progress()
+  artifact = tfp_lgc.compress(
+      digits, replace(Config(), trunk='dense', hard_copies=hard_copies,
+                      **SHORT),
+      budget='4kB', progress=progress, fixed={'hard_copies'})
+  tried = [row['hard_copies'] for row in progress.records
+           if row['event'] == 'trial']
+  assert set(tried) == {hard_copies} == {artifact.hard_copies}

@@ -6,7 +6,7 @@ import pytest
 import tfp_lgc
 from tfp_lgc import container, latent, pipeline, streams, teacher
 from tfp_lgc.arrays import from_arrays
-from tfp_lgc.config import Config, replace
+from tfp_lgc.config import Config, MixtureConfig, replace
 from tfp_lgc.errors import ArtifactError, ConfigError
 from tfp_lgc.memory import limits
 from tfp_lgc.progress import Progress
@@ -20,18 +20,20 @@ def test_the_hardest_of_each_class_count_more_but_for_wrong_labels():
   labels = np.repeat([3, 0], [100, 40])
   losses = rng.exponential(size=140) * np.where(labels == 3, 0.1, 1.0)
   losses[[7, 120]] = 2.5
-  copies = teacher.copies_of(losses, labels, 6)
+  copies = teacher.copies_of(losses, labels, MixtureConfig(
+      hard_copies=6, hard_share=0.2))
   assert set(copies) == {1, 6}
   for label, count in ((3, 100), (0, 40)):
     own = np.flatnonzero(labels == label)
-    hardest = own[np.argsort(losses[own])[-round(0.3 * count):]]
+    hardest = own[np.argsort(losses[own])[-round(0.2 * count):]]
     assert set(own[copies[own] == 6]) == set(hardest[losses[hardest] <= 2.0])
   assert copies[7] == copies[120] == 1
 
 
 def test_where_all_are_as_hard_none_counts_more():
   np.testing.assert_array_equal(
-      teacher.copies_of(np.zeros(9), np.zeros(9, int), 4), 1)
+      teacher.copies_of(np.zeros(9), np.zeros(9, int),
+                        MixtureConfig(hard_copies=4)), 1)
 
 
 @pytest.fixture

@@ -225,6 +225,9 @@ class MixtureConfig:
       'its mixture is fitted, so that so many more of their kind are drawn; 1: '
       'as often as others. Images that are added later count once.', low=1,
       high=100)
+  hard_share: float = setting(
+      0.3, 'Share of the images of a class that --hard_copies is about.',
+      low=0.0, high=1.0)
   covariance: str = setting(
       'full', 'Structure of the covariances; auto lets --selection choose one '
       'for each class.', choices=(*COVARIANCES, 'auto'))

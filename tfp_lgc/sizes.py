@@ -51,7 +51,7 @@ MAX_COMPONENTS = 1000
 # What a rung decides, and a budget, unless the user does.
 OF_RUNGS = ('num_filters', 'hidden_size', 'latent_size', 'beta', 'rate_weight')
 CHOSEN = (*FIXED, *OF_RUNGS, 'num_components_max', 'mixture_bits', 'covariance',
-          'texture')
+          'texture', 'hard_copies')
 
 
 def likely(source: Source, num_bytes: int, config: Config,

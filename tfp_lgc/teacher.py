@@ -12,7 +12,7 @@ import tensorflow as tf
 import tf_keras as tfk
 
 from tfp_lgc import classifier, distribution, networks, shared
-from tfp_lgc.config import Config
+from tfp_lgc.config import Config, MixtureConfig
 from tfp_lgc.data import Split
 from tfp_lgc.resuming import NO_WORK, Work
 
@@ -20,9 +20,9 @@ __all__ = ['copies', 'copies_of', 'trained']
 
 # Steps in which it is trained.
 TEACHER_STEPS = 1500
-# Share of a class that is hard, and the loss in nats above which the label is
-# more likely to be wrong than the image to be hard.
-HARDEST, MAX_LOSS = 0.3, 2.0
+# The loss in nats above which a label is more likely to be wrong than its image
+# to be hard.
+MAX_LOSS = 2.0
 BATCH_SIZE = 1000
 
 
@@ -76,27 +76,29 @@ def copies(config: Config, split: Split, num_classes: int,
   # Machines may round losses another way.
   return shared.from_chief(distribution.of(config.train.strategy), {
       'copies': copies_of(np.concatenate(losses), np.concatenate(labels),
-                          config.mixture.hard_copies)})['copies']
+                          config.mixture)})['copies']
 
 
-def copies_of(losses: np.ndarray, labels: np.ndarray, hard_copies: int,
+def copies_of(losses: np.ndarray, labels: np.ndarray, config: MixtureConfig,
               ) -> np.ndarray:
   """`copies` by losses.
 
   ```python
-  teacher.copies_of(np.array([0.0, 0.1, 0.2, 9.0]), np.zeros(4), 5)
+  teacher.copies_of(np.array([0.0, 0.1, 0.2, 9.0]), np.zeros(4),
+                    config.MixtureConfig(hard_copies=5, hard_share=0.5))
   # [1, 1, 5, 1]: the last one is likely to have the wrong label.
   ```
 
   Args:
     losses: `[N]`, nats.
     labels: int `[N]`.
-    hard_copies: of those with losses above the others of their class, but not
-      above `MAX_LOSS`.
+    config: says how often those count whose losses are above the others of
+      their class, but not above `MAX_LOSS`.
   """
   result = np.ones(len(losses), int)
   for label in np.unique(labels):
     own = labels == label
-    bound = np.quantile(losses[own], 1.0 - HARDEST)
-    result[own & (losses > bound) & (losses <= MAX_LOSS)] = hard_copies
+    bound = np.quantile(losses[own], 1.0 - config.hard_share)
+    result[own & (losses > bound) & (losses <= MAX_LOSS)] = (
+        config.hard_copies)
   return result

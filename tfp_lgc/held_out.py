@@ -1,0 +1,54 @@
+"""Images that neither an autoencoder nor a mixture has seen, to choose by."""
+
+import dataclasses
+
+import numpy as np
+
+from tfp_lgc import data
+from tfp_lgc.artifact import Artifact
+from tfp_lgc.classifier import OnStep
+from tfp_lgc.config import Config
+from tfp_lgc.data import Source
+from tfp_lgc.metrics import tstr
+from tfp_lgc.sampling import sample
+
+__all__ = ['HeldOut', 'JUDGE_STEPS']
+
+# The judge that chooses; images that it is tested on.
+JUDGE_STEPS = 800
+NUM_HELD_OUT = 5000
+FRACTION_HELD_OUT = 0.2
+
+
+class HeldOut:
+  """The train split, less what is held out to choose by.
+
+  Attributes:
+    source: that part, and what is held out as its test split; None where no
+      class has enough images.
+    counts: images of each class of the whole train split.
+  """
+
+  def __init__(self, source: Source):
+    images = source.train.to_memory(source.class_names)
+    self.counts = np.bincount(images.labels,
+                              minlength=len(source.class_names))
+    fraction = min(FRACTION_HELD_OUT, NUM_HELD_OUT / len(images))
+    if len(source.class_names) < 2:  # Nothing to judge by.
+      fraction = 0.0
+    kept, held = data.hold_out(images.labels, fraction)
+    self.source = Source(
+        source.name, data.array_split(images.images[kept], images.labels[kept]),
+        data.array_split(images.images[held], images.labels[held])
+        if len(held) else None, source.class_names)
+
+  def accuracy(self, artifact: Artifact, config: Config, on_step: OnStep,
+               ) -> float:
+    """Of a judge of samples; -1 where there is nothing to judge by."""
+    if not self.source.test:
+      return -1.0
+    drawn = sample(artifact, sum(self.counts), seed=config.seed)
+    judged_by = dataclasses.replace(config.evaluate, judge_steps=JUDGE_STEPS)
+    return float(tstr.right(
+        data.array_split(drawn.images, drawn.labels), self.source.test,
+        len(self.source.class_names), judged_by, config.seed, on_step).mean())
