@@ -1,11 +1,13 @@
 """The smallest component, of mixtures written by hand."""
 
+import dataclasses
 import types
 
 import numpy as np
 import pytest
 from scipy import stats
 
+from tfp_lgc import card
 from tfp_lgc.metrics import latents
 from tfp_lgc.metrics.privacy import components
 from tfp_lgc.mixture import Mixture
@@ -43,10 +45,11 @@ def test_pooled_is_the_density_of_all_classes(shared):
   np.testing.assert_allclose(density, expected, rtol=1e-4)
 
 
-def _measured(mixture, temperature=1.0):
+def _measured(mixture, temperature=1.0, hard_copies=1):
   return components.measure(types.SimpleNamespace(artifact=(
       types.SimpleNamespace(mixture=mixture, class_counts=COUNTS,
-                            temperature=temperature))))
+                            temperature=temperature,
+                            hard_copies=hard_copies))))
 
 
 def test_points_are_weights_times_images():
@@ -73,3 +76,30 @@ def test_eigenvalues_are_those_of_covariances(temperature):
       loc.T, aweights=weights, ddof=0)
   assert got['smallest_relative'] == pytest.approx(
       smallest / np.diag(covariance).mean(), rel=1e-3)
+
+
+def test_components_of_one_factor_are_as_those_of_equal_ones():
+  mixture = _mixture()
+  one = dataclasses.replace(mixture, scale_tril=mixture.scale_tril[:, :1])
+  equal = dataclasses.replace(
+      mixture, scale_tril=np.repeat(one.scale_tril, 2, axis=1))
+  assert _measured(one, 0.7) == _measured(equal, 0.7)
+  for got, expected in zip(latents.pooled(one, COUNTS),
+                           latents.pooled(equal, COUNTS)):
+    np.testing.assert_array_equal(got, expected)
+
+
+def test_hard_images_may_be_all_that_a_component_is_of():
+  """5 of 100 images that count 8 times, in a component of their own."""
+  copies = np.repeat([1, 8], [95, 5])
+  weight = copies[95:].sum() / copies.sum()
+  mixture = _mixture()
+  logits = mixture.logits.copy()
+  logits[0] = np.log([1 - weight, weight])
+  got = components.measure(types.SimpleNamespace(artifact=(
+      types.SimpleNamespace(
+          mixture=dataclasses.replace(mixture, logits=logits),
+          class_counts=(100, 0, 300), temperature=1.0, hard_copies=8))))
+  assert got['points'] <= 5
+  assert card.smallest_component(
+      dataclasses.replace(mixture, logits=logits), (100, 0, 300), 8) <= 5

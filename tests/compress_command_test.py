@@ -15,7 +15,7 @@ from tensorboard.backend.event_processing import event_accumulator
 
 import tfp_lgc
 from tfp_lgc import config as config_lib
-from tfp_lgc import evaluation, search, sources
+from tfp_lgc import evaluation, held_out, sources, teacher
 
 KEYS = ['model', 'dataset', 'num_bytes', 'num_bytes_by_part',
         'bits_per_class', 'saved_model_num_bytes',
@@ -165,7 +165,8 @@ def test_a_single_class_is_compressed_and_not_judged(place, capsys):
 
 def test_a_budget_is_kept_and_leaves_alone_what_flags_say(place, capsys,
                                                           monkeypatch):
-  monkeypatch.setattr(search, 'JUDGE_STEPS', 5)
+  monkeypatch.setattr(held_out, 'JUDGE_STEPS', 5)
+  monkeypatch.setattr(teacher, 'TEACHER_STEPS', 5)
   # The dense trunk is the default, and said.
   assert main('compress', '--dataset=two.npz', '--output=out',
               '--budget=1.5kB', '--trunk=dense', '--finetune_steps=10',

@@ -10,7 +10,7 @@ import tensorflow as tf
 from command_lines import DIGITS_FLAGS, EVERY, FLAGS, json_of, main, TINY
 
 import tfp_lgc
-from tfp_lgc import compression, search
+from tfp_lgc import compression, held_out, teacher
 from tfp_lgc import config as config_lib
 from tfp_lgc.commands import compress
 from tfp_lgc.opening import load
@@ -89,7 +89,8 @@ def test_a_run_by_other_packages_may_have_other_bytes(place, asked, capsys):
     ids=['plain', 'budget'])
 def test_the_same_bytes_come_out_of_its_file(flags, place, capsys,
                                              monkeypatch):
-  monkeypatch.setattr(search, 'JUDGE_STEPS', 5)
+  monkeypatch.setattr(held_out, 'JUDGE_STEPS', 5)
+  monkeypatch.setattr(teacher, 'TEACHER_STEPS', 5)
   assert main('compress', '--dataset=digits', '--noevaluate', *TINY, *flags,
               '--output=a') == 0
   assert main('compress', '--config=a/run.json', '--output=b') == 0

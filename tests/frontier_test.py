@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from tfp_lgc import artifact, search
+from tfp_lgc import artifact, held_out, search, teacher
 from tfp_lgc.baselines import BASELINES
 from tfp_lgc.benchmarks import baselines, frontier
 from tfp_lgc.commands import benchmark
@@ -26,7 +26,8 @@ def _rows(capsys, *flags):
     pytest.param(('lgc', 'lossless'), marks=pytest.mark.slow)])
 def test_rows_are_budgets_by_method_and_their_means(methods, capsys, tmp_path,
                                                     monkeypatch):
-  monkeypatch.setattr(search, 'JUDGE_STEPS', 10)
+  monkeypatch.setattr(held_out, 'JUDGE_STEPS', 10)
+  monkeypatch.setattr(teacher, 'TEACHER_STEPS', 10)
   files = [f'--output={tmp_path}/rows.jsonl', f'--artifacts={tmp_path}/kept',
            f'--rows={",".join(methods)}']
   rows = _rows(capsys, *files, '--judges=mlp/none', '--budgets=3kB')

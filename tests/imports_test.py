@@ -143,7 +143,7 @@ SAME_LEVEL = {
     'queries': {'config', 'errors', 'options'},
     'rebuilding': {'classes'},
     'reporting': {'evaluation'},
-    'search': {'held_out'},
+    'search': {'held_out', 'oversampled'},
     'sections': {'private', 'view'},
     'image_files': {'errors'},
     'image_folder': {'arrays', 'config', 'data', 'errors', 'image_files'},

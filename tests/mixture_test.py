@@ -114,10 +114,13 @@ def test_one_covariance_is_kept_once():
   for label in (0, 1, tf.constant([0, 1, 1, 0])):
     np.testing.assert_allclose(tied(label).log_prob(z),
                                equal(label).log_prob(z), rtol=1e-5)
-    assert tied(label).sample(seed=1).shape == equal(label).sample(seed=1).shape
+    np.testing.assert_allclose(tied(label).sample(9, seed=(0, 1)),
+                               equal(label).sample(9, seed=(0, 1)), rtol=1e-5)
   for label in range(2):
     for got, expected in zip(tied.components(label), equal.components(label)):
       np.testing.assert_array_equal(got, expected)
+  # A class without an image, or of one component, changes nothing.
+  assert mixture.stack(parts, ['full', 'tied']).scale_tril.shape[1] == 1
   shared = mixture.share(np.zeros([3, 3]), parts[1], 'tied')
   assert shared.scale_tril.shape == (1, 1, 2, 2)
   np.testing.assert_allclose(shared(2).log_prob(z), tied(1).log_prob(z),

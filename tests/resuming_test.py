@@ -13,6 +13,7 @@ from tfp_lgc import (
   compression,
   data,
   finetuning,
+  held_out,
   memory,
   resuming,
   search,
@@ -29,7 +30,7 @@ from tfp_lgc.progress import Progress
 # All stages, short.
 SETTINGS = {'model': 'center_vae', 'trunk': 'dense', 'hidden_size': 8,
             'latent_size': 3, 'epochs': 30, 'batch_size': 32,
-            'teacher_weight': 1.0, 'finetune_steps': 30,
+            'teacher_weight': 1.0, 'hard_copies': 3, 'finetune_steps': 30,
             'texture': 'residual', 'num_components_max': 2}
 
 
@@ -337,7 +338,8 @@ def test_another_setting_begins_anew(images, short, tmp_path):
 @pytest.mark.slow
 def test_a_search_that_stops_ends_in_the_same_bytes(
     images, monkeypatch, tmp_path):
-  monkeypatch.setattr(search, 'JUDGE_STEPS', 10)
+  monkeypatch.setattr(held_out, 'JUDGE_STEPS', 10)
+  monkeypatch.setattr(teacher, 'TEACHER_STEPS', 10)
   settings = dataclasses.replace(replace(
       Config(), epochs=20, batch_size=32, finetune_steps=100,
       num_components_max=4, max_iterations=20))

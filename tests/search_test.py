@@ -181,9 +181,22 @@ def test_hard_images_count_more_if_the_judge_prefers_it(
   monkeypatch.setattr(
       held_out.HeldOut, 'accuracy', lambda self, artifact, *_:
       0.5 + gain * (artifact.hard_copies > 1))
+  judged, trained = [], []
+  accuracy = held_out.HeldOut.accuracy
+  monkeypatch.setattr(
+      held_out.HeldOut, 'accuracy', lambda self, artifact, *rest:
+      judged.append(artifact) or accuracy(self, artifact, *rest))
+  losses = teacher.losses
+  monkeypatch.setattr(teacher, 'losses', lambda *args:
+                      trained.append(None) or losses(*args))
   progress = Progress()
   artifact = tfp_lgc.compress(
       digits, budget='4kB', progress=progress, trunk='dense', **SHORT)
+  # One teacher; mixtures that are other ones.
+  assert len(trained) == 1
+  means = [its.mixture.loc.mean() for its in judged[-2:]]
+  plain = {its.mixture.loc.mean() for its in judged[:-2]}
+  assert len(plain | set(means)) == len(plain) + 2
   *before, once, twice = [row['hard_copies'] for row in progress.records
                           if row['event'] == 'trial']
   assert before == [1] * len(before) and [once, twice] == [4, 8]

@@ -1,10 +1,22 @@
 """Which images are hard, and what becomes of them."""
 
+import types
+
 import numpy as np
 import pytest
 
 import tfp_lgc
-from tfp_lgc import container, latent, pipeline, streams, teacher
+from tfp_lgc import (
+  container,
+  data,
+  distribution,
+  latent,
+  networks,
+  pipeline,
+  shared,
+  streams,
+  teacher,
+)
 from tfp_lgc.arrays import from_arrays
 from tfp_lgc.config import Config, MixtureConfig, replace
 from tfp_lgc.errors import ArtifactError, ConfigError
@@ -20,7 +32,7 @@ def test_the_hardest_of_each_class_count_more_but_for_wrong_labels():
   labels = np.repeat([3, 0], [100, 40])
   losses = rng.exponential(size=140) * np.where(labels == 3, 0.1, 1.0)
   losses[[7, 120]] = 2.5
-  copies = teacher.copies_of(losses, labels, MixtureConfig(
+  copies = teacher.copies(losses, labels, MixtureConfig(
       hard_copies=6, hard_share=0.2))
   assert set(copies) == {1, 6}
   for label, count in ((3, 100), (0, 40)):
@@ -32,8 +44,8 @@ def test_the_hardest_of_each_class_count_more_but_for_wrong_labels():
 
 def test_where_all_are_as_hard_none_counts_more():
   np.testing.assert_array_equal(
-      teacher.copies_of(np.zeros(9), np.zeros(9, int),
-                        MixtureConfig(hard_copies=4)), 1)
+      teacher.copies(np.zeros(9), np.zeros(9, int),
+                     MixtureConfig(hard_copies=4)), 1)
 
 
 @pytest.fixture
@@ -50,7 +62,9 @@ def source(monkeypatch):
 
 
 def test_a_teacher_finds_images_hard_that_are_between_classes(source):
-  copies = teacher.copies(replace(Config(), hard_copies=3), source.train, 2)
+  labels = np.concatenate([labels for _, labels in source.train.batches(64)])
+  copies = teacher.copies(teacher.losses(Config(), source.train, 2), labels,
+                          MixtureConfig(hard_copies=3))
   images = np.concatenate([images for images, _ in source.train.batches(64)])
   gray = np.abs(images.mean(axis=(1, 2, 3)) - 125) < 50
   # 30 of each class are hard, and half are gray.
@@ -77,7 +91,7 @@ def test_a_file_and_its_card_tell(source):
   again = tfp_lgc.Artifact.from_bytes(artifact.to_bytes())
   assert again.hard_copies == 5
   header, tensors = container.loads(artifact.to_bytes())
-  for wrong in (0, 101, 2.5, '2'):
+  for wrong in (0, 101, 2.0, '2', True, None):
     with pytest.raises(ArtifactError, match='hard_copies'):
       tfp_lgc.Artifact.from_bytes(
           container.dumps({**header, 'hard_copies': wrong}, tensors))
@@ -87,10 +101,42 @@ def test_a_file_and_its_card_tell(source):
 
 
 def test_the_card_says_that_samples_are_harder(source, tmp_path):
-  for hard_copies, words in ((1, 'counted once'), (5, 'counted 5 times')):
+  for hard_copies, is_said in ((1, False), (5, True)):
     out = tmp_path / str(hard_copies)
     tfp_lgc.compress(source, **SHORT, hard_copies=hard_copies).save(out)
-    assert words in (out / 'README.md').read_text()
+    text = (out / 'README.md').read_text()
+    assert ('counted 5 times' in text) == is_said
+    assert ('Unusual ones are drawn more often' in text) == is_said
+
+
+def test_what_is_added_later_counts_once(source):
+  run = tfp_lgc.compress(source, **SHORT, hard_copies=5)
+  images = np.concatenate([images for images, _ in source.train.batches(64)])
+  assert run.updated(images, ['1'] * len(images)).hard_copies == 5
+  new = run.updated(images, np.array(['0', '1'])[np.arange(200) % 2])
+  assert new.hard_copies == 1
+  other = run.updated(images, ['2'] * len(images))
+  for name in run.class_names:
+    other = other.without_class(name)
+  for a, b in ((run, other), (other, run)):
+    assert tfp_lgc.merge(a, b).hard_copies == 5
+
+
+def test_followers_take_the_losses_of_the_chief(monkeypatch):
+  losses = np.arange(4, dtype=np.float32)
+  split = data.array_split(np.zeros([4, 8, 8, 1], np.uint8), np.arange(4) % 2)
+  monkeypatch.setattr(teacher, 'trained', lambda *_: networks.teacher(
+      (8, 8, 1), 2))
+  monkeypatch.setattr(distribution, 'of', lambda name: types.SimpleNamespace(
+      is_chief=False, num_workers=2,
+      broadcast=lambda content: shared.to_bytes({'losses': losses})))
+  np.testing.assert_array_equal(
+      teacher.losses(Config(), split, 2), losses)
+
+
+def test_one_class_has_no_hard_images():
+  with pytest.raises(ConfigError, match='hard_copies = 2: .* there is one'):
+    latent.check(replace(Config(), hard_copies=2), 1)
 
 
 @pytest.mark.parametrize('latent_model', ['global', 'prior'])

@@ -297,8 +297,9 @@ class Artifact(Editable):
                     if row.get('event') == 'summary'), {})
     card.write(card.Card(
         self, self._content, self.num_bytes_by_part,
-        card.smallest_component(self.mixture, self.class_counts), summary,
-        source, license), directory)
+        card.smallest_component(self.mixture, self.class_counts,
+                                self.hard_copies),
+        summary, source, license), directory)
 
 
 def _lines(rows: Iterable[dict[str, Any]]) -> bytes:

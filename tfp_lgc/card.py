@@ -85,10 +85,12 @@ def public_name(dataset: str) -> str:
   return dataset
 
 
-def smallest_component(mixture: Mixture, class_counts: Sequence[int]) -> float:
+def smallest_component(mixture: Mixture, class_counts: Sequence[int],
+                       hard_copies: int = 1) -> float:
   """The fewest training images, on average, that a component stands for: its
-  weight times those of its class; of classes that share it, their sum."""
-  weights = np.exp(mixture.logits.astype(np.float64))
+  weight times those of its class; of classes that share it, their sum. It may
+  be of nothing but images that counted `hard_copies` times."""
+  weights = np.exp(mixture.logits.astype(np.float64)) / hard_copies
   points = weights * np.array(class_counts)[:, np.newaxis]
   if mixture.is_shared:
     points = points.sum(axis=0, keepdims=True)
@@ -133,7 +135,9 @@ def _description(header: Header) -> str:
   return ('A decoder and Gaussian mixtures by class, from which labelled '
           f'images ({height} x {width}, {color}) are drawn. Made of '
           f'{about}{sum(header.class_counts):,} images by Latent Gaussian '
-          'Compression (tfp_lgc). Every image that is drawn is synthetic.')
+          'Compression (tfp_lgc). Every image that is drawn is synthetic.'
+          + (' Unusual ones are drawn more often than there were.'
+             if header.hard_copies > 1 else ''))
 
 
 def _about(card: Card) -> str:
@@ -176,9 +180,9 @@ def _model(header: Header) -> str:
       ('latents', model.latent_size),
       ('covariances', ', '.join(dict.fromkeys(header.structures))),
       ('temperature', f'{header.temperature:g}'),
-      ('images that a teacher found hard', 'counted once'
-       if header.hard_copies == 1 else f'counted {header.hard_copies} times; '
-       'samples are harder than the data')])
+      *([('images that a teacher found hard',
+          f'counted {header.hard_copies} times')]
+        if header.hard_copies > 1 else [])])
 
 
 def _metrics(summary: Mapping[str, Any]) -> str:

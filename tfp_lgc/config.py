@@ -227,7 +227,7 @@ class MixtureConfig:
       high=100)
   hard_share: float = setting(
       0.3, 'Share of the images of a class that --hard_copies is about.',
-      low=0.0, high=1.0)
+      low=1e-3, high=1.0)
   covariance: str = setting(
       'full', 'Structure of the covariances; auto lets --selection choose one '
       'for each class.', choices=(*COVARIANCES, 'auto'))

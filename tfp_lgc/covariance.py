@@ -5,7 +5,7 @@ that EM measured into the most likely ones of the structure. `pack` and
 `unpack` are its form in an artifact, which stores no number twice.
 """
 
-from typing import Callable, NamedTuple
+from typing import Callable, NamedTuple, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -184,3 +184,15 @@ COVARIANCES = {
         lambda scale_tril, rank: _log_diagonal(scale_tril)[:, :1],
         _unpack_diagonal),
 }
+
+
+def has_one_factor(structures: Sequence[str], num_components: Sequence[int],
+                   ) -> bool:
+  """Whether in each row of components one Cholesky factor is that of all.
+
+  Args:
+    structures: of the covariances of each row.
+    num_components: of each row.
+  """
+  return all(structure == 'tied' or count == 1
+             for structure, count in zip(structures, num_components))

@@ -114,7 +114,8 @@ class Editable(Header):
     images alone, and their number; a class that is new comes last. Other
     classes keep their integers. The decoder stays as it is: images unlike those
     that it was trained on are drawn badly. A guarantee of privacy ends here:
-    the new mixtures have none.
+    the new mixtures have none. Each new image counts once, whatever
+    `hard_copies` of the run: its teacher is not kept.
 
     ```python
     artifact = tfp_lgc.load_with_encoder('out').updated(images, labels)
@@ -190,8 +191,10 @@ class Editable(Header):
       if its.name in classes:  # What the decoder is told of it stays.
         its = its._replace(condition=classes[its.name].condition)
       classes[its.name] = its
-    return dataclasses.replace(_of_classes(
-        self, list(classes.values()), keeps_classes=True), privacy=None)
+    is_all_new = set(classes) == set(class_names)
+    return dataclasses.replace(
+        _of_classes(self, list(classes.values()), keeps_classes=True),
+        hard_copies=1 if is_all_new else self.hard_copies, privacy=None)
 
 
 def merge(a: AnyEditable, b: AnyEditable) -> AnyEditable:
@@ -227,7 +230,7 @@ def merge(a: AnyEditable, b: AnyEditable) -> AnyEditable:
     if not isinstance(artifact, Editable):
       raise LgcError(f'{name}: got {type(artifact).__name__}; must be an '
                      'Artifact, as tfp_lgc.load opens it')
-  for what in ('image_shape', 'temperature', 'hard_copies', 'model'):
+  for what in ('image_shape', 'temperature', 'model'):
     if getattr(a, what) != getattr(b, what):
       raise LgcError(f'b: has another {what} than a; only artifacts of one '
                      'decoder can be merged')
@@ -242,6 +245,7 @@ def merge(a: AnyEditable, b: AnyEditable) -> AnyEditable:
     raise LgcError(f'b: has class {min(common)!r}, and so has a; take it out '
                    'of one of them by without_class')
   return dataclasses.replace(_of_classes(a, _parts(a) + _parts(b)),
+                             hard_copies=max(a.hard_copies, b.hard_copies),
                              privacy=None)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from tfp_lgc import config as config_lib
 from tfp_lgc import guarantee, networks
 from tfp_lgc.config import MixtureConfig, ModelConfig
-from tfp_lgc.covariance import COVARIANCES
+from tfp_lgc.covariance import COVARIANCES, has_one_factor
 from tfp_lgc.errors import ArtifactError, PaddingError
 from tfp_lgc.limits import MAX_CLASSES, MAX_ELEMENTS
 
@@ -138,6 +138,9 @@ class Header:
       raise ArtifactError(f'num_conditions = {self.num_conditions}')
     config_lib.replace(MixtureConfig(), temperature=self.temperature,
                        hard_copies=self.hard_copies)
+    if type(self.hard_copies) is not int or (
+        self.privacy and self.hard_copies > 1):
+      raise ArtifactError(f'hard_copies = {self.hard_copies}')
     guarantee.check_described(self.privacy)
 
   def check_padding(self, most: int) -> None:
@@ -145,16 +148,17 @@ class Header:
     classes are padded to the same number of components.
 
     Args:
-      most: numbers that their weights, and factors or means, whichever are
-        more, may have.
+      most: numbers that their weights and factors may have; where there is one
+        factor of all components of a row, means count too.
     """
     num_classes, largest = len(self.class_names), max(self.num_components)
     if 'prior' in self.structures:
       largest = max(largest, self.model.prior_num_components)
     size = self.model.latent_size
-    # One factor of those with one covariance is kept.
-    row = size * (max(largest, size) if set(self.structures) == {'tied'}
-                  else largest * size)
+    # Whatever a file says of the components of a prior.
+    is_one = 'prior' not in self.structures and has_one_factor(
+        self.structures, self.num_components)
+    row = size * (largest + size if is_one and largest > 1 else largest * size)
     if num_classes * largest + len(self.structures) * row > most:
       raise PaddingError(
           f'{num_classes} classes of up to {largest} components, padded, are '

@@ -21,10 +21,10 @@ FRACTION_HELD_OUT = 0.2
 
 
 class HeldOut:
-  """The train split, less what is held out to choose by.
+  """A part of the train split, held out to choose by.
 
   Attributes:
-    source: that part, and what is held out as its test split; None where no
+    source: the rest to fit to, and that part as its test split; None where no
       class has enough images.
     counts: images of each class of the whole train split.
   """

@@ -218,6 +218,10 @@ def check(config: Config, num_classes: int) -> None:
     raise ConfigError(
         f'hard_copies = {config.mixture.hard_copies}: is for mixtures by '
         'class; choose 1 or --latent_model=gmm')
+  if num_classes == 1 and config.mixture.hard_copies > 1:
+    raise ConfigError(f'hard_copies = {config.mixture.hard_copies}: images are '
+                      'hard to tell from other classes, and there is one; '
+                      'choose 1')
 
 
 LATENT_MODELS = {'gmm': gmm, 'global': global_gmm, 'prior': prior}

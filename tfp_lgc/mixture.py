@@ -16,14 +16,14 @@ fitted(0).log_prob(points)   # a tfd.MixtureSameFamily
 import dataclasses
 import math
 import numbers
-from typing import Callable, Mapping, NamedTuple, Optional, Sequence
+from typing import Callable, Mapping, NamedTuple, Sequence
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
 from tfp_lgc.config import MixtureConfig
-from tfp_lgc.covariance import COVARIANCES
+from tfp_lgc.covariance import COVARIANCES, has_one_factor
 from tfp_lgc.em import Fit, fit_em, kmeans_start
 from tfp_lgc.gaussians import Components
 
@@ -258,7 +258,8 @@ def best(fits: Sequence[Fit]) -> Fit:
 def stack(per_class: Sequence[Components], structures: Sequence[str],
           ) -> Mixture:
   """Pads to the largest K: logits by -inf, factors by the identity."""
-  num_factors = _num_factors(structures)
+  num_factors = 1 if has_one_factor(
+      structures, [len(components.loc) for components in per_class]) else None
   num_max = max(len(components.loc) for components in per_class)
   latent_size = per_class[0].loc.shape[1]
   shape = len(per_class), num_max
@@ -279,10 +280,6 @@ def share(logits: np.ndarray, components: Components, structure: str,
   """A mixture whose classes weigh the same components by `[C, K]` logits."""
   return Mixture(logits.astype(np.float32),
                  components.loc[np.newaxis].astype(np.float32),
-                 components.scale_tril[np.newaxis, :_num_factors([structure])
-                                       ].astype(np.float32), (structure,))
-
-
-def _num_factors(structures: Sequence[str]) -> Optional[int]:
-  """1 if one factor is that of all components of a row, None otherwise."""
-  return 1 if set(structures) == {'tied'} else None
+                 components.scale_tril[np.newaxis, :1 if structure == 'tied'
+                                       else None].astype(np.float32),
+                 (structure,))

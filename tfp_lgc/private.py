@@ -32,7 +32,8 @@ _RATES = (('0.1 %', 'tpr_at_fpr_0.001'), ('1 %', 'tpr_at_fpr_0.01'))
 def section(view: View) -> list[Block]:
   """What bin/evaluate found, what can be seen, and what it does not say."""
   artifact = view.run.artifact
-  smallest = card.smallest_component(artifact.mixture, artifact.class_counts)
+  smallest = card.smallest_component(artifact.mixture, artifact.class_counts,
+                                     artifact.hard_copies)
   said = (guarantee.sentence(artifact.privacy) if artifact.privacy
           else card.NOTE.capitalize())
   blocks: list[Block] = [

@@ -12,20 +12,20 @@ from typing import AbstractSet, Any, Mapping, NamedTuple, Optional, Sequence
 import numpy as np
 import tf_keras as tfk
 
-from tfp_lgc import allocation, held_out, latent, pipeline, sizes, teacher
+from tfp_lgc import allocation, held_out, latent, pipeline, sizes, streams
 from tfp_lgc import config as config_lib
 from tfp_lgc.allocation import Candidate
 from tfp_lgc.artifact import Artifact
 from tfp_lgc.codec import Quantized
 from tfp_lgc.config import Config
 from tfp_lgc.data import Source
-from tfp_lgc.em import fit_em
 from tfp_lgc.errors import BudgetError, ConfigError, PaddingError
 from tfp_lgc.gaussians import Components
 from tfp_lgc.held_out import HeldOut
 from tfp_lgc.latent import nothing
 from tfp_lgc.metrics import tstr
 from tfp_lgc.mixture import stack
+from tfp_lgc.oversampled import Oversampled
 from tfp_lgc.progress import Progress
 from tfp_lgc.resuming import NO_WORK, Work
 
@@ -153,8 +153,11 @@ class _Trials:
     self._stays, self._progress, self._work = stays, progress, work
     self._trained = pipeline.train_encode(seen.source, config, progress,
                                           callbacks, work)
-    self._floor = latent.floor(self._trained.latents, config)
+    self._floor = latent.floor(streams.repeated(
+        self._trained.latents, self._trained.copies), config)
     self._found: dict[str, Choices] = {}
+    self._oversampled = Oversampled(
+        self._trained, seen.source.train, self._floor, progress, work)
     self._base = self._with_mixture([nothing(self._trained.latents.shape[1])
                                      ] * len(seen.counts), config)
     if config.codec.finetune_steps:
@@ -183,7 +186,8 @@ class _Trials:
       plain = _best(trials).about
       config = self._with(plain['covariance'], plain['mixture_bits'])
       trials += filter(None, [self._trial(
-          config_lib.replace(config, hard_copies=copies, hard_share=share),
+          config_lib.replace(config, hard_copies=copies, **(
+              {} if 'hard_share' in self._stays else {'hard_share': share})),
           texture if plain['texture'] else {}) for copies, share in HARD])
     return _best(trials) if trials else None
 
@@ -250,10 +254,10 @@ class _Trials:
     alone are for further corrections."""
     while True:
       picks = allocation.allocate(choices, room)
-      made = self._with_mixture(
-          self._harder(picks, config) if self._is_hard(config)
-          else [pick[:2] for pick in picks], config).replaced(
-              {**self._decoder(), **texture})
+      sent = (self._oversampled.fitted(picks, config)
+              if self._is_hard(config) else picks)
+      made = self._with_mixture([each[:2] for each in sent], config).replaced(
+          {**self._decoder(), **texture})
       try:
         num_bytes = made.num_bytes
       except PaddingError:
@@ -268,31 +272,6 @@ class _Trials:
   def _is_hard(self, config: Config) -> bool:
     """Whether hard images are to count more than in the candidates."""
     return config.mixture.hard_copies != self._config.mixture.hard_copies
-
-  def _harder(self, picks: Sequence[Candidate], config: Config,
-              ) -> list[tuple[Components, str]]:
-    """Mixtures of every class, fitted on with hard images counting more: from
-    where they are, which takes few steps."""
-    key = f'hard_{config.mixture.hard_copies}'
-    copies = self._work.kept(key, lambda: {'copies': teacher.copies(
-        config, self._seen.source.train, len(picks), self._work)})['copies']
-
-    def fitted(x: np.ndarray, pick: Candidate) -> dict[str, np.ndarray]:
-      its = config.mixture
-      return allocation.to_arrays([pick._replace(components=fit_em(
-          x, pick.components, self._floor, its.max_iterations, its.tolerance,
-          pick.structure, its.covariance_rank).components)])
-
-    result = []
-    for label, pick in enumerate(picks):
-      own = self._trained.labels == label
-      if own.any():
-        x = np.repeat(self._trained.latents[own], copies[own], axis=0)
-        [pick] = allocation.from_arrays(self._work.kept(
-            f'{key}_{pick.structure}_{label}_{len(pick.components.loc)}',
-            functools.partial(fitted, x, pick)))
-      result.append(pick[:2])
-    return result
 
   def _decoder(self) -> dict[str, Quantized]:
     return {name: tensor for name, tensor in self._base.tensors.items()

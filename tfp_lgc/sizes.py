@@ -51,7 +51,7 @@ MAX_COMPONENTS = 1000
 # What a rung decides, and a budget, unless the user does.
 OF_RUNGS = ('num_filters', 'hidden_size', 'latent_size', 'beta', 'rate_weight')
 CHOSEN = (*FIXED, *OF_RUNGS, 'num_components_max', 'mixture_bits', 'covariance',
-          'texture', 'hard_copies')
+          'texture', 'hard_copies', 'hard_share')
 
 
 def likely(source: Source, num_bytes: int, config: Config,
@@ -101,8 +101,8 @@ def likely(source: Source, num_bytes: int, config: Config,
 def _num_components(latent_size: int, num_classes: int, num_bytes: int) -> int:
   """Of a class, that a file of so many bytes may have at the most."""
   # With one covariance; of others there are fewer by far in as many bytes.
-  padded = limits(num_bytes).padded // (num_classes * (1 + latent_size))
-  return max(1, min(MAX_COMPONENTS, padded))
+  padded = limits(num_bytes).padded // num_classes - latent_size**2
+  return max(1, min(MAX_COMPONENTS, padded // (1 + latent_size)))
 
 
 def _decoder_num_bytes(config: Config, num_weights: int) -> float:

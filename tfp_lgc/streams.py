@@ -209,10 +209,10 @@ def repeated(rows: np.ndarray, copies: np.ndarray,
   if (copies == 1).all():
     return rows
   result = scratch((int(copies.sum()), *rows.shape[1:]), bound)
-  end = 0
-  for first in range(0, len(rows), ROWS_WRITTEN):
-    part = np.repeat(rows[first:first + ROWS_WRITTEN],
-                     copies[first:first + ROWS_WRITTEN], axis=0)
+  end, step = 0, max(1, ROWS_WRITTEN // int(copies.max()))
+  for first in range(0, len(rows), step):
+    part = np.repeat(rows[first:first + step], copies[first:first + step],
+                     axis=0)
     result[end:end + len(part)] = part
     end += len(part)
     release(result)

@@ -16,7 +16,7 @@ from tfp_lgc.config import Config, MixtureConfig
 from tfp_lgc.data import Split
 from tfp_lgc.resuming import NO_WORK, Work
 
-__all__ = ['copies', 'copies_of', 'trained']
+__all__ = ['copies', 'losses', 'trained']
 
 # Steps in which it is trained.
 TEACHER_STEPS = 1500
@@ -56,36 +56,35 @@ def _logits(teacher: tfk.Model) -> tfk.Model:
   return tfk.Model(teacher.inputs, teacher.outputs[0])
 
 
-def copies(config: Config, split: Split, num_classes: int,
+def losses(config: Config, split: Split, num_classes: int,
            work: Work = NO_WORK) -> np.ndarray:
-  """How often each image counts where latents are modelled, int `[N]` in the
-  order of the split: 1, or `hard_copies` for those that a teacher finds hard.
+  """How hard it finds each image: the cross entropy of its label, in nats,
+  float32 `[N]` in the order of the split.
 
   Args:
-    config: of the mixture, and of the training of a teacher.
+    config: of the training.
     split: N images; see `trained`, as for the others.
     num_classes: of their labels.
     work: where the teacher is kept, if at all.
   """
   logits = _logits(trained(config, split, num_classes, work))
-  losses, labels = [], []
-  for images, its in split.batches(BATCH_SIZE).map(classifier.scaled):
-    losses.append(tf.nn.sparse_softmax_cross_entropy_with_logits(
-        its, logits(images, training=False)).numpy())
-    labels.append(its.numpy())
-  # Machines may round losses another way.
-  return shared.from_chief(distribution.of(config.train.strategy), {
-      'copies': copies_of(np.concatenate(losses), np.concatenate(labels),
-                          config.mixture)})['copies']
+  its = distribution.of(config.train.strategy)
+  # Machines may round another way; the others take what the chief has.
+  return shared.from_chief(its, {'losses': np.concatenate([
+      tf.nn.sparse_softmax_cross_entropy_with_logits(
+          labels, logits(images, training=False)).numpy()
+      for images, labels in split.batches(BATCH_SIZE).map(classifier.scaled)])}
+      if its.is_chief else {})['losses']
 
 
-def copies_of(losses: np.ndarray, labels: np.ndarray, config: MixtureConfig,
-              ) -> np.ndarray:
-  """`copies` by losses.
+def copies(losses: np.ndarray, labels: np.ndarray, config: MixtureConfig,
+           ) -> np.ndarray:
+  """How often each image counts where latents are modelled, int `[N]`: hard
+  ones are oversampled.
 
   ```python
-  teacher.copies_of(np.array([0.0, 0.1, 0.2, 9.0]), np.zeros(4),
-                    config.MixtureConfig(hard_copies=5, hard_share=0.5))
+  teacher.copies(np.array([0.0, 0.1, 0.2, 9.0]), np.zeros(4),
+                 config.MixtureConfig(hard_copies=5, hard_share=0.5))
   # [1, 1, 5, 1]: the last one is likely to have the wrong label.
   ```
 

@@ -22,7 +22,7 @@ def measure(subject: Subject) -> dict[str, Any]:
   again, with the settings of the run that the encoder is of. For the images of
   that run, and the same `max_memory`, these are the curves that it chose by,
   but for rounding if several devices fitted them; or would have chosen by, if
-  it priced mixtures in bytes.
+  it priced mixtures in bytes, or had hard images count several times.
 
   Returns:
     `curves`, by class name (`all`, where the classes share components), of

@@ -15,7 +15,7 @@ from tfp_lgc.metrics import clustering
 from tfp_lgc.metrics.subject import some, Subject
 from tfp_lgc.mixture import Mixture
 
-__all__ = ['encode', 'measure', 'pooled']
+__all__ = ['encode', 'measure', 'pooled', 'pooled_weights']
 
 NUM_NEIGHBORS = 5
 
@@ -63,11 +63,17 @@ def pooled(mixture: Mixture, class_counts) -> Components:
     mixture: of C classes.
     class_counts: train images of each.
   """
-  frequency = np.array(class_counts) / sum(class_counts)
-  weights = special.softmax(mixture.logits, axis=1) * frequency[:, np.newaxis]
-  if mixture.is_shared:
-    weights = weights.sum(axis=0, keepdims=True)
+  weights = pooled_weights(mixture, class_counts)
   # Neither padding nor a class without an image has components.
   used = weights > 0
+  scale_tril = np.broadcast_to(mixture.scale_tril,
+                               [*mixture.loc.shape, mixture.loc.shape[-1]])
   return Components(np.log(weights[used]), mixture.loc[used].astype(np.float64),
-                    mixture.scale_tril[used].astype(np.float64))
+                    scale_tril[used].astype(np.float64))
+
+
+def pooled_weights(mixture: Mixture, class_counts) -> np.ndarray:
+  """`[R, K]`, the weights of `pooled`; 0 where there is no component."""
+  frequency = np.array(class_counts) / sum(class_counts)
+  weights = special.softmax(mixture.logits, axis=1) * frequency[:, np.newaxis]
+  return weights.sum(axis=0, keepdims=True) if mixture.is_shared else weights
