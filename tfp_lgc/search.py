@@ -1,7 +1,7 @@
 """The best artifact of at most so many bytes.
 
-What there is to choose is chosen by a judge that is trained for a short time
-and tested on a part of the train split that neither the autoencoder nor a
+What there is to choose is chosen by a judge that is trained on samples and
+tested on a part of the train split that neither the autoencoder nor a
 mixture has seen. The test split chooses nothing.
 """
 
