@@ -1,12 +1,16 @@
 """The LiteRT model, run by LiteRT's interpreter, against `tfp_lgc.sample`."""
 
+import copy
+
 import numpy as np
 import pytest
+import tensorflow as tf
 from ai_edge_litert import interpreter as interpreter_lib
 
 import tfp_lgc
 from tfp_lgc import heads, litert
 from tfp_lgc.errors import ConfigError, LgcError
+from tfp_lgc.mixture import stack
 
 SEED = np.array([0, 5], np.int32)
 # Rounding may tip a pixel over to the next level, and that is all that it may.
@@ -116,3 +120,18 @@ def test_what_litert_cannot_do_is_said():
       num_components_max=1, head='maf')
   with pytest.raises(LgcError, match='LiteRT has no operations'):
     litert.convert(artifact.sampler)
+
+
+def test_one_factor_of_all_components_of_a_class(artifact):
+  per_class = [artifact.mixture.components(label)
+               for label in range(len(artifact.class_names))]
+  tied = stack([its._replace(scale_tril=np.broadcast_to(
+      its.scale_tril[:1], its.scale_tril.shape)) for its in per_class],
+               ['tied'] * len(per_class))
+  sampler = copy.copy(artifact.sampler)
+  sampler.scale_tril = tf.Variable(tied.scale_tril, trainable=False)
+  assert sampler.scale_tril.shape[1] == 1
+  drawn = _run(_interpreter(litert.convert(sampler)), 'sample')
+  expected = sampler.sample_blocks(0, 1, SEED)
+  np.testing.assert_array_equal(drawn['label'], expected['label'])
+  _alike(drawn['image'], expected['image'].numpy())
