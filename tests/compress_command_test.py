@@ -211,3 +211,22 @@ def test_without_evaluation_no_judge_is_trained(
   out, err = capsys.readouterr()
   assert set(json_of(out.splitlines()[-1])) == set(KEYS)
   assert 'evaluat' not in out + err
+
+
+def test_a_report_has_what_was_measured_for_it(place, capsys):
+  rng = np.random.default_rng(0)
+  labels = np.arange(120) % 2
+  images = rng.integers(0, 99, [120, 6, 5]) + 150 * labels[:, None, None]
+  np.savez('told.npz', x_train=images.astype(np.uint8), y_train=labels)
+  assert main('compress', '--dataset=told.npz', '--output=out', '--report',
+              *TINY) == 0
+  summary = json_of(capsys.readouterr().out.splitlines()[-1])
+  found = json_of((place / 'out/evaluation.json').read_text())
+  assert found['num_bytes'] == summary['num_bytes']
+  assert found['tstr_accuracy']['mean'] == summary['tstr_accuracy']
+  assert {'confusion', 'privacy'} <= set(found)
+  assert not {'confusion', 'privacy', 'left_out'} & set(summary)
+  text = (place / 'out/report.html').read_text()
+  assert 'Attacks were not measured' not in text
+  assert 'membership by reconstruction, AUC' in text
+  assert '--metrics=confusion' not in text

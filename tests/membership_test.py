@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from sklearn import mixture as sk_mixture
 
-from tfp_lgc import sampling
+from tfp_lgc import data, sampling
 from tfp_lgc.arrays import from_arrays
 from tfp_lgc.config import Config, replace
-from tfp_lgc.data import Images
+from tfp_lgc.data import Images, Source
 from tfp_lgc.metrics.privacy import membership, reconstruction
 from tfp_lgc.metrics.subject import some, Subject
+from tfp_lgc.options import MetricsConfig
+from tfp_lgc.progress import Progress
 
 
 def test_log_prob_is_that_of_each_points_class(artifact):
@@ -149,3 +151,32 @@ def test_some_images_are_of_them_in_order(n):
   got = some(images, n, 0)
   assert len(got) == min(n, 50) and (np.diff(got.labels) > 0).all()
   np.testing.assert_array_equal(got.images[:, 0, 0, 0], got.labels)
+
+
+def test_decoded_means_are_those_of_every_component(artifact):
+  got = reconstruction.component_means(artifact)
+  expected = [
+      artifact.sampler.decode(artifact.mixture.loc[label, k][np.newaxis])[
+          'image'].numpy()[0]
+      for label, count in enumerate(artifact.num_components)
+      for k in range(count) if artifact.class_counts[label]]
+  np.testing.assert_array_equal(got, expected)
+
+
+def test_an_image_that_is_a_decoded_mean_is_found_without_the_encoder(artifact):
+  means = reconstruction.component_means(artifact)
+  rng = np.random.default_rng(0)
+  images = [Images(x.astype(np.uint8), np.arange(len(x)) % 3,
+                   artifact.class_names) for x in (
+                       means[np.arange(30) % len(means)],
+                       rng.integers(0, 256, [30, *means.shape[1:]]))]
+  train, test = [data.array_split(its.images, its.labels.astype(np.int32))
+                 for its in images]
+  alone = dataclasses.replace(artifact, encoder=None)
+  found = membership.measure(Subject(
+      Source('images', train, test, artifact.class_names),
+      lambda seed: (sampling.sample(alone, 30, seed=seed), None),
+      lambda: alone.num_bytes, Config(), MetricsConfig(), 1, Progress(),
+      alone))
+  assert found['components']['auc'] == 1.0
+  assert found['reconstruction']['by'] == 'samples'

@@ -322,12 +322,14 @@ def test_the_nearest_training_images_are_those_of_scikit_learn():
 
 @pytest.mark.slow
 def test_what_evaluate_really_found_can_be_shown(run, tmp_path):
-  """Where there are few images, as here, much of it is null."""
+  """Where there are few images, as here, much of it is null. BIC curves are
+  taken from there, if the run has none."""
   shutil.copytree(run, tmp_path / 'run')
+  (tmp_path / 'run/metrics.jsonl').unlink()
   artifact = tfp_lgc.load(tmp_path / 'run')
   result = tfp_lgc.evaluate(
       tmp_path / 'run', from_arrays(_data(), _data()),
-      metrics='accuracy,confusion,privacy', judge_steps=5)
+      metrics='accuracy,bic,confusion,privacy', judge_steps=5)
   (tmp_path / 'run/evaluation.json').write_text(json.dumps(
       {'num_bytes': artifact.num_bytes, **result}))
   output = tmp_path / 'report.html'
@@ -336,4 +338,5 @@ def test_what_evaluate_really_found_can_be_shown(run, tmp_path):
   assert 'found at 0.1 % of false positives too few images' in shown
   low, high = result['privacy']['dcr']['chance_interval']
   assert f'{low:.4g} to {high:.4g}' in shown
+  assert 'BIC by the number of components, had it chosen' in shown
   assert f'{result["tstr_accuracy"]["mean"]:.2%}' in shown

@@ -22,6 +22,8 @@ _MEASURES = (
     ('samples that are a training image', '0', ('dcr', 'identical_share')),
     ('membership by reconstruction, AUC', '0.5',
      ('membership', 'reconstruction', 'auc')),
+    ('membership by decoded means of components, AUC', '0.5',
+     ('membership', 'components', 'auc')),
     ('membership by density ratio, AUC', '0.5',
      ('membership', 'density_ratio', 'auc')),
     ('membership by shadow models, AUC', '0.5', ('shadow', 'auc')),

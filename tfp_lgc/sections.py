@@ -153,11 +153,23 @@ def _bic(view: View) -> list[Block]:
           for name, bic in list(curves.items())[:MAX_CLASSES]
           if name in choices
           and choices[name][0] <= len(bic.get(choices[name][1], ()))]
+  measured = view.run.evaluation.get('bic')
+  if not rows and measured:
+    rows = [{'class_name': name, 'bic': bic,
+             'num_components': measured['num_components'][name],
+             'structure': measured['structures'][name]}
+            for name, bic in list(measured['curves'].items())[:MAX_CLASSES]]
+    return [Picture(
+        'BIC by the number of components, had it chosen',
+        'The Bayesian information criterion of the latents, lower is better; a '
+        'circle is what it would have chosen. What was chosen stands below.'
+        + view.only_first, plots.bic_curves(rows, 'BIC of the latents')), table]
   if not rows:
     reason = ('they were chosen by bytes (--selection=bytes)'
               if view.run.of('bytes') else 'metrics.jsonl has none that ends '
               'in what was chosen')
-    return [f'There are no BIC curves: {reason}.', table]
+    return [f'There are no BIC curves: {reason}. bin/evaluate --metrics=bic '
+            'measures them.', table]
   return [Picture(
       'BIC by the number of components',
       'The Bayesian information criterion, lower is better, as far as numbers '

@@ -47,6 +47,8 @@ WORK_NAME = '.resume'
 SAVING_NAME = 'saving.txt'
 # Logs of --tensorboard, in its output.
 TENSORBOARD = 'tensorboard'
+# What a page shows beside accuracies.
+_METRICS_ON_PAGE = ('confusion', 'privacy')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,7 +68,8 @@ class Run:
       'both on the test split.')
   report: bool = setting(
       False, 'Write OUTPUT/report.html about the run, as lgc-report --runs '
-      'does.')
+      'does, and before it, unless --noevaluate, OUTPUT/evaluation.json: '
+      'accuracies, the confusion matrix and attacks on privacy.')
   tensorboard: bool = setting(
       False, 'Log losses, reconstructions and samples to '
       'OUTPUT/tensorboard/TIME.')
@@ -241,7 +244,11 @@ def _make(work, source, config: Config, options: Run, export: ExportConfig,
                     **about, **dataclasses.asdict(export))
     for callback in tensorboard:
       callback.samples(sampling.sample(artifact, 16).images)
-    accuracies = _accuracies(artifact, source, config, options, log)
+    found = _evaluated(artifact, source, config, options, log)
+    # Means alone; those of groups are a table of means already.
+    accuracies = {name: value['mean'] if isinstance(value, dict) else value
+                  for name, value in found.items()
+                  if name not in (*_METRICS_ON_PAGE, 'left_out')}
     raw = sizes.result() if sizes else (_noised_size(artifact), None)
     summary = summarize(config, artifact, options.output, raw, log, accuracies)
   # How long it took depends on the number of images.
@@ -250,13 +257,13 @@ def _make(work, source, config: Config, options: Run, export: ExportConfig,
   artifact.write_metrics(options.output, [
       *log.records, {'event': 'summary', **written}], **about)
   if options.report:
-    _report(options, source, log)
+    _report(options, source, log, {'num_bytes': artifact.num_bytes, **found})
   return summary
 
 
-def _accuracies(artifact, source, config: Config, options: Run, log,
-                ) -> dict[str, Any]:
-  """Of judges, or nothing."""
+def _evaluated(artifact, source, config: Config, options: Run, log,
+               ) -> dict[str, Any]:
+  """Accuracies of judges, and with a report what it shows; or nothing."""
   from tfp_lgc import evaluation
   if not options.evaluate:
     return {}
@@ -264,12 +271,11 @@ def _accuracies(artifact, source, config: Config, options: Run, log,
     warn(f'no evaluation: {reason}')
     return {}
   # Judges of real images tell of them: a guarantee has none.
-  judged = (evaluation.accuracy_of_samples if artifact.privacy
-            else evaluation.evaluate)
-  result = judged(artifact, source, config, progress=log)
-  return {  # Those of groups are a table of means already.
-      name: value['mean'] if isinstance(value, dict) else value
-      for name, value in result.items()}
+  if artifact.privacy:
+    return dict(evaluation.accuracy_of_samples(artifact, source, config, log))
+  metrics = ('accuracy', *(_METRICS_ON_PAGE if options.report else ()))
+  return evaluation.evaluate(artifact, source, config, metrics=metrics,
+                             progress=log)
 
 
 def _settings(groups: Sequence[Any]) -> dict[str, Any]:
@@ -318,8 +324,12 @@ def _versions() -> dict[str, str]:
               numpy, tensorflow, tensorflow_probability, tf_keras)}}
 
 
-def _report(options: Run, source, log) -> None:
+def _report(options: Run, source, log, evaluation: Mapping[str, Any]) -> None:
+  """The page, and beside it what was measured for it."""
   from tfp_lgc import layout, page
+  if len(evaluation) > 1:
+    layout.write(pathlib.Path(options.output, layout.EVALUATION_NAME),
+                 (json.dumps(evaluation) + '\n').encode())
   page.report_runs(
       [options.output], os.path.join(options.output, layout.PAGE_NAME),
       dataset=source, seed=options.seed, progress=log, overwrite=True)

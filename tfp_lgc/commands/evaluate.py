@@ -106,6 +106,7 @@ _NUMBERS = (
     ('BIC (of one Gaussian each)', 'bic', 'bic', 'bic_one'),
     ('bits an image (raw)', 'rate', 'bits_per_image', 'raw_bits_per_image'))
 _ATTACKS = (('by reconstruction', 'membership', 'reconstruction'),
+            ('by decoded means of components', 'membership', 'components'),
             ('by density ratio', 'membership', 'density_ratio'),
             ('by shadow models', 'shadow'))
 

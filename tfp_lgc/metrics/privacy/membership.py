@@ -1,7 +1,7 @@
 """Was this image compressed? Asked of all that is sent, and of the encoder, if
 it is at hand: an attacker who has it is the stronger one."""
 
-from typing import Any
+from typing import Any, Callable
 
 import numpy as np
 from scipy import special
@@ -25,12 +25,14 @@ POINTS_PER_DIMENSION = 10
 
 
 def measure(subject: Subject) -> dict[str, Any]:
-  """Two attacks, each of train images against test images.
+  """Attacks, each of train images against test images.
 
   `reconstruction` scores an image by how near the decoder comes to it: from its
   latent where the encoder is at hand, else among all samples: as many as there
   are train images, of a baseline as many as it sends; `by` says which.
-  `density_ratio` is `density_ratio`. Of train images beyond the `metric_images`
+  `components` scores it by how near an artifact's decoder comes to it from the
+  mean of any component, without the encoder. `density_ratio` is
+  `density_ratio`. Of train images beyond the `metric_images`
   that are drawn nothing is known.
 
   Returns:
@@ -41,11 +43,19 @@ def measure(subject: Subject) -> dict[str, Any]:
   members, others = [some(images, most, seed)
                      for images in (subject.train, subject.test)]
   has_encoder = subject.artifact and subject.artifact.encoder
-  scores = [-_distances(subject, images) for images in (members, others)]
+
+  def attacked(distances: Callable[[Images], np.ndarray]) -> dict[str, Any]:
+    return attack.by_class(
+        -distances(members), members.labels, -distances(others), others.labels,
+        subject.class_names, seed)
+
   result: dict[str, Any] = {'reconstruction': {
       'by': 'encoder' if has_encoder else 'samples',
-      **attack.by_class(scores[0], members.labels, scores[1], others.labels,
-                        subject.class_names, seed)}}
+      **attacked(lambda images: _distances(subject, images))}}
+  if subject.artifact:
+    means = reconstruction.component_means(subject.artifact)
+    result['components'] = attacked(
+        lambda images: _nearest(images.images, means))
   if not has_encoder:
     return {**result, 'left_out': {
         'density_ratio': 'needs the encoder, which is not beside the artifact'}}
@@ -55,9 +65,13 @@ def measure(subject: Subject) -> dict[str, Any]:
 def _distances(subject: Subject, images: Images) -> np.ndarray:
   if subject.artifact and subject.artifact.encoder:
     return reconstruction.distances(subject.artifact, images)
-  return neighbors.nearest(
-      neighbors.flattened(images.images),
-      neighbors.flattened(subject.samples.images)).distances[:, 0]
+  return _nearest(images.images, subject.samples.images)
+
+
+def _nearest(images: np.ndarray, others: np.ndarray) -> np.ndarray:
+  """The distance of each image to the nearest of others, `[N]`."""
+  return neighbors.nearest(neighbors.flattened(images),
+                           neighbors.flattened(others)).distances[:, 0]
 
 
 def density_ratio(subject: Subject, members: Images, others: Images,
