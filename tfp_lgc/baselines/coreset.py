@@ -183,7 +183,9 @@ def select(points: Gradients, labels: np.ndarray, k: int, method: str,
     labels: int `[N]`.
     k: from 1 to N.
     method: `class`: k-medoids of each class, as many as its share of k;
-      `greedy`: the same by the greedy choice; `all`: k-medoids over all.
+      `greedy`: the same by the greedy choice; `all`: k-medoids over all. Of
+      groups of more than 12,000 images a part is chosen among, drawn at random;
+      all of it, if it is no more than k.
     seed: of the start.
 
   Returns:
