@@ -1,5 +1,8 @@
 """A network of a file gives what it gives outside of it."""
 
+import re
+import textwrap
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -73,3 +76,21 @@ def test_features_are_finite():
   images[[0, 7, 299]] = 0
   with pytest.raises(ConfigError, match='of 3 of 300 images .* not finite'):
     features.of(network, images)
+
+
+@pytest.mark.slow
+def test_inception_of_weights_in_a_local_file(tmp_path, monkeypatch):
+  """By the very lines of the docstring; its weights are random here."""
+  monkeypatch.chdir(tmp_path)
+  random = tfk.applications.InceptionV3(include_top=False, weights=None,
+                                        pooling='avg')
+  random.save_weights('inception.h5')
+  [recipe] = re.findall('```python\n(.*?)```', features.load.__doc__, re.DOTALL)
+  exec(textwrap.dedent(recipe), {'tfk': tfk})
+  network = features.load('inception.keras', (28, 28, 1))
+  images = np.random.default_rng(0).integers(0, 256, [3, 28, 28, 1], np.uint8)
+  got = features.of(network, images)
+  large = tf.image.resize(images / np.float32(255), [299, 299], antialias=True)
+  expected = random.predict(2 * np.repeat(large, 3, axis=-1) - 1, verbose=0)
+  assert got.shape == (3, 2048)
+  np.testing.assert_allclose(got, expected, rtol=1e-3, atol=1e-5)
