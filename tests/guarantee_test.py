@@ -96,8 +96,8 @@ def test_every_setting_is_known_to_be_harmless_or_refused():
       'center_weight', 'prior_weight', 'prior_num_components',
       'prior_separation', 'labeled_fraction', 'num_components_max',
       'num_restarts', 'max_iterations', 'tolerance',
-      # Of a budget, which is refused.
-      'num_autoencoders',
+      # Of a budget, and of hard images, which are refused.
+      'num_autoencoders', 'hard_share',
       # Of noised sums, or of what is made of them.
       'latent_statistic', 'temperature', 'covariance_rank', 'covariance_floor'}
   assert set(config_lib.settings(CONFIG)) == harmless | set(guarantee._WANTED)
