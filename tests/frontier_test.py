@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from tfp_lgc import artifact, held_out, search, teacher
+import tfp_lgc
+from tfp_lgc import held_out, search, teacher
 from tfp_lgc.baselines import BASELINES
 from tfp_lgc.benchmarks import baselines, frontier
 from tfp_lgc.commands import benchmark
@@ -49,7 +50,7 @@ def test_rows_are_budgets_by_method_and_their_means(methods, capsys, tmp_path,
     [kept] = (tmp_path / 'kept').glob('digits-3000-1-*.lgc')
     assert kept.stat().st_size == by_name['frontier/digits/lgc/3000/1'][
         'num_bytes']
-    assert artifact.load(kept).texture is not None
+    assert tfp_lgc.load(kept).texture is not None
 
   # What is there is not made again, nor is a judge trained again.
   monkeypatch.setattr(search, 'compress_within', None)

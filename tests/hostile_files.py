@@ -265,15 +265,18 @@ def _zeros(which, bits, size):
 def _mixture_bomb(num_classes, largest, size, structure):
   counts = [largest] + [1] * (num_classes - 1)
   total = sum(counts)
-  shape = {'diag': (total, size),  # In the form of version 2.
-           'tied': (num_classes, size * (size + 1) // 2),
-           }.get(structure, (total, 1))
+  if structure == 'tied':
+    scales = {'mixture/log_scale_tied': (num_classes, size),
+              'mixture/unit_tied': (num_classes, size * (size - 1) // 2)}
+  else:
+    scales = {f'mixture/scale_{structure}': (
+        total, size if structure == 'diag' else 1)}
   changes = {'class_names': [str(i) for i in range(num_classes)],
              'class_counts': [1] * num_classes, 'num_components': counts,
              'structures': [structure] * num_classes, 'num_conditions': 0}
   return lambda seed, make: _with(seed, make, {
       'mixture/log_weights': (total,), 'mixture/loc': (total, size),
-      f'mixture/scale_{structure}': shape}, changes, latent_size=size)
+      **scales}, changes, latent_size=size)
 
 
 def _text_bomb(more):
@@ -306,4 +309,4 @@ BOMBS.update({
         (2000, 1, 3, 'spherical'), (20, 200, 32, 'diag'),
         (2, 64, 1000, 'low_rank'), (9, 1000, 16, 'spherical'),
         (20, 6000, 16, 'tied'), (20, 6500, 16, 'tied'),
-        (2, 2, 1000, 'tied'))})
+        (2, 10_000, 96, 'tied'), (2, 2, 1000, 'tied'))})

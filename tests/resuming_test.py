@@ -292,7 +292,8 @@ def test_a_run_that_stops_twice_ends_in_the_same_bytes_and_rows(
   assert list(progress.seconds) == list(undisturbed.seconds)
   assert not work.exists()
   before = [line for line in said if 'was done before' in line]
-  assert [line.split(':')[0] for line in before] == ['encode', 'mixture']
+  assert [line.split(':')[0] for line in before] == [
+      'encode', 'hard images', 'mixture']
 
 
 def test_weights_that_are_no_numbers_do_not_replace_the_last_good_ones(

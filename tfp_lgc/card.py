@@ -208,9 +208,10 @@ drawn.class_names
 def _privacy(card: Card) -> str:
   if card.header.privacy:
     return _guaranteed(card.header.privacy)
+  least = 'or more' if card.header.hard_copies > 1 else 'on average'
   return (
       f'{NOTE.capitalize()}: the smallest component stands for '
-      f'{card.smallest:.1f} training images on average. No single image is '
+      f'{card.smallest:.1f} training images {least}. No single image is '
       'stored, but one that a component of few images, or a decoder that '
       'memorizes, comes close to can be told. What else can be measured, '
       '`bin/evaluate --metrics=privacy` measures, for whoever has the images.')

@@ -22,7 +22,7 @@ class Covariance(NamedTuple):
     num_params: (K, d, rank) -> free parameters.
     pack: (scale_tril `[K, d, d]`, rank) -> unconstrained numbers `[rows,
       columns]`.
-    unpack: (the same, K, d) -> scale_tril `[K, d, d]`.
+    unpack: (the same, K, d) -> scale_tril `[K, d, d]`; one of tied.
   """
   fit: Callable
   num_params: Callable[[int, int, int], int]
@@ -174,8 +174,7 @@ COVARIANCES = {
         _low_rank_fit, _low_rank_num_params, _low_rank_pack, _low_rank_unpack),
     'tied': Covariance(
         _tied_fit, lambda k, d, rank: _triangle(d),
-        lambda scale_tril, rank: _pack_ldl(scale_tril[:1]),
-        lambda packed, k, d: np.repeat(_unpack_ldl(packed, k, d), k, 0)),
+        lambda scale_tril, rank: _pack_ldl(scale_tril[:1]), _unpack_ldl),
     'diag': Covariance(
         _diag_fit, lambda k, d, rank: k * d,
         lambda scale_tril, rank: _log_diagonal(scale_tril), _unpack_diagonal),

@@ -149,7 +149,7 @@ class Header:
 
     Args:
       most: numbers that their weights and factors may have; where there is one
-        factor of all components of a row, means count too.
+        factor of several components of a row, means count too.
     """
     num_classes, largest = len(self.class_names), max(self.num_components)
     if 'prior' in self.structures:

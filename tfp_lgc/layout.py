@@ -23,7 +23,7 @@ LGC_NAME = 'artifact.lgc'
 SAVED_MODEL_NAME = 'saved_model'
 LITERT_NAME = 'artifact.tflite'
 METRICS_NAME = 'metrics.jsonl'
-# What is written later by others, about the artifact that stands there.
+# What is written later, or by others, about the artifact that stands there.
 EVALUATION_NAME, PAGE_NAME = 'evaluation.json', 'report.html'
 # What goes with an artifact that is replaced.
 OWNED = (LGC_NAME, METRICS_NAME, RUN_NAME, SAVED_MODEL_NAME, ENCODER_NAME,

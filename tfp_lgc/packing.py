@@ -221,7 +221,7 @@ def _unpack_scale(packed: np.ndarray, structure: str, unpack: Callable,
     raise ArtifactError(f'{name}: {error}') from error
   if not np.isfinite(scale_tril).all():
     raise ArtifactError(f'{name}: is not finite')
-  # A tied one of an old file is one for all.
+  # A tied one is one for all.
   return np.broadcast_to(scale_tril, [count, latent_size, latent_size])
 
 

@@ -32,7 +32,7 @@ _RATES = (('0.1 %', 'tpr_at_fpr_0.001'), ('1 %', 'tpr_at_fpr_0.01'))
 
 
 def section(view: View) -> list[Block]:
-  """What bin/evaluate found, what can be seen, and what it does not say."""
+  """What was measured, what can be seen, and what it does not say."""
   artifact = view.run.artifact
   smallest = card.smallest_component(artifact.mixture, artifact.class_counts,
                                      artifact.hard_copies)
@@ -41,8 +41,9 @@ def section(view: View) -> list[Block]:
   blocks: list[Block] = [
       f'{said}. An attack that finds nothing shows that this '
       'attack finds nothing. The smallest component of a mixture stands for '
-      f'{smallest:.1f} training images on average; the fewer, the nearer its '
-      'samples are to them.']
+      f'{smallest:.1f} training images '
+      f'{"or more" if artifact.hard_copies > 1 else "on average"}; the fewer, '
+      'the nearer its samples are to them.']
   found = view.run.evaluation.get('privacy')
   if found:
     blocks.append(Table(

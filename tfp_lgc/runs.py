@@ -22,7 +22,8 @@ class Run(NamedTuple):
     num_bytes: of artifact.lgc, as it lies there.
     saved_model_num_bytes: of the SavedModel as .tar.gz; 0 without one.
     rows: of metrics.jsonl.
-    evaluation: what bin/evaluate found of this artifact, or empty.
+    evaluation: what bin/evaluate, or bin/compress --report, found of this
+      artifact, or empty.
     unmeasured: why `evaluation` is empty.
   """
   name: str

@@ -168,8 +168,7 @@ def _bic(view: View) -> list[Block]:
     reason = ('they were chosen by bytes (--selection=bytes)'
               if view.run.of('bytes') else 'metrics.jsonl has none that ends '
               'in what was chosen')
-    return [f'There are no BIC curves: {reason}. bin/evaluate --metrics=bic '
-            'measures them.', table]
+    return [f'There are no BIC curves: {reason}.', table]
   return [Picture(
       'BIC by the number of components',
       'The Bayesian information criterion, lower is better, as far as numbers '

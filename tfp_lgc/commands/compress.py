@@ -47,7 +47,7 @@ WORK_NAME = '.resume'
 SAVING_NAME = 'saving.txt'
 # Logs of --tensorboard, in its output.
 TENSORBOARD = 'tensorboard'
-# What a page shows beside accuracies.
+# What a page shows beside accuracies, and is measured for it.
 _METRICS_ON_PAGE = ('confusion', 'privacy')
 
 
@@ -126,7 +126,8 @@ def _compress(argv: Sequence[str]) -> None:
   if options.evaluate:
     tstr.check(config.evaluate, source.train)
   if options.report:
-    memory.check(source.train.num_bytes, source.train.bound, '--report')
+    for split in filter(None, (source.train, source.test)):
+      memory.check(split.num_bytes, split.bound, '--report')
   if not its.is_chief:
     _help(its, source, config)
     return
@@ -248,7 +249,7 @@ def _make(work, source, config: Config, options: Run, export: ExportConfig,
     # Means alone; those of groups are a table of means already.
     accuracies = {name: value['mean'] if isinstance(value, dict) else value
                   for name, value in found.items()
-                  if name not in (*_METRICS_ON_PAGE, 'left_out')}
+                  if name.startswith(('tstr_', 'real_'))}
     raw = sizes.result() if sizes else (_noised_size(artifact), None)
     summary = summarize(config, artifact, options.output, raw, log, accuracies)
   # How long it took depends on the number of images.
