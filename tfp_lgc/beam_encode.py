@@ -41,11 +41,11 @@ def encode(artifact: Artifact, data: DataConfig, output: str,
   """Writes the latents of all train images of a data set.
 
   They are those that the mixtures of the artifact's run were fitted to, each
-  once, whatever its `hard_copies`: draws
-  of the posterior, or its means, the same that one process makes of the same
-  images in the same order, unless `--max_memory` made that process encode fewer
-  than 1,000 images at a time: draws go by batches, and this makes those of
-  whole ones. What a run that was killed left is taken up again.
+  once, whatever its `hard_copies`: draws of the posterior, or its means, the
+  same that one process makes of the same images in the same order, unless
+  `--max_memory` made that process encode fewer than 1,000 images at a time:
+  draws go by batches, and this makes those of whole ones. What a run that was
+  killed left is taken up again.
 
   ```python
   artifact = tfp_lgc.load_with_encoder('out')
