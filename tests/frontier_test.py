@@ -10,6 +10,7 @@ from tfp_lgc import held_out, search, teacher
 from tfp_lgc.baselines import BASELINES
 from tfp_lgc.benchmarks import baselines, frontier
 from tfp_lgc.commands import benchmark
+from tfp_lgc.errors import BudgetError
 
 FLAGS = ['--suite=frontier', '--dataset=digits', '--rows=lgc,lossless',
          '--budgets=300B,3kB', '--runs=2', '--judge_steps=30', '--epochs=2',
@@ -78,6 +79,29 @@ def test_rows_are_budgets_by_method_and_their_means(methods, capsys, tmp_path,
   assert (tmp_path / 'frontier_digits.png').stat().st_size > 10_000
   assert benchmark.main(['benchmark', *FLAGS, *files, '--judge_steps=31']) == 2
   assert 'judge_steps = 31' in capsys.readouterr().err
+
+
+def test_an_artifact_goes_on_where_it_was_killed(tmp_path, monkeypatch, capsys):
+  made = []
+
+  def stopped(*args):
+    work = args[-1]
+    work.kept('found', lambda: made.append(work.directory) or {'x': np.ones(1)})
+    raise KeyboardInterrupt if len(made) < 2 else BudgetError('none')
+
+  monkeypatch.setattr(search, 'compress_within', stopped)
+  flags = [*FLAGS, '--rows=lgc', '--budgets=3kB', '--judges=mlp/none',
+           '--runs=1', f'--output={tmp_path}/rows.jsonl',
+           f'--artifacts={tmp_path}/kept']
+  assert benchmark.main(['benchmark', *flags]) == 130
+  [work] = made
+  assert (work / 'found.npz').exists() and work.parent == tmp_path / 'kept'
+  assert benchmark.main(['benchmark', *flags]) == 130
+  assert made == [work]
+  made.append(None)  # Now it ends, and nothing of the work is left.
+  assert benchmark.main(['benchmark', *flags]) == 0
+  assert made[:1] == [work] and not work.exists()
+  capsys.readouterr()
 
 
 def test_a_row_is_of_one_set_of_images(capsys, tmp_path, monkeypatch):

@@ -57,6 +57,7 @@ SAME_LEVEL = {
                             'benchmarks/scale', 'benchmarks/serving',
                             'benchmarks/throughput'},
     'benchmarks/coreset': {'benchmarks/frontier'},
+    'benchmarks/frontier': {'compression'},
     'beam_em': {'beam_encode', 'beam_files', 'beam_start', 'beam_state'},
     'beam_encode': {'beam_files'},
     'beam_sample': {'beam_files'},

@@ -18,8 +18,16 @@ import numpy as np
 from scipy import spatial
 
 from tfp_lgc import budget as budget_lib
+from tfp_lgc import (
+  compression,
+  data,
+  evaluation,
+  opening,
+  pipeline,
+  plots,
+  search,
+)
 from tfp_lgc import config as config_lib
-from tfp_lgc import data, evaluation, opening, pipeline, plots, search
 from tfp_lgc.baselines import BASELINES
 from tfp_lgc.config import Config
 from tfp_lgc.data import Images, Source, Split
@@ -184,12 +192,16 @@ def _ours(num_bytes: int, source: Source, config: Config, artifacts: str,
   if artifacts and os.path.exists(path):
     artifact = opening.load(path)
   else:
+    if artifacts:
+      os.makedirs(artifacts, exist_ok=True)
     try:
-      artifact = search.compress_within(source, num_bytes, config, progress)
+      # A row takes minutes, so it goes on where it was killed.
+      artifact = compression.compress(
+          source, config, budget=num_bytes, progress=progress,
+          work_dir=f'{path}.work' if artifacts else None)
     except BudgetError:
       return None, {**about, 'num_bytes': 0}
     if artifacts:
-      os.makedirs(artifacts, exist_ok=True)
       with open(f'{path}.part', 'wb') as file:
         file.write(artifact.to_bytes())
       os.replace(f'{path}.part', path)
