@@ -80,7 +80,40 @@ def test_symbols_come_back(size, bits):
           ans.decode(code, other, bits)
 
 
-def _after_the_page(code, size, bits):
+@pytest.mark.parametrize('shape', [(40, 1), (5, 0), (0, 5), (1, 3), (90, 7)])
+def test_symbols_of_contexts_come_back(shape):
+  symbols = np.random.default_rng(0).integers(1, 32, shape)
+  code = ans.encode(symbols, 5)
+  np.testing.assert_array_equal(ans.decode(code, shape, 5), symbols)
+  # One context is no context.
+  if shape[1] == 1:
+    assert code == ans.encode(symbols.ravel(), 5)
+
+
+def test_contexts_have_frequencies_of_their_own():
+  """Columns of other scales, by their own entropies; and where they are alike
+  little is lost by what each begins with."""
+  rng = np.random.default_rng(0)
+  x = rng.normal(size=[1000, 24])
+  scaled = codec.quantize(x * np.logspace(-1.5, 0, 24), 6).values
+  by_column = len(codec.CODECS['ans_columns'].encode(scaled, 6))
+  # Each has to be learned.
+  assert by_column <= 1.06 * sum(map(_entropy_num_bytes, scaled.T))
+  assert by_column <= 0.9 * len(codec.CODECS['ans'].encode(scaled, 6))
+  assert by_column == len(codec.CODECS['ans_rows'].encode(scaled.T, 6))
+  alike = codec.quantize(x, 6).values
+  assert (len(codec.CODECS['ans_columns'].encode(alike, 6))
+          <= 1.02 * _entropy_num_bytes(alike))
+
+
+def test_sorted_numbers_take_little():
+  values = np.sort(codec.quantize(
+      np.random.default_rng(0).normal(size=2000), 9).values)
+  assert (len(codec.CODECS['ans_deltas'].encode(values, 9))
+          <= 0.25 * _entropy_num_bytes(values))
+
+
+def _after_the_page(code, shape, bits):
   """The decoder that docs/container.md describes, in Python's own integers."""
   def frequencies(counts, whole=2**16, depth=0):
     if len(counts) == 1:
@@ -93,18 +126,27 @@ def _after_the_page(code, size, bits):
     return (frequencies(counts[:half], left, depth + 1)
             + frequencies(counts[half:], whole - left, depth + 1))
 
-  x, last, symbols = 0, None, []
-  for i in range(size):
-    if last is None or i == last + max(16, last // 8):
+  (n, c), x, last, symbols = shape, 0, None, []
+  for i in range(n):
+    if last is None or i == last + max(-(-16 // c), last // 8):
       last = i
-      f = frequencies([symbols.count(s) for s in range(2**bits)])
-    while x < 2**23 and code:
-      x, code = 256 * x + code[0], code[1:]
-    s, c = 0, 0
-    while not c <= x % 2**16 < c + f[s]:
-      s, c = s + 1, c + f[s]
-    x = f[s] * (x // 2**16) + x % 2**16 - c
-    symbols.append(s)
+      counts = [[symbols[j::c].count(s) for s in range(2**bits)]
+                for j in range(c)]
+      f = []
+      for j in range(c):
+        others = [sum(column) - own for own, column in zip(counts[j],
+                                                           zip(*counts))]
+        f.append(frequencies([
+            own + 32 * other // max(1, sum(others))
+            for own, other in zip(counts[j], others)]))
+    for j in range(c):
+      while x < 2**23 and code:
+        x, code = 256 * x + code[0], code[1:]
+      s, start = 0, 0
+      while not start <= x % 2**16 < start + f[j][s]:
+        s, start = s + 1, start + f[j][s]
+      x = f[j][s] * (x // 2**16) + x % 2**16 - start
+      symbols.append(s)
   assert x == 0 and not code
   return symbols
 
@@ -115,8 +157,11 @@ def test_the_page_describes_the_code(size, bits):
   rng = np.random.default_rng(size)
   for symbols in (rng.integers(1, 2**bits, size),
                   rng.binomial(2**bits - 2, 0.3, size) + 1):
-    assert _after_the_page(ans.encode(symbols, bits), size,
+    assert _after_the_page(ans.encode(symbols, bits), (size, 1),
                            bits) == symbols.tolist()
+    contexts = symbols[:size // 4 * 4].reshape(-1, 4)
+    assert _after_the_page(ans.encode(contexts, bits), contexts.shape,
+                           bits) == contexts.ravel().tolist()
 
 
 def test_zero_is_no_symbol():

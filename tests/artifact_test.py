@@ -77,7 +77,7 @@ def packed(request):
   diagonal = np.abs(np.diagonal(factors, axis1=2, axis2=3))
   factors[..., range(4), range(4)] = diagonal
   mixture = Mixture(
-      np.log(np.array([[0.3, 0.7], [1.0, 0.0], [0.999, 0.001]],
+      np.log(np.array([[0.3, 0.7], [1.0, 0.0], [0.001, 0.999]],
                       np.float32), where=[[True, True], [True, False],
                                           [True, True]],
              out=np.full([3, 2], -np.inf, np.float32)),

@@ -21,7 +21,7 @@ SIZE = 2
 
 def _components(k, seed):
   rng = np.random.default_rng(seed)
-  return Components(np.log(rng.dirichlet(np.ones(k))),
+  return Components(np.log(np.sort(rng.dirichlet(np.ones(k)))),
                     3 * rng.normal(size=[k, SIZE]),
                     np.tile(np.eye(SIZE), [k, 1, 1])
                     * rng.uniform(0.5, 2, size=[k, 1, 1]))
@@ -118,7 +118,21 @@ def test_components_of_all_classes_cannot_be_told_apart():
     classes.taken_apart(header, tensors)
 
 
+def test_tied_means_of_earlier_files_are_not_put_beside_others():
+  mixture = stack([_components(2, 0), _components(1, 1), _components(3, 2)],
+                  ('tied', 'diag', 'tied'))
+  header, tensors = _artifact(mixture)
+  ape, cat, emu = classes.taken_apart(header, tensors)
+  old = ape._replace(tensors={
+      name.replace('white_loc_tied', 'loc'): tensor
+      for name, tensor in ape.tensors.items()})
+  assert 'mixture/loc' in old.tensors
+  classes.joined(header, tensors, [old, cat])
+  with pytest.raises(LgcError, match='b: .*earlier format.*compress'):
+    classes.joined(header, tensors, [old, cat, emu])
+
+
 def test_latents_out_of_reach_are_refused():
   tensor = quantize(np.ones([2, 2]), 8)
   with pytest.raises(LgcError, match='^b: .*too far'):
-    classes._like([tensor], np.full([1, 2], 1e6), 8, 'b')
+    classes._like([tensor], np.full([1, 2], 1e6), 'b')

@@ -77,7 +77,7 @@ def _unpacked(content, dictionary):
 def test_what_is_written_has_the_layout_described(dictionary):
   content = container.dumps(HEADER, _tensors())
   version, = struct.unpack('<H', content[8:10])
-  assert (content[:8], version) == (b'\x89LGC\r\n\x1a\n', 3)
+  assert (content[:8], version) == (b'\x89LGC\r\n\x1a\n', 4)
   text, payload = _unpacked(content, dictionary)
   header, start = json.loads(text), 0
   for name, shape, bits, num_steps, which, length in header['tensors']:
@@ -102,7 +102,7 @@ def test_the_dictionary_is_on_the_page(dictionary):
 def test_what_is_read_from_an_old_file_is_written_as_a_new_one(lgc_file):
   content = lgc_file({'tensors': _ENTRIES_BY_HAND}, _KERNEL + _BIAS, 2)
   again = container.dumps(*container.loads(content))
-  assert again[8:10] == b'\3\0'
+  assert again[8:10] == b'\4\0'
   _same(container.loads(again)[1], container.loads(content)[1])
 
 
@@ -134,7 +134,7 @@ def test_another_kind_of_file_is_named_so():
     container.loads(b'PK\3\4' + bytes(100), 'x.lgc')
 
 
-@pytest.mark.parametrize('version', [4, 65535])
+@pytest.mark.parametrize('version', [5, 65535])
 def test_a_newer_version_is_named_so(version, lgc_file):
   content = lgc_file({'tensors': []}, version=version)
   # Also where the rest of the file is not as of today, checksum and all.
@@ -281,5 +281,20 @@ def test_more_symbols_than_python_decodes_in_seconds_are_refused(monkeypatch):
   content = container.dumps(HEADER, tensors)
   monkeypatch.setattr(limits, 'MAX_ANS_SYMBOLS', 9999)
   with pytest.raises(ArtifactError, match='more than 9999 symbols by ans'):
+    container.loads(content)
+  _same(container.loads(container.dumps(HEADER, tensors))[1], tensors)
+
+
+def test_more_contexts_than_python_counts_in_seconds_are_refused(monkeypatch):
+  """In all of a file; a writer has fewer of them."""
+  rng = np.random.default_rng(0)
+  scales = np.logspace(-2, 0, 20)
+  tensors = {name: codec.quantize(scales * rng.normal(size=[500, 20]), 6)
+             for name in 'ab'}
+  content = container.dumps(HEADER, tensors)
+  assert all(codec.encode_smallest(tensor)[0] == 'ans_columns'
+             for tensor in tensors.values())
+  monkeypatch.setattr(limits, 'MAX_CONTEXTS', 39)
+  with pytest.raises(ArtifactError, match='more than 39 contexts of ans'):
     container.loads(content)
   _same(container.loads(container.dumps(HEADER, tensors))[1], tensors)

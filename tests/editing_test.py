@@ -69,7 +69,8 @@ def test_the_numbers_of_a_class_are_in_the_file_no_more(label, whole):
   assert f"'{NAMES[label]}'" not in str(rest.to_json())
   for name, tensor in whole.tensors.items():
     if name.startswith('mixture/'):
-      counts = packing.class_rows(name, whole.num_components, whole.structures)
+      counts = packing.class_rows(whole.tensors, name, whole.num_components,
+                                  whole.structures)
     elif name == 'decoder/hidden/kernel' and whole.num_conditions:
       # Rows of latents come first.
       np.testing.assert_array_equal(

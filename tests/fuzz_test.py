@@ -133,7 +133,7 @@ def _fuzz(seeds, lgc_file, dictionary, numbers, write_every, draw_every):
 
 
 def test_seeds_are_of_every_version_and_kind(seeds):
-  assert {seed.version for seed in seeds} == {1, 2, 3}
+  assert {seed.version for seed in seeds} == {1, 2, 3, 4}
   models = [seed.header['model'] for seed in seeds]
   assert {model['head'] for model in models} == set(config_lib.HEADS)
   assert {model['trunk'] for model in models} == {'dense', 'conv'}
@@ -225,13 +225,13 @@ def test_the_page_says_what_a_loader_takes():
   text = ' '.join(page.split())
   assert f'4 times its size and {MAX_EXTRA_NUM_BYTES >> 20} MiB' in text
   for words in ('2^18 + 64 n bytes', '2^21 + 32 n numbers',
-                '2^18 + 16 n symbols', '2^21 + 256 n numbers'):
+                '2^18 + 16 n symbols', '2^7 + n / 64', '2^21 + 256 n numbers'):
     assert words in text
   assert limits.limits(1000) == (2**18 + 64_000, 2**21 + 32_000, 2**18 + 16_000,
-                                 2**21 + 256_000)
+                                 2**7 + 15, 2**21 + 256_000)
   assert limits.limits(2**40) == (
       limits.MAX_HEADER_NUM_BYTES, limits.MAX_ELEMENTS, limits.MAX_ANS_SYMBOLS,
-      limits.MAX_ELEMENTS)
+      limits.MAX_CONTEXTS, limits.MAX_ELEMENTS)
 
 
 # A file that is too long is not even read.

@@ -219,7 +219,9 @@ def recoded(rng, seed, make, others):
   for entry, (steps, code) in zip(header['tensors'], codes(seed)):
     _, shape, bits, _, old, _ = entry
     values = codec.CODECS[old].decode(code, tuple(shape), bits)
-    entry[4] = _pick(rng, list(codec.CODECS))
+    # Of many contexts there may be too many.
+    entry[4] = _pick(rng, [name for name in codec.CODECS
+                           if codec.num_contexts(name, shape) <= 8])
     code = codec.CODECS[entry[4]].encode(values, bits)
     entry[5] = len(code)
     parts += [steps, code]
@@ -257,8 +259,8 @@ def _with(seed, make, shapes, changes=(), which='lzma', bits=8, **model):
   return make(header, b''.join(parts), 3)
 
 
-def _zeros(which, bits, size):
-  return lambda seed, make: _with(seed, make, {'decoder/x': (size,)},
+def _zeros(which, bits, *shape):
+  return lambda seed, make: _with(seed, make, {'decoder/x': shape},
                                   which=which, bits=bits)
 
 
@@ -274,9 +276,10 @@ def _mixture_bomb(num_classes, largest, size, structure):
   changes = {'class_names': [str(i) for i in range(num_classes)],
              'class_counts': [1] * num_classes, 'num_components': counts,
              'structures': [structure] * num_classes, 'num_conditions': 0}
+  loc = 'mixture/white_loc_tied' if structure == 'tied' else 'mixture/loc'
   return lambda seed, make: _with(seed, make, {
-      'mixture/log_weights': (total,), 'mixture/loc': (total, size),
-      **scales}, changes, latent_size=size)
+      'mixture/log_weights': (total,), loc: (total, size), **scales}, changes,
+                                  latent_size=size)
 
 
 def _text_bomb(more):
@@ -300,7 +303,13 @@ BOMBS.update({
     f'{size} zeros of {bits} bits by {which}': _zeros(which, bits, size)
     for which, bits, size in (('lzma', 8, 2_050_000), ('lzma', 16, 2_050_000),
                               ('lzma', 8, 2**24), ('ans', 4, 255_000),
-                              ('ans', 4, 400_000))})
+                              ('ans', 4, 400_000), ('ans_deltas', 4, 255_000))})
+BOMBS.update({
+    f'zeros {rows} x {columns} of {bits} bits by {which}':
+    _zeros(which, bits, rows, columns)
+    for which, bits, rows, columns in (
+        ('ans_columns', 4, 1800, 145), ('ans_rows', 4, 140, 1800),
+        ('ans_columns', 10, 2, 370), ('ans_columns', 10, 2, 380))})
 BOMBS.update({
     f'{count} classes of {largest} {structure} in {size}':
     _mixture_bomb(count, largest, size, structure)

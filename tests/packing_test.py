@@ -17,9 +17,12 @@ SIZE, RANK = 4, 2
 def _mixture(structures):
   x = np.random.default_rng(0).normal(size=[300, SIZE]) * [1, 2, 3, 4]
   counts = [1 + i for i in range(len(structures))]
-  return counts, mixture.stack(
-      [em.kmeans_start(x, count, 1e-3, 0, structure, RANK)
-       for count, structure in zip(counts, structures)], structures)
+  rows = [em.kmeans_start(x, count, 1e-3, 0, structure, RANK)
+          for count, structure in zip(counts, structures)]
+  # As they are packed, the lightest first.
+  rows = [Components(*(part[np.argsort(row.log_weights, kind='stable')]
+                       for part in row)) for row in rows]
+  return counts, mixture.stack(rows, structures)
 
 
 @pytest.mark.parametrize('structures', [
@@ -68,7 +71,8 @@ def test_shared_components_are_stored_once(structure):
   logits = np.log([[0.2, 0.3, 0.5], [1e-6, 0.5, 0.5]])
   original = mixture.share(logits, one.components(2), structure)
   tensors = packing.pack_mixture(original, 16, RANK)
-  assert len(tensors['mixture/loc'].values) == 3
+  [loc] = [tensor for name, tensor in tensors.items() if 'loc' in name]
+  assert len(loc.values) == 3
   again = packing.unpack_mixture(tensors, (3, 3), (structure,), SIZE, None)
   np.testing.assert_allclose(again.logits, logits, atol=5e-3)
   np.testing.assert_allclose(again.loc, original.loc, atol=1e-3)
@@ -118,8 +122,49 @@ def test_the_covariances_of_old_files_are_cholesky_factors(structure, name):
   old = {key: tensor for key, tensor in tensors.items()
          if not key.endswith(structure)}
   old[name] = codec.quantize(np.array(rows), 16)
+  old['mixture/loc'] = codec.quantize(np.concatenate([
+      original.components(label).loc for label in range(3)]), 16)
   again = packing.unpack_mixture(old, counts, structures, SIZE, None)
   np.testing.assert_allclose(again.scale_tril, original.scale_tril, atol=1e-3)
+
+
+@pytest.mark.parametrize('bits', [3, 4, 6, 8])
+def test_tied_means_are_off_in_units_of_their_covariance(bits):
+  """By half a step at the most, however narrow it is in whatever direction."""
+  counts, original = _mixture(('tied', 'diag', 'tied'))
+  tensors = packing.pack_mixture(original, bits, RANK)
+  white = tensors['mixture/white_loc_tied']
+  assert white.values.shape == (1 + 3, SIZE)
+  assert len(tensors['mixture/loc'].values) == 2
+  step = float(white.steps[0])
+  assert 0 <= step / 2 ** (5.5 - bits) - 1 < 2**-7  # A bfloat16.
+  again = packing.unpack_mixture(tensors, counts, original.structures, SIZE,
+                                 None)
+  for label in (0, 2):
+    got, want = again.components(label), original.components(label)
+    off = np.linalg.solve(got.scale_tril[0].astype(float),
+                          (got.loc - want.loc).T.astype(float))
+    assert np.abs(off).max() <= step / 2 * 1.001
+  broken = {**tensors, 'mixture/white_loc_tied': white._replace(
+      values=white.values + 2**14, steps=np.float32([2.0**120]))}
+  with pytest.raises(ArtifactError, match='white_loc_tied.*not finite'):
+    packing.unpack_mixture(broken, counts, original.structures, SIZE, None)
+
+
+@pytest.mark.parametrize('structures, expected', [
+    (('tied', 'diag'), True), (('full', 'diag'), False)])
+def test_files_from_before_have_means_of_tied_components_beside_others(
+    structures, expected):
+  counts, original = _mixture(structures)
+  tensors = packing.pack_mixture(original, 16, RANK)
+  assert not packing.is_old(tensors)
+  old = {name: tensor for name, tensor in tensors.items() if 'loc' not in name}
+  loc = np.concatenate([original.components(label).loc for label in range(2)])
+  old['mixture/loc'] = codec.quantize(loc, 16)
+  assert packing.is_old(old) == expected
+  again = packing.unpack_mixture(old, counts, structures, SIZE, None)
+  np.testing.assert_allclose(again.loc[1], original.loc[1], atol=1e-3)
+  assert packing.class_rows(old, 'mixture/loc', counts, structures) == counts
 
 
 def test_narrow_and_wide_components_lose_alike():

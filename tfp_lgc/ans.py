@@ -3,11 +3,12 @@
 The code is that of J. Duda, Asymmetric Numeral Systems, arXiv:1311.2540, 2013.
 Sender and receiver count the symbols that have been, so that no table is sent,
 and make frequencies of the counts by integer arithmetic alone, so that every
-machine makes the same.
+machine makes the same. Symbols may come in contexts, as the columns of a matrix
+are, each with frequencies of its own.
 """
 
 import bisect
-from typing import Iterator
+from typing import Iterator, Union
 
 import numpy as np
 
@@ -17,6 +18,9 @@ __all__ = ['MAX_BITS', 'decode', 'encode', 'frequencies']
 
 # Of a symbol: 2^MAX_BITS frequencies, none of them 0, share the total.
 MAX_BITS = 10
+
+# As how many symbols of a context those of all others count.
+PRIOR_COUNT = 32
 
 _TOTAL_BITS = 16
 # The state is below 2^31, and from 2^23 on while bytes follow.
@@ -34,55 +38,79 @@ def frequencies(counts: np.ndarray) -> np.ndarray:
   halves, the more alike they are taken to be until there is much to tell.
 
   Args:
-    counts: int64 `[2^bits]`, with a sum below 2^40.
+    counts: int64 `[..., 2^bits]`, with sums below 2^40.
 
   Returns:
-    int64 `[2^bits]` with the sum 2^16. None is 0, and together the least that
-    they can be is 1/256 of it, so that a few bytes are never a great many
+    int64 `[..., 2^bits]` with sums of 2^16. None is 0, and together the least
+    that they can be is 1/256 of it, so that a few bytes are never a great many
     symbols.
   """
-  floor = max(1, 256 // len(counts))
+  size, shape = counts.shape[-1], counts.shape[:-1]
+  floor = max(1, 256 // size)
   depths = [counts]
-  while len(depths[-1]) > 1:
-    depths.append(depths[-1].reshape(-1, 2).sum(axis=1))
-  whole = np.array([1 << _TOTAL_BITS])
+  while depths[-1].shape[-1] > 1:
+    depths.append(depths[-1].reshape(*shape, -1, 2).sum(axis=-1))
+  whole = np.full([*shape, 1], 1 << _TOTAL_BITS)
   for depth, parts in enumerate(reversed(depths[:-1])):
-    weights = (2 * parts + (1 << depth)).reshape(-1, 2)
-    least = floor * (len(counts) // len(parts))
-    left = np.clip(whole * weights[:, 0] // weights.sum(axis=1), least,
+    weights = (2 * parts + (1 << depth)).reshape(*shape, -1, 2)
+    least = floor * (size // parts.shape[-1])
+    left = np.clip(whole * weights[..., 0] // weights.sum(axis=-1), least,
                    whole - least)
-    whole = np.stack([left, whole - left], axis=1).ravel()
+    whole = np.stack([left, whole - left], axis=-1).reshape(parts.shape)
   return whole
 
 
-def _blocks(size: int) -> Iterator[tuple[int, int]]:
-  """First and last + 1 of the symbols that share frequencies: 16, or an eighth
-  of what has been."""
+def _blocks(num_rows: int, num_contexts: int) -> Iterator[tuple[int, int]]:
+  """First and last + 1 of the rows that share frequencies: those of 16 symbols,
+  or an eighth of what has been."""
   start = 0
-  while start < size:
-    stop = min(size, start + max(16, start // 8))
+  while start < num_rows and num_contexts:
+    stop = min(num_rows, start + max(-(-16 // num_contexts), start // 8))
     yield start, stop
     start = stop
+
+
+class _Counts:
+  """Of symbols `[N, C]`, by context."""
+
+  def __init__(self, num_contexts: int, bits: int):
+    self._counts = np.zeros([num_contexts, 1 << bits], np.int64)
+
+  def frequencies(self) -> np.ndarray:
+    """`[C, 2^bits]`, of each by its counts and a few of the others."""
+    others = self._counts.sum(axis=0) - self._counts
+    return frequencies(self._counts + others * PRIOR_COUNT // np.maximum(
+        1, others.sum(axis=1, keepdims=True)))
+
+  def add(self, rows: np.ndarray) -> None:
+    """Symbols `[n, C]`."""
+    places = rows.astype(np.int64) + np.arange(len(self._counts)) * (
+        self._counts.shape[1])
+    self._counts += np.bincount(
+        places.ravel(), minlength=self._counts.size).reshape(self._counts.shape)
 
 
 def encode(symbols: np.ndarray, bits: int) -> bytes:
   """The code of symbols.
 
   Args:
-    symbols: `[N]`, from 1 to 2^bits - 1. There is no 0: it is what comes out of
-      a code that has been read to its end.
+    symbols: `[N]`, or `[N, C]` of C contexts; from 1 to 2^bits - 1. There is no
+      0: it is what comes out of a code that has been read to its end.
     bits: at most MAX_BITS.
   """
   if not symbols.all():
     raise ValueError('symbols begin at 1')
-  counts = np.zeros(1 << bits, np.int64)
+  symbols = symbols.reshape(len(symbols), -1) if symbols.size else (
+      np.zeros([0, 1], int))
+  counts = _Counts(symbols.shape[1], bits)
   widths, starts = [], []
-  for first, last in _blocks(len(symbols)):
+  for first, last in _blocks(*symbols.shape):
     block = symbols[first:last]
-    width = frequencies(counts)
-    widths.append(width[block])
-    starts.append((np.cumsum(width) - width)[block])
-    counts += np.bincount(block, minlength=len(counts))
+    width = counts.frequencies()
+    at = np.arange(len(width)), block
+    widths.append(width[at].ravel())
+    starts.append((np.cumsum(width, axis=1) - width)[at].ravel())
+    counts.add(block)
   if not widths:
     return b''
   state, code = 0, bytearray()
@@ -99,28 +127,31 @@ def encode(symbols: np.ndarray, bits: int) -> bytes:
   return bytes(reversed(code))
 
 
-def decode(code: bytes, size: int, bits: int) -> np.ndarray:
-  """The inverse of `encode`: uint16 `[size]`.
+def decode(code: bytes, shape: Union[int, tuple[int, ...]], bits: int,
+           ) -> np.ndarray:
+  """The inverse of `encode`: uint16 of that shape, `[N]` or `[N, C]`.
 
   Raises:
-    ArtifactError: for bytes that no `size` symbols have.
+    ArtifactError: for bytes that no symbols of this shape have.
   """
   if code[:1] == b'\0':
     raise ArtifactError('a code begins with a byte that says nothing')
-  counts = np.zeros(1 << bits, np.int64)
-  symbols = np.zeros(size, np.uint16)
+  symbols = np.zeros(shape, np.uint16)
+  rows = symbols.reshape(len(symbols), -1) if symbols.size else (
+      np.zeros([0, 1], np.uint16))
+  counts = _Counts(rows.shape[1], bits)
   rest = iter(code)
   state = _fill(0, rest)
-  for first, last in _blocks(size):
-    width = frequencies(counts)
-    starts = (np.cumsum(width) - width).tolist()
-    block, state = _block(state, rest, last - first, width.tolist(), starts)
+  for first, last in _blocks(*rows.shape):
+    width = counts.frequencies()
+    block, state = _block(state, rest, last - first, width,
+                          np.cumsum(width, axis=1) - width)
     if not min(block):
-      raise ArtifactError(f'a code ends before its {size} symbols')
-    symbols[first:last] = block
-    counts += np.bincount(block, minlength=len(counts))
+      raise ArtifactError(f'a code ends before its {symbols.size} symbols')
+    rows[first:last] = np.reshape(block, [last - first, -1])
+    counts.add(rows[first:last])
   if state or next(rest, None) is not None:
-    raise ArtifactError(f'a code goes on after its {size} symbols')
+    raise ArtifactError(f'a code goes on after its {symbols.size} symbols')
   return symbols
 
 
@@ -134,17 +165,22 @@ def _fill(state: int, rest: Iterator[int]) -> int:
   return state
 
 
-def _block(state: int, rest: Iterator[int], size: int, widths: list[int],
-           starts: list[int]) -> tuple[list[int], int]:
-  """Symbols that share frequencies, and the state after them."""
+def _block(state: int, rest: Iterator[int], size: int, width: np.ndarray,
+           start: np.ndarray) -> tuple[list[int], int]:
+  """The symbols of `size` rows that share frequencies `[C, 2^bits]`, one after
+  the other, and the state after them."""
   symbols: list[int] = []
   mask = (1 << _TOTAL_BITS) - 1
+  # Of some thousand numbers a few are looked at.
+  contexts = [(memoryview(widths), memoryview(starts))
+              for widths, starts in zip(width, start)]
   for _ in range(size):
-    place = state & mask
-    symbol = bisect.bisect_right(starts, place) - 1
-    symbols.append(symbol)
-    state = (widths[symbol] * (state >> _TOTAL_BITS) + place
-             - starts[symbol])
-    if state < 1 << _STATE_BITS:
-      state = _fill(state, rest)
+    for widths, starts in contexts:
+      place = state & mask
+      symbol = bisect.bisect_right(starts, place) - 1
+      symbols.append(symbol)
+      state = (widths[symbol] * (state >> _TOTAL_BITS) + place
+               - starts[symbol])
+      if state < 1 << _STATE_BITS:
+        state = _fill(state, rest)
   return symbols, state

@@ -11,7 +11,7 @@ from typing import Any, Mapping, NamedTuple, Optional, Sequence
 import numpy as np
 
 from tfp_lgc import packing
-from tfp_lgc.codec import dequantize, quantize, quantize_by_step, Quantized
+from tfp_lgc.codec import dequantize, quantize_by_step, Quantized
 from tfp_lgc.config import Config
 from tfp_lgc.errors import ArtifactError, ConfigError, LgcError
 from tfp_lgc.header import Header
@@ -100,6 +100,11 @@ def joined(header: Header, tensors: Tensors, classes: list[OneClass],
                    'the prior itself, not its own; compress its images alone')
   if not any(its.size for its in classes):
     raise LgcError('name: all other classes are without images')
+  if len({packing.is_old(its.tensors) for its in classes
+          if its.structure == 'tied'}) > 1:
+    raise ArtifactError('b: one of a and b is of an earlier format version, '
+                        'where means of tied components have other units; '
+                        'compress its data anew')
   shared = without_classes(header, tensors)
   if header.num_conditions:
     kernel = _first_kernel(shared)
@@ -142,12 +147,14 @@ def fitted(config: Config, mixture: Mixture, names: Sequence[str],
   Raises:
     LgcError: for numbers that do not fit these steps.
   """
-  rows = packing.mixture_numbers(mixture, config.mixture.covariance_rank)
-  tensors = {name: _like([its.tensors[name] for its in classes
-                          if name in its.tensors], value,
-                         packing.bits_of(name, config.codec.mixture_bits),
-                         'images')
-             for name, value in rows.items()}
+  def quantize_as(name, x):
+    tensors = [its.tensors[name] for its in classes if name in its.tensors]
+    if _telling(tensors) is None:
+      return packing.quantized(name, x, config.codec.mixture_bits)
+    return _like(tensors, x, 'images')
+
+  tensors = packing.pack_mixture_by(quantize_as, mixture,
+                                    config.mixture.covariance_rank)
   return [OneClass(*parts, None) for parts in zip(
       names, counts, mixture.num_components,
       mixture.structures,
@@ -165,14 +172,11 @@ def _telling(tensors: list[Quantized]) -> Optional[Quantized]:
   return next((tensor for tensor in tensors if tensor.values.any()), None)
 
 
-def _like(tensors: list[Quantized], x: np.ndarray, bits: int,
-          argument: str) -> Quantized:
-  """Numbers as integers of the step that others of their kind have; of one of
-  their own, with so many bits, if these are all zero, as log-weights of single
-  components are. `argument` is where they come from, for the error."""
+def _like(tensors: list[Quantized], x: np.ndarray, argument: str) -> Quantized:
+  """Numbers as integers of the step that others of their kind have, not all of
+  them zero. `argument` is where they come from, for the error."""
   tensor = _telling(tensors)
-  if tensor is None:
-    return quantize(x, bits)
+  assert tensor is not None
   again = quantize_by_step(x, float(tensor.steps[0]))
   if not np.array_equal(again.steps, tensor.steps):
     raise LgcError(f'{argument}: its latents are too far from those that the '
@@ -186,7 +190,7 @@ def _by_class(tensors: Mapping[str, Quantized], num_components, structures,
   """The rows of each class of the tensors of a mixture."""
   result: list[dict[str, Quantized]] = [{} for _ in num_components]
   for name, tensor in tensors.items():
-    counts = packing.class_rows(name, num_components, structures)
+    counts = packing.class_rows(tensors, name, num_components, structures)
     parts = np.split(tensor.values, np.cumsum(counts)[:-1])
     for its, part in zip(result, parts):
       if len(part):
@@ -207,7 +211,7 @@ def _concatenated(parts: list[Quantized]) -> Quantized:
       if len(first.steps) > 1 or len(part.steps) > 1:
         raise ArtifactError('b: is of format version 1 or 2, and its numbers '
                             'have other steps than those of a')
-      part = _like([first], dequantize(part), first.bits, 'b')
+      part = _like([first], dequantize(part), 'b')
     again.append(part)
   return Quantized(np.concatenate([part.values for part in again]),
                    first.steps, max(part.bits for part in again))

@@ -10,16 +10,16 @@ its integer times a step, both exactly representable, rounded once to float32.
 
 import lzma
 import math
-from typing import Any, Callable, NamedTuple
+from typing import Any, Callable, NamedTuple, Sequence
 
 import numpy as np
 
 from tfp_lgc import ans
 from tfp_lgc.errors import ArtifactError
-from tfp_lgc.limits import MAX_ANS_SYMBOLS
+from tfp_lgc.limits import MAX_ANS_SYMBOLS, MAX_CONTEXTS
 
 __all__ = ['CODECS', 'Codec', 'Quantized', 'dequantize', 'encode_smallest',
-           'entropy_bits', 'quantize', 'quantize_by_step']
+           'entropy_bits', 'num_contexts', 'quantize', 'quantize_by_step']
 
 
 class Quantized(NamedTuple):
@@ -187,35 +187,85 @@ def _num_low(bits: int) -> int:
   return max(0, bits - ans.MAX_BITS + 1)
 
 
-def _ans_encode(values: np.ndarray, bits: int) -> bytes:
-  symbols, num_low = _offset(values, bits), _num_low(bits)
-  low = _bit_string(symbols & ((1 << num_low) - 1), num_low)
+def _ans_encode(symbols: np.ndarray, bits: int) -> bytes:
+  """Of symbols `[N]`, or `[N, C]` of C contexts."""
+  num_low = _num_low(bits)
+  low = _bit_string(symbols.ravel() & ((1 << num_low) - 1), num_low)
   # The code has no 0, and whole symbols have none either.
   high = (symbols >> num_low) + bool(num_low)
   return low + ans.encode(high, min(bits, ans.MAX_BITS))
 
 
 def _ans_decode(data: bytes, shape, bits: int) -> np.ndarray:
+  """The inverse: the symbols, of that shape."""
   size, num_low = math.prod(shape), _num_low(bits)
   low_size = (size * num_low + 7) // 8
-  low = _symbols(data[:low_size], size, num_low)
-  high = ans.decode(data[low_size:], size, min(bits, ans.MAX_BITS))
-  symbols = (high.astype(np.int32) - bool(num_low) << num_low) | low
-  return _restore(symbols, shape, bits)
+  low = _symbols(data[:low_size], size, num_low).reshape(shape)
+  high = ans.decode(data[low_size:], shape, min(bits, ans.MAX_BITS))
+  return (high.astype(np.int32) - bool(num_low) << num_low) | low
+
+
+def num_contexts(codec: str, shape: Sequence[int]) -> int:
+  """Of a tensor by `ans_rows`, its rows, which the first axis tells apart, and
+  by `ans_columns`, for which it is the last; 0 where there are none."""
+  if len(shape) < 2:
+    return 0
+  return {'ans_rows': shape[0], 'ans_columns': shape[-1]}.get(codec, 0)
+
+
+def _ans(name: str) -> Codec:
+  """`ans` with contexts."""
+  def rows_of(shape) -> tuple[int, int]:
+    contexts = num_contexts(name, shape) or 1
+    return math.prod(shape) // contexts, contexts
+
+  def encode(values: np.ndarray, bits: int) -> bytes:
+    rows, symbols = rows_of(values.shape), _offset(values, bits)
+    return _ans_encode(symbols.reshape(rows[::-1]).T if name == 'ans_rows'
+                       else symbols.reshape(rows), bits)
+
+  def decode(data: bytes, shape, bits: int) -> np.ndarray:
+    symbols = _ans_decode(data, rows_of(shape), bits)
+    return _restore(symbols.T if name == 'ans_rows' else symbols, shape, bits)
+
+  return Codec(encode, decode)
+
+
+def _deltas_encode(values: np.ndarray, bits: int) -> bytes:
+  """By `ans`, of what each number adds to the one before it."""
+  symbols = _offset(values, bits).astype(np.int32)
+  before = np.concatenate([[1], symbols])[:-1]
+  return _ans_encode(((symbols - before) % _num_symbols(bits) + 1).astype(
+      np.uint16), bits)
+
+
+def _deltas_decode(data: bytes, shape, bits: int) -> np.ndarray:
+  deltas = _ans_decode(data, [math.prod(shape)], bits).astype(np.int64) - 1
+  return _restore(np.cumsum(deltas) % _num_symbols(bits) + 1, shape, bits)
+
+
+def _num_symbols(bits: int) -> int:
+  return 2**bits - 1
 
 
 # The names stand in files: one is never given to another code.
 CODECS = {'packed': Codec(_pack, _unpack),
           'lzma': Codec(_lzma_encode, _lzma_decode),
-          'ans': Codec(_ans_encode, _ans_decode)}
+          **{name: _ans(name) for name in ('ans', 'ans_rows', 'ans_columns')},
+          'ans_deltas': Codec(_deltas_encode, _deltas_decode)}
 
 
 def encode_smallest(quantized: Quantized, max_ans: int = MAX_ANS_SYMBOLS,
-                    ) -> tuple[str, bytes]:
-  """The name of the codec that needs the fewest bytes, and those bytes; `ans`
-  is not tried on more than `max_ans` symbols."""
+                    max_contexts: int = MAX_CONTEXTS) -> tuple[str, bytes]:
+  """The name of the codec that needs the fewest bytes, and those bytes.
+
+  Those of `ans` are not tried on more than `max_ans` symbols, nor in more than
+  `max_contexts`.
+  """
+  shape = quantized.values.shape
   encoded = {name: codec.encode(quantized.values, quantized.bits)
-             for name, codec in CODECS.items()
-             if name != 'ans' or quantized.values.size <= max_ans}
+             for name, codec in CODECS.items() if not name.startswith('ans')
+             or (quantized.values.size <= max_ans
+                 and num_contexts(name, shape) <= max_contexts)}
   name = min(encoded, key=lambda name: len(encoded[name]))
   return name, encoded[name]

@@ -22,7 +22,7 @@ from typing import Any, Callable, Collection, Optional, Union
 
 import numpy as np
 
-from tfp_lgc.codec import CODECS, encode_smallest, Quantized
+from tfp_lgc.codec import CODECS, encode_smallest, num_contexts, Quantized
 from tfp_lgc.errors import ArtifactError
 from tfp_lgc.limits import (
   Limits,
@@ -34,7 +34,7 @@ from tfp_lgc.limits import (
 
 __all__ = ['DICTIONARY', 'FORMAT_VERSION', 'dumps', 'loads', 'sizes']
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 MAGIC = b'\x89LGC\r\n\x1a\n'
 
 # What the header's deflate stream may refer to as if it came before: headers
@@ -85,14 +85,15 @@ def dumps(header: dict[str, Any], tensors: dict[str, Quantized]) -> bytes:
   """
   num_numbers = sum(tensor.values.size for tensor in tensors.values())
   # Zeros may take so few bytes that no loader would believe them.
-  for encode in (_smallest(limits(MAX_NUM_BYTES).symbols),
-                 _smallest(limits(0).symbols), _packed):
+  for encode in (_smallest(limits(MAX_NUM_BYTES)), _smallest(limits(0)),
+                 _packed):
     entries, payload = _coded(tensors, encode)
     text = _header_text({**header, 'tensors': entries})
     body = b''.join([_PREFIX.pack(MAGIC, FORMAT_VERSION), _deflate(text),
                      *payload])
     most = limits(len(body) + _DIGEST_SIZE)
-    if num_numbers <= most.numbers and _num_symbols(entries) <= most.symbols:
+    if (num_numbers <= most.numbers and _num_symbols(entries) <= most.symbols
+        and _num_contexts(entries) <= most.contexts):
       break
   else:
     raise ArtifactError(f'more than {MAX_ELEMENTS} numbers')
@@ -102,15 +103,16 @@ def dumps(header: dict[str, Any], tensors: dict[str, Quantized]) -> bytes:
   return body + hashlib.sha256(body).digest()
 
 
-def _smallest(max_ans: int) -> Callable[[Quantized], tuple[str, bytes]]:
-  """tensor -> name of a codec and the code, `ans` for so many symbols of all
-  tensors together."""
-  left = max_ans
+def _smallest(most: Limits) -> Callable[[Quantized], tuple[str, bytes]]:
+  """tensor -> name of a codec and the code, `ans` for so many symbols, and in
+  so many contexts, of all tensors together."""
+  symbols, contexts = most.symbols, most.contexts
 
   def encode(tensor: Quantized) -> tuple[str, bytes]:
-    nonlocal left
-    codec, code = encode_smallest(tensor, left)
-    left -= tensor.values.size if codec == 'ans' else 0
+    nonlocal symbols, contexts
+    codec, code = encode_smallest(tensor, symbols, contexts)
+    symbols -= tensor.values.size if codec.startswith('ans') else 0
+    contexts -= num_contexts(codec, tensor.values.shape)
     return codec, code
   return encode
 
@@ -273,8 +275,13 @@ def _check_entry(entry) -> None:
 
 
 def _num_symbols(entries: list) -> int:
-  """By `ans`."""
-  return sum(math.prod(entry[1]) for entry in entries if entry[4] == 'ans')
+  """By `ans`, with contexts or without."""
+  return sum(math.prod(entry[1]) for entry in entries
+             if entry[4].startswith('ans'))
+
+
+def _num_contexts(entries: list) -> int:
+  return sum(num_contexts(entry[4], entry[1]) for entry in entries)
 
 
 def _tensors(entries: list, payload: memoryview, most: Limits,
@@ -291,6 +298,9 @@ def _tensors(entries: list, payload: memoryview, most: Limits,
   if _num_symbols(entries) > most.symbols:
     raise ArtifactError(f'more than {most.symbols} symbols by ans in so short '
                         'a file')
+  if _num_contexts(entries) > most.contexts:
+    raise ArtifactError(f'more than {most.contexts} contexts of ans in so '
+                        'short a file')
   if sum(2 * entry[3] + entry[5] for entry in entries) != len(payload):
     raise ArtifactError('the tensors do not fill the file exactly')
   tensors, start = {}, 0

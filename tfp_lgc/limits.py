@@ -9,8 +9,8 @@ has some information in it comes nowhere near.
 from typing import NamedTuple
 
 __all__ = ['Limits', 'MAX_ANS_SYMBOLS', 'MAX_BLOCK_NUMBERS', 'MAX_CLASSES',
-           'MAX_ELEMENTS', 'MAX_HEADER_NUM_BYTES', 'MAX_NUM_BYTES',
-           'MAX_TENSORS', 'limits']
+           'MAX_CONTEXTS', 'MAX_ELEMENTS', 'MAX_HEADER_NUM_BYTES',
+           'MAX_NUM_BYTES', 'MAX_TENSORS', 'limits']
 
 # Of the text of a header.
 MAX_HEADER_NUM_BYTES = 2**24
@@ -20,6 +20,8 @@ MAX_CLASSES = 2**16
 MAX_ELEMENTS = 2**26
 # Of them by `ans`: Python takes seconds for a million.
 MAX_ANS_SYMBOLS = 2**21
+# That these are in, each with frequencies that have to be made.
+MAX_CONTEXTS = 2**14
 # Longer than the longest header and the most numbers, whatever their code.
 MAX_NUM_BYTES = 2**28
 # That one layer of a decoder makes for the images of one block: 4 GB.
@@ -32,12 +34,14 @@ class Limits(NamedTuple):
   Attributes:
     header: bytes of the header's text.
     numbers: in all tensors.
-    symbols: of them by `ans`.
+    symbols: of them by `ans`, with contexts or without.
+    contexts: of all tensors by `ans_rows` and `ans_columns`.
     padded: numbers of the mixture in memory, see `Header.check_padding`.
   """
   header: int
   numbers: int
   symbols: int
+  contexts: int
   padded: int
 
 
@@ -51,4 +55,5 @@ def limits(num_bytes: int) -> Limits:
   return Limits(min(MAX_HEADER_NUM_BYTES, 2**18 + 64 * num_bytes),
                 min(MAX_ELEMENTS, 2**21 + 32 * num_bytes),
                 min(MAX_ANS_SYMBOLS, 2**18 + 16 * num_bytes),
+                min(MAX_CONTEXTS, 2**7 + num_bytes // 64),
                 min(MAX_ELEMENTS, 2**21 + 256 * num_bytes))

@@ -6,27 +6,34 @@ the classes share components; `mixture/loc` `[T, d]`, the T components of all
 rows in turn; and of the rows of a structure what `Covariance.pack` makes of
 them, `mixture/scale_<structure>`, or, of full and tied, two kinds of numbers,
 each with a step and frequencies of its own: `mixture/log_scale_<structure>` and
-`mixture/unit_<structure>`. Rows of the structure prior have no tensors.
-`texture/scale` and `texture/kernel` are those of a `Texture`.
+`mixture/unit_<structure>`. Means of tied components are not in `mixture/loc`,
+but in `mixture/white_loc_tied`, in units of the covariance that they share: the
+wider the points around a mean, the more it may be off. Rows of the structure
+prior have no tensors. `texture/scale` and `texture/kernel` are those of a
+`Texture`.
 """
 
-from typing import Callable, Optional, Sequence
+from typing import Callable, Mapping, Optional, Sequence
 
 import numpy as np
+from scipy import linalg
 
-from tfp_lgc.codec import dequantize, quantize, Quantized
+from tfp_lgc.codec import dequantize, quantize, quantize_by_step, Quantized
 from tfp_lgc.covariance import COVARIANCES, unpack_cholesky
 from tfp_lgc.errors import ArtifactError
 from tfp_lgc.gaussians import Components
 from tfp_lgc.mixture import Mixture, share, stack
 from tfp_lgc.texture import KERNEL_SIZE, NUM_NODES, Texture
 
-__all__ = ['bits_of', 'class_rows', 'is_old', 'mixture_numbers',
-           'pack_mixture', 'pack_texture', 'unpack_mixture', 'unpack_texture',
+__all__ = ['class_rows', 'is_old', 'pack_mixture', 'pack_mixture_by',
+           'pack_texture', 'quantized', 'unpack_mixture', 'unpack_texture',
            'vector_bits']
 
 # Bits of the numbers of a texture.
 TEXTURE_BITS = 8
+# Means of tied components, and the bits at which their step is one standard
+# deviation: errors then add a twelfth to variances.
+_WHITE, _WHITE_BITS = 'mixture/white_loc_tied', 5.5
 # Structures whose tensors are split after the d scales, and the one tensor that
 # they have in files of versions 1 and 2.
 _CHOLESKY = {'full': 'mixture/scale_tril', 'tied': 'mixture/scale_tied'}
@@ -43,9 +50,12 @@ def _scale_names(structure: str) -> list[str]:
           if structure in _CHOLESKY else [f'mixture/scale_{structure}'])
 
 
-def bits_of(name: str, bits: int) -> int:
-  """Of a tensor of the mixture, `bits` being those of means and scales."""
-  return vector_bits(bits) if name == 'mixture/log_weights' else bits
+def quantized(name: str, x: np.ndarray, bits: int) -> Quantized:
+  """A tensor of a mixture, `bits` being those of means and scales."""
+  if name == _WHITE:
+    return quantize_by_step(x, 2.0 ** (_WHITE_BITS - bits))
+  return quantize(x, vector_bits(bits) if name == 'mixture/log_weights'
+                  else bits)
 
 
 def pack_mixture(mixture: Mixture, bits: int, rank: int,
@@ -57,58 +67,90 @@ def pack_mixture(mixture: Mixture, bits: int, rank: int,
     bits: of means and scales.
     rank: of covariances of low rank.
   """
-  return {name: quantize(value, bits_of(name, bits))
-          for name, value in mixture_numbers(mixture, rank).items()}
+  return pack_mixture_by(lambda name, x: quantized(name, x, bits), mixture,
+                         rank)
 
 
-def mixture_numbers(mixture: Mixture, rank: int) -> dict[str, np.ndarray]:
-  """The tensors of a mixture before they are quantized; see `pack_mixture`."""
+def pack_mixture_by(quantize_as: Callable[[str, np.ndarray], Quantized],
+                    mixture: Mixture, rank: int) -> dict[str, Quantized]:
+  """`pack_mixture` with steps from elsewhere: (name, numbers) -> tensor."""
   rows = [mixture.components(label)
           for label in range(len(mixture.structures))]
   if mixture.is_shared:
     log_weights = mixture.logits  # [C, K]
   else:
+    rows = [_by_weight(row) for row in rows]
     log_weights = np.concatenate([row.log_weights for row in rows])  # [T]
   if mixture.structures == ('prior',):
     # One component has no weight to tell; one class has those of the prior.
-    return ({'mixture/log_weights': log_weights}
+    return ({'mixture/log_weights': quantize_as('mixture/log_weights',
+                                                log_weights)}
             if min(mixture.logits.shape) > 1 else {})
-  tensors = {'mixture/log_weights': log_weights,
-             'mixture/loc': np.concatenate([row.loc for row in rows])}
-  for structure in sorted(set(mixture.structures)):
-    packed = np.concatenate([
-        COVARIANCES[structure].pack(row.scale_tril, rank)
-        for row, its in zip(rows, mixture.structures) if its == structure])
+  tensors = {'mixture/log_weights': quantize_as('mixture/log_weights',
+                                                log_weights)}
+  by_structure = {structure: [
+      row for row, its in zip(rows, mixture.structures) if its == structure]
+                  for structure in sorted(set(mixture.structures))}
+  if others := [row.loc for row, its in zip(rows, mixture.structures)
+                if its != 'tied']:
+    tensors['mixture/loc'] = quantize_as('mixture/loc', np.concatenate(others))
+  size = mixture.loc.shape[-1]
+  for structure, its_rows in by_structure.items():
+    packed = np.concatenate([COVARIANCES[structure].pack(row.scale_tril, rank)
+                             for row in its_rows])
     names = _scale_names(structure)
-    size = mixture.loc.shape[-1]
     parts = np.split(packed, [size] if len(names) > 1 else [], axis=1)
-    tensors.update(zip(names, parts))
+    tensors.update({name: quantize_as(name, part)
+                    for name, part in zip(names, parts)})
+  if 'tied' in by_structure:
+    # By the factors that a receiver has.
+    factors = COVARIANCES['tied'].unpack(_packed(
+        tensors, 'tied', size, len(by_structure['tied'])), 1, size)
+    tensors[_WHITE] = quantize_as(_WHITE, np.concatenate([
+        linalg.solve_triangular(factor, row.loc.T, lower=True).T
+        for factor, row in zip(factors.astype(np.float64),
+                               by_structure['tied'])]))
   return tensors
 
 
-def class_rows(name: str, num_components: Sequence[int],
-               structures: Sequence[str]) -> list[int]:
+def _by_weight(row: Components) -> Components:
+  """The same, the lightest first: their order means nothing, and differences of
+  weights in a row take fewer bits than weights."""
+  order = np.argsort(row.log_weights, kind='stable')
+  return Components(*(part[order] for part in row))
+
+
+def class_rows(tensors: Mapping[str, Quantized], name: str,
+               num_components: Sequence[int], structures: Sequence[str],
+               ) -> list[int]:
   """How many rows of a tensor of the mixture are of each class.
 
   Args:
-    name: of the tensor, in files of any version.
+    tensors: all of the mixture, in files of any version.
+    name: of one of them.
     num_components: of each class.
     structures: of each class; or the one, prior, whose weights are by class.
   """
   if tuple(structures) == ('prior',):
     return [1] * len(num_components)
-  if name in ('mixture/log_weights', 'mixture/loc'):
-    return list(num_components)
   rows = []
   for count, structure in zip(num_components, structures):
-    is_its = name in (*_scale_names(structure), _CHOLESKY.get(structure))
-    rows.append((1 if structure == 'tied' else count) if is_its else 0)
+    is_white = structure == 'tied' and _WHITE in tensors
+    if name == 'mixture/log_weights':
+      rows.append(count)
+    elif name in ('mixture/loc', _WHITE):
+      rows.append(count if is_white == (name == _WHITE) else 0)
+    else:
+      is_its = name in (*_scale_names(structure), _CHOLESKY.get(structure))
+      rows.append((1 if structure == 'tied' else count) if is_its else 0)
   return rows
 
 
-def is_old(tensors: dict[str, Quantized]) -> bool:
-  """Whether a mixture is packed as in files of versions 1 and 2."""
+def is_old(tensors: Mapping[str, Quantized]) -> bool:
+  """Whether a mixture is packed as in files of earlier versions, and would not
+  be so any more."""
   return any(name in _CHOLESKY.values() or len(tensor.steps) > 1
+             or (name.endswith('_tied') and _WHITE not in tensors)
              for name, tensor in tensors.items()
              if name.startswith('mixture/'))
 
@@ -180,7 +222,13 @@ def _unpack_rows(tensors: dict[str, Quantized], counts: Sequence[int],
   log_weights = np.zeros(total, np.float32)
   if not is_shared:
     log_weights = _tensor(tensors, 'mixture/log_weights', [total])
-  loc = _tensor(tensors, 'mixture/loc', [total, latent_size])
+  num_white = sum(count for count, structure in zip(counts, structures)
+                  if structure == 'tied' and _WHITE in tensors)
+  loc = white = np.zeros([0, latent_size], np.float32)
+  if num_white:
+    white = _tensor(tensors, _WHITE, [num_white, latent_size])
+  if num_white < total:
+    loc = _tensor(tensors, 'mixture/loc', [total - num_white, latent_size])
   num_packed = [1 if structure == 'tied' else count
                 for count, structure in zip(counts, structures)]
   packed = {structure: _packed(tensors, structure, latent_size, sum(
@@ -192,9 +240,24 @@ def _unpack_rows(tensors: dict[str, Quantized], counts: Sequence[int],
     unpack = (unpack_cholesky if _CHOLESKY.get(structure) in tensors
               else COVARIANCES[structure].unpack)
     scale_tril = _unpack_scale(part, structure, unpack, count, latent_size)
-    rows.append(Components(log_weights[:count], loc[:count], scale_tril))
-    log_weights, loc = log_weights[count:], loc[count:]
+    if structure == 'tied' and num_white:
+      its_loc = _colored(white[:count], scale_tril[0])
+      white = white[count:]
+    else:
+      its_loc, loc = loc[:count], loc[count:]
+    rows.append(Components(log_weights[:count], its_loc, scale_tril))
+    log_weights = log_weights[count:]
   return rows
+
+
+def _colored(white: np.ndarray, factor: np.ndarray) -> np.ndarray:
+  """Means `[K, d]` of those in units of their covariance."""
+  with np.errstate(all='ignore'):
+    loc = (white.astype(np.float64) @ factor.T.astype(np.float64)).astype(
+        np.float32)
+  if not np.isfinite(loc).all():
+    raise ArtifactError(f'{_WHITE}: is not finite')
+  return loc
 
 
 def _packed(tensors: dict[str, Quantized], structure: str, latent_size: int,
