@@ -38,7 +38,8 @@ DIGITS_FLAGS = ['--model=vae', '--evaluate=false', *TINY]
 
 DATA_FLAGS = {field.name
               for field in dataclasses.fields(config_lib.DataConfig)}
-JUDGE_FLAGS = {'judge', 'judge_steps', 'judge_batch_size', 'judge_augmentation'}
+JUDGE_FLAGS = {'judge', 'judge_steps', 'judge_batch_size', 'judge_samples',
+               'judge_augmentation'}
 # Those of every command, and of those that read run.json.
 EVERY = {'verbosity', 'flagfile', 'version', 'help'}
 WITH_FILE = {'compress', 'evaluate'}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import tfp_lgc
-from tfp_lgc import evaluation, pipeline
+from tfp_lgc import classifier, evaluation, pipeline
 from tfp_lgc.arrays import from_arrays
 from tfp_lgc.baselines import BASELINES, Compressed
 from tfp_lgc.config import Config, replace
@@ -83,6 +83,21 @@ def test_evaluate_counts_what_judges_name_rightly(artifact):
     # 30 test images: an accuracy is a thirtieth, rounded to 4 places.
     assert value['mean'] in {round(i / 30, 4) for i in range(31)}
   assert list(progress.seconds) == ['evaluate']
+
+
+@pytest.mark.parametrize('judge_samples, num', [(0, 30), (7, 7), (90, 90)])
+def test_a_judge_of_samples_has_as_many_as_it_is_given(judge_samples, num,
+                                                       artifact, monkeypatch):
+  """And one of real images all of them."""
+  seen, fit = [], classifier.fit
+  monkeypatch.setattr(classifier, 'fit', lambda judge, split, *args: (
+      seen.append(split.num_examples), fit(judge, split, *args)))
+  made_of_it = dataclasses.replace(artifact, class_counts=(10, 10, 10))
+  config = replace(Config(), judge_steps=2, judge_samples=judge_samples)
+  tfp_lgc.evaluate(made_of_it, _source(), config)
+  assert sorted(seen) == sorted([num, 30])
+  evaluation.accuracy_of_samples(made_of_it, _source(), config, Progress())
+  assert seen[2:] == [num]
 
 
 def _accuracy_table(right, labels, groups):

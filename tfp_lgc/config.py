@@ -286,6 +286,10 @@ class EvaluateConfig:
       'images.', low=1, high=10_000_000)
   judge_batch_size: int = setting(
       128, 'Images per step of the judge.', low=1, high=65536)
+  judge_samples: int = setting(
+      0, 'Samples that a judge of samples is trained on, of which a small data '
+      'set may need more than it has images; 0: as many as there are real '
+      'images to train on.', low=0, high=10_000_000)
   judge_augmentation: str = setting(
       'none', 'What the judge sees of its training images, samples and real '
       'ones alike: they themselves, or each shifted by up to two pixels in '

@@ -62,7 +62,7 @@ def evaluate(artifact: AnyArtifact, dataset: pipeline.AnyDataset,
     config: all settings; the seed is that of the first run.
     test: `(images, labels)` to test on, where `dataset` is such a pair.
     runs: judges of each kind, each with a seed of its own; the samples of each
-      run are drawn anew, as many as there are real images.
+      run are drawn anew, `judge_samples` or as many as there are real images.
     metrics: names of `options.METRICS`, or of groups: `all`, `privacy`.
     progress: hears how far the job is.
     **overrides: settings by name, e.g. `data_dir`, `judge_steps`, `seed`, and
@@ -88,10 +88,12 @@ def evaluate(artifact: AnyArtifact, dataset: pipeline.AnyDataset,
   if source is not dataset:  # Or who opened it has been told.
     pipeline.tell_skipped(source, progress)
 
-  num, bound = source.train.num_examples, source.train.bound
+  bound = source.train.bound
+  num = tstr.num_samples(config.evaluate, source.train.num_examples)
 
   def draw(seed: int) -> tuple[Images, None]:
-    memory.check(source.train.num_bytes, bound, 'a metric of samples')
+    memory.check(num * math.prod(made.image_shape), bound,
+                 'a metric of samples')
     return sample(made, num, seed=seed), None
 
   def stream(seed: int) -> Split:
@@ -110,9 +112,10 @@ def evaluate(artifact: AnyArtifact, dataset: pipeline.AnyDataset,
 def accuracy_of_samples(artifact: Artifact, source: Source, config: Config,
                         progress: Progress) -> dict[str, float]:
   """`tstr_accuracy` of one judge and nothing else: no judge sees a real train
-  image, and as many images are drawn as the artifact says there were."""
+  image, and `judge_samples` images are drawn, or as many as there were."""
   with progress.stage('evaluate', tstr.num_steps(config.evaluate)):
-    drawn = sample(artifact, sum(artifact.class_counts), seed=config.seed)
+    drawn = sample(artifact, tstr.num_samples(
+        config.evaluate, sum(artifact.class_counts)), seed=config.seed)
     right = judge(data.array_split(drawn.images, drawn.labels), source,
                   config.evaluate, config.seed, progress.step)
   return {'tstr_accuracy': round(float(right.mean()), 4)}

@@ -49,7 +49,8 @@ class HeldOut:
     """Of a judge of samples; -1 where there is nothing to judge by."""
     if not self.source.test:
       return -1.0
-    drawn = sample(artifact, sum(self.counts), seed=config.seed)
+    drawn = sample(artifact, tstr.num_samples(
+        config.evaluate, sum(self.counts)), seed=config.seed)
     judged_by = dataclasses.replace(config.evaluate, judge_steps=JUDGE_STEPS)
     return float(tstr.right(
         data.array_split(drawn.images, drawn.labels), self.source.test,

@@ -205,7 +205,8 @@ def _ours(num_bytes: int, source: Source, config: Config, artifacts: str,
       with open(f'{path}.part', 'wb') as file:
         file.write(artifact.to_bytes())
       os.replace(f'{path}.part', path)
-  drawn = sample(artifact, source.train.num_examples, seed=config.seed)
+  drawn = sample(artifact, tstr.num_samples(
+      config.evaluate, source.train.num_examples), seed=config.seed)
   return data.array_split(drawn.images, drawn.labels), {
       **about, 'num_bytes': artifact.num_bytes,
       'num_bytes_by_part': artifact.num_bytes_by_part,

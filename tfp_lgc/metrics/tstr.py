@@ -76,6 +76,11 @@ def train_judge(train: Split, num_classes: int, config: EvaluateConfig,
   return judge
 
 
+def num_samples(config: EvaluateConfig, num_images: int) -> int:
+  """How many samples a judge is trained on, of a data set of so many images."""
+  return config.judge_samples or num_images
+
+
 def shifted(images: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
   """Each image moved by its own -2 to 2 pixels down and to the right; what
   moves in is 0, what moves out is lost.
