@@ -60,6 +60,19 @@ def test_bits_are_nearly_those_of_the_file(structure):
   assert 0 <= coded - largest.num_bits / 8 < 64 * len(tensors)
 
 
+@pytest.mark.parametrize('shape', [(1000, 24), (24, 1000)])
+def test_columns_or_rows_of_other_scales_take_fewer_bits(shape):
+  scales = np.logspace(-1.5, 0, 24)
+  x = np.random.default_rng(0).normal(size=shape) * (
+      scales if shape[1] == 24 else scales[:, np.newaxis])
+  tensor = codec.quantize(x, 6)
+  got = allocation._code_bits(tensor.values) / 8
+  name, code = codec.encode_smallest(tensor)
+  assert name == ('ans_columns' if shape[1] == 24 else 'ans_rows')
+  assert got < 0.9 * codec.entropy_bits(tensor.values) / 8
+  assert got == pytest.approx(len(code), rel=0.02)
+
+
 @pytest.mark.parametrize('structure', COVARIANCES)
 def test_candidates_are_the_same_from_arrays(structure):
   x = np.random.default_rng(0).normal(size=[60, 3])

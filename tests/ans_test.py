@@ -164,6 +164,19 @@ def test_the_page_describes_the_code(size, bits):
                            bits) == contexts.ravel().tolist()
 
 
+def test_the_page_says_where_low_bits_are():
+  """In the order in which symbols are coded, also by rows."""
+  values = np.random.default_rng(0).integers(-2047, 2048, [5, 3], np.int32)
+  for name, steps in (('ans_rows', values.T), ('ans_columns', values)):
+    code = codec.CODECS[name].encode(values, 12)
+    symbols = (steps + 2048).ravel()
+    low = ''.join(format(symbol & 7, '03b') for symbol in symbols) + '000'
+    size = len(low) // 8
+    assert code[:size] == int(low, 2).to_bytes(size, 'big')
+    assert _after_the_page(code[size:], steps.shape, 10) == (
+        (symbols >> 3) + 1).tolist()
+
+
 def test_zero_is_no_symbol():
   with pytest.raises(ValueError, match='begin at 1'):
     ans.encode(np.array([3, 0, 1]), 2)

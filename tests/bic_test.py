@@ -32,7 +32,7 @@ def _measured(records=None, **settings):
   if records is not None:
     progress.record = lambda **row: records.append(row)
   artifact = tfp_lgc.compress(source, progress=progress, **{**TINY, **settings})
-  subject = Subject(source, lambda seed: None, lambda: 0, Config(),
+  subject = Subject(source, lambda seed, n: None, lambda: 0, Config(),
                     artifact=artifact)
   registry.check({'bic': True}, subject)
   return subject, bic.measure(subject)

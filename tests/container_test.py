@@ -285,6 +285,18 @@ def test_more_symbols_than_python_decodes_in_seconds_are_refused(monkeypatch):
   _same(container.loads(container.dumps(HEADER, tensors))[1], tensors)
 
 
+def test_where_contexts_are_too_many_other_codes_are_taken():
+  """Columns would be shorter, but a loader would not make so many frequencies;
+  that is no reason to do without `ans`."""
+  rng = np.random.default_rng(0)
+  scales = rng.choice([0.1, 1.0], 3000)
+  tensor = codec.quantize(scales * rng.normal(size=[100, 3000]), 6)
+  assert codec.encode_smallest(tensor)[0] == 'ans_columns'
+  content = container.dumps(HEADER, {'a': tensor})
+  assert len(content) < 1.01 * len(codec.CODECS['ans'].encode(tensor.values, 6))
+  _same(container.loads(content)[1], {'a': tensor})
+
+
 def test_more_contexts_than_python_counts_in_seconds_are_refused(monkeypatch):
   """In all of a file; a writer has fewer of them."""
   rng = np.random.default_rng(0)

@@ -96,7 +96,7 @@ def _measured(samples, train, test):
   source = from_arrays((train, np.arange(len(train)) % 2),
                        (test, np.arange(len(test)) % 2))
   drawn = data.Images(samples, np.zeros(len(samples), np.int32), ('0', '1'))
-  return copying.measure(Subject(source, lambda seed: (drawn, None),
+  return copying.measure(Subject(source, lambda seed, n: (drawn, None),
                                  lambda: 100))
 
 

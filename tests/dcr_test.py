@@ -21,7 +21,7 @@ def _subject(samples, train, test):
   source = from_arrays((train, np.arange(len(train)) % 2),
                        (test, np.arange(len(test)) % 2))
   drawn = data.Images(samples, np.zeros(len(samples), np.int32), ('0', '1'))
-  return Subject(source, lambda seed: (drawn, None), lambda: 100)
+  return Subject(source, lambda seed, n: (drawn, None), lambda: 100)
 
 
 def test_closest_pairs_equal_scikit_learn():

@@ -98,6 +98,11 @@ def test_a_judge_of_samples_has_as_many_as_it_is_given(judge_samples, num,
   assert sorted(seen) == sorted([num, 30])
   evaluation.accuracy_of_samples(made_of_it, _source(), config, Progress())
   assert seen[2:] == [num]
+  # What no judge is about is of as many as there are.
+  settings = {'metrics': ('dcr',), 'judge_steps': 2}
+  assert tfp_lgc.evaluate(made_of_it, _source(), judge_samples=judge_samples,
+                          **settings) == tfp_lgc.evaluate(
+                              made_of_it, _source(), **settings)
 
 
 def _accuracy_table(right, labels, groups):

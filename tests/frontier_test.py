@@ -81,6 +81,20 @@ def test_rows_are_budgets_by_method_and_their_means(methods, capsys, tmp_path,
   assert 'judge_steps = 31' in capsys.readouterr().err
 
 
+def test_judges_of_other_numbers_of_samples_are_not_mixed(capsys, tmp_path):
+  path = tmp_path / 'rows.jsonl'
+  rows = [{'name': f'frontier/digits/{method}/3000/0', 'budget': 3000,
+           'judge_steps': 30, 'num_bytes': 2900,
+           'accuracies': {'mlp/none': 0.5}} for method in ('lgc', 'lossless')]
+  path.write_text(''.join(json.dumps(row) + '\n' for row in rows))
+  flags = [*FLAGS, f'--output={path}', '--budgets=3kB', '--judges=mlp/none',
+           '--runs=1', '--judge_samples=90']
+  assert benchmark.main(['benchmark', *flags, '--rows=lossless']) == 0
+  capsys.readouterr()
+  assert benchmark.main(['benchmark', *flags, '--rows=lgc']) == 2
+  assert 'judge_samples = 90: ' in capsys.readouterr().err
+
+
 def test_an_artifact_goes_on_where_it_was_killed(tmp_path, monkeypatch, capsys):
   made = []
 

@@ -256,12 +256,27 @@ def _with(seed, make, shapes, changes=(), which='lzma', bits=8, **model):
                  (b'\x80\x3f', code))
   header['tensors'] = [entry for entry, _ in old.values()]
   parts = [part for _, pair in old.values() for part in pair]
-  return make(header, b''.join(parts), 3)
+  return make(header, b''.join(parts), 4)
 
 
 def _zeros(which, bits, *shape):
   return lambda seed, make: _with(seed, make, {'decoder/x': shape},
                                   which=which, bits=bits)
+
+
+def _contexts(contexts):
+  """A file of nearly 16,000 bytes, whose limit is 375 of them."""
+  def bomb(seed, make):
+    content = _zeros('ans_columns', 10, 40, contexts)(seed, make)
+    header, payload = copy.deepcopy(seed.header), seed.payload
+    values = np.zeros([40, contexts], np.int32)
+    code = codec.CODECS['ans_columns'].encode(values, 10)
+    filling = bytes(b'\x55' * (15_850 - len(content)))
+    header['tensors'] += [
+        ['decoder/x', [40, contexts], 10, 1, 'ans_columns', len(code)],
+        ['decoder/y', [len(filling)], 8, 1, 'packed', len(filling)]]
+    return make(header, payload + b'\x80\x3f' + code + b'\x80\x3f' + filling, 4)
+  return bomb
 
 
 def _mixture_bomb(num_classes, largest, size, structure):
@@ -284,11 +299,11 @@ def _mixture_bomb(num_classes, largest, size, structure):
 
 def _text_bomb(more):
   return lambda seed, make: make(
-      None, seed.payload, 3,
+      None, seed.payload, 4,
       text=(json.dumps(seed.header)[:-1] + more + '}').encode())
 
 
-# Name -> (a good file of version 3, `lgc_file`) -> file. Some are just allowed,
+# Name -> (a good file of version 4, `lgc_file`) -> file. Some are just allowed,
 # some just not.
 BOMBS: dict[str, Callable] = {
     f'text of {name}': _text_bomb(more) for name, more in {
@@ -308,8 +323,10 @@ BOMBS.update({
     f'zeros {rows} x {columns} of {bits} bits by {which}':
     _zeros(which, bits, rows, columns)
     for which, bits, rows, columns in (
-        ('ans_columns', 4, 1800, 145), ('ans_rows', 4, 140, 1800),
-        ('ans_columns', 10, 2, 370), ('ans_columns', 10, 2, 380))})
+        ('ans_columns', 4, 1800, 145), ('ans_rows', 4, 140, 1800))})
+BOMBS.update({
+    f'{contexts} contexts of 10 bits': _contexts(contexts)
+    for contexts in (370, 380)})
 BOMBS.update({
     f'{count} classes of {largest} {structure} in {size}':
     _mixture_bomb(count, largest, size, structure)

@@ -98,7 +98,7 @@ def test_no_image_is_attacked_that_the_reference_was_fitted_to(
   source = from_arrays((images(8).images, None))
   subject = Subject(
       dataclasses.replace(source, class_names=artifact.class_names),
-      lambda seed: (sampling.sample(artifact, 8), None), lambda: 1,
+      lambda seed, n: (sampling.sample(artifact, 8), None), lambda: 1,
       artifact=artifact)
   got = membership.density_ratio(subject, images(24), images(20))
   assert (got['num_members'], got['num_others'], got['num_references']) == (
@@ -175,7 +175,7 @@ def test_an_image_that_is_a_decoded_mean_is_found_without_the_encoder(artifact):
   alone = dataclasses.replace(artifact, encoder=None)
   found = membership.measure(Subject(
       Source('images', train, test, artifact.class_names),
-      lambda seed: (sampling.sample(alone, 30, seed=seed), None),
+      lambda seed, n: (sampling.sample(alone, 30, seed=seed), None),
       lambda: alone.num_bytes, Config(), MetricsConfig(), 1, Progress(),
       alone))
   assert found['components']['auc'] == 1.0

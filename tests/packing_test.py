@@ -45,6 +45,24 @@ def test_what_is_packed_comes_back(structures):
       for count, structure in zip(counts, structures))
 
 
+@pytest.mark.parametrize('structure', COVARIANCES)
+def test_components_are_packed_by_weight_as_what_they_were(structure):
+  rng = np.random.default_rng(0)
+  weights = np.array([0.4, 0.1, 0.3, 0.2])
+  factors = np.tile(np.eye(SIZE), [4, 1, 1]) * (
+      1 if structure == 'tied' else np.arange(1, 5)[:, np.newaxis, np.newaxis])
+  loc = rng.normal(size=[4, SIZE])
+  tensors = packing.pack_mixture(mixture.stack(
+      [Components(np.log(weights), loc, factors)], [structure]), 16, 0)
+  assert (np.diff(tensors['mixture/log_weights'].values) > 0).all()
+  again = packing.unpack_mixture(tensors, [4], [structure], SIZE, None)
+  order = [1, 3, 2, 0]
+  np.testing.assert_allclose(np.exp(again.logits[0]), weights[order], rtol=1e-3)
+  np.testing.assert_allclose(again.loc[0], loc[order], atol=2e-3)
+  for got, k in zip(np.broadcast_to(again.scale_tril[0], factors.shape), order):
+    np.testing.assert_allclose(got, factors[k], atol=2e-3)
+
+
 @pytest.mark.parametrize('name', ['mixture/loc', 'mixture/log_weights',
                                   'mixture/scale_diag',
                                   'mixture/log_scale_full',

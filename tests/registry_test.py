@@ -49,7 +49,7 @@ def subject(made):
   config = replace(Config(), judge_steps=5)
   settings = options_lib.MetricsConfig(canaries=3)
   return Subject(
-      source, lambda seed: (tfp_lgc.sample(artifact, 100, seed=seed), None),
+      source, lambda seed, n: (tfp_lgc.sample(artifact, 100, seed=seed), None),
       lambda: artifact.num_bytes, config, settings, artifact=artifact,
       compress=lambda images, seed, steps: artifact)
 

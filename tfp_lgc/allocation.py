@@ -72,10 +72,9 @@ def _context_bits(values: np.ndarray) -> float:
   Inform. Theory 1981."""
   symbols, positions = np.unique(values, return_inverse=True)
   width, (num_contexts, size) = len(symbols), values.shape
-  counts = np.bincount(
-      (positions.reshape(values.shape)
-       + width * np.arange(num_contexts)[:, np.newaxis]).ravel(),
-      minlength=num_contexts * width)
+  # Those of 0 add nothing.
+  counts = np.unique(positions.reshape(values.shape) + width * np.arange(
+      num_contexts)[:, np.newaxis], return_counts=True)[1]
   nats = num_contexts * (
       special.gammaln(size + width / 2) - special.gammaln(width / 2)) - (
           special.gammaln(counts + 0.5) - special.gammaln(0.5)).sum()

@@ -8,7 +8,7 @@ are, each with frequencies of its own.
 """
 
 import bisect
-from typing import Iterator, Union
+from typing import Callable, Iterator, Union
 
 import numpy as np
 
@@ -143,9 +143,7 @@ def decode(code: bytes, shape: Union[int, tuple[int, ...]], bits: int,
   rest = iter(code)
   state = _fill(0, rest)
   for first, last in _blocks(*rows.shape):
-    width = counts.frequencies()
-    block, state = _block(state, rest, last - first, width,
-                          np.cumsum(width, axis=1) - width)
+    block, state = _block(state, rest, last - first, counts.frequencies())
     if not min(block):
       raise ArtifactError(f'a code ends before its {symbols.size} symbols')
     rows[first:last] = np.reshape(block, [last - first, -1])
@@ -165,15 +163,18 @@ def _fill(state: int, rest: Iterator[int]) -> int:
   return state
 
 
-def _block(state: int, rest: Iterator[int], size: int, width: np.ndarray,
-           start: np.ndarray) -> tuple[list[int], int]:
+def _block(state: int, rest: Iterator[int], size: int,
+           frequency: np.ndarray) -> tuple[list[int], int]:
   """The symbols of `size` rows that share frequencies `[C, 2^bits]`, one after
   the other, and the state after them."""
   symbols: list[int] = []
   mask = (1 << _TOTAL_BITS) - 1
-  # Of some thousand numbers a few are looked at.
-  contexts = [(memoryview(widths), memoryview(starts))
-              for widths, starts in zip(width, start)]
+  first = np.cumsum(frequency, axis=1) - frequency
+  # A list is the fastest to look something up in, but not to make: of many
+  # numbers few are looked at.
+  view: Callable = (np.ndarray.tolist if frequency.size <= 2**13
+                    else memoryview)
+  contexts = list(zip(map(view, frequency), map(view, first)))
   for _ in range(size):
     for widths, starts in contexts:
       place = state & mask

@@ -106,8 +106,8 @@ class Codec(NamedTuple):
   Attributes:
     encode: (int32 array of any shape, bits) -> bytes.
     decode: (bytes, shape, bits) -> int32 array; `ArtifactError` for bytes that
-      no `encode` made. Allocates in proportion to the shape, whatever the
-      bytes say.
+      no `encode` made. Allocates in proportion to the shape, and to 2^bits
+      times its contexts, whatever the bytes say.
   """
   encode: Callable[[np.ndarray, int], bytes]
   decode: Callable[[bytes, tuple, int], np.ndarray]
@@ -232,20 +232,20 @@ def _ans(name: str) -> Codec:
 
 
 def _deltas_encode(values: np.ndarray, bits: int) -> bytes:
-  """By `ans`, of what each number adds to the one before it."""
+  """By `ans`, of what each number adds to the one before it, as a remainder: as
+  many symbols as numbers have."""
   symbols = _offset(values, bits).astype(np.int32)
   before = np.concatenate([[1], symbols])[:-1]
-  return _ans_encode(((symbols - before) % _num_symbols(bits) + 1).astype(
+  return _ans_encode(((symbols - before) % (2**bits - 1) + 1).astype(
       np.uint16), bits)
 
 
 def _deltas_decode(data: bytes, shape, bits: int) -> np.ndarray:
-  deltas = _ans_decode(data, [math.prod(shape)], bits).astype(np.int64) - 1
-  return _restore(np.cumsum(deltas) % _num_symbols(bits) + 1, shape, bits)
-
-
-def _num_symbols(bits: int) -> int:
-  return 2**bits - 1
+  size = math.prod(shape)
+  symbols = _ans_decode(data, (size,), bits)
+  _restore(symbols, size, bits)  # Refuses those that no remainder has.
+  sums = np.cumsum(symbols.astype(np.int64) - 1)
+  return _restore(sums % (2**bits - 1) + 1, shape, bits)
 
 
 # The names stand in files: one is never given to another code.
@@ -260,12 +260,17 @@ def encode_smallest(quantized: Quantized, max_ans: int = MAX_ANS_SYMBOLS,
   """The name of the codec that needs the fewest bytes, and those bytes.
 
   Those of `ans` are not tried on more than `max_ans` symbols, nor in more than
-  `max_contexts`.
+  `max_contexts`, and `ans_deltas`, for what is sorted, on one axis alone.
   """
-  shape = quantized.values.shape
+  def is_tried(name):
+    if not name.startswith('ans'):
+      return True
+    shape = quantized.values.shape
+    return (quantized.values.size <= max_ans
+            and num_contexts(name, shape) <= max_contexts
+            and (name != 'ans_deltas' or len(shape) == 1))
+
   encoded = {name: codec.encode(quantized.values, quantized.bits)
-             for name, codec in CODECS.items() if not name.startswith('ans')
-             or (quantized.values.size <= max_ans
-                 and num_contexts(name, shape) <= max_contexts)}
+             for name, codec in CODECS.items() if is_tried(name)}
   name = min(encoded, key=lambda name: len(encoded[name]))
   return name, encoded[name]

@@ -84,9 +84,12 @@ def dumps(header: dict[str, Any], tensors: dict[str, Quantized]) -> bytes:
     ArtifactError: for what no file may describe, see `limits`.
   """
   num_numbers = sum(tensor.values.size for tensor in tensors.values())
-  # Zeros may take so few bytes that no loader would believe them.
-  for encode in (_smallest(limits(MAX_NUM_BYTES)), _smallest(limits(0)),
-                 _packed):
+  # Zeros may take so few bytes that no loader would believe them, and codes by
+  # column many contexts.
+  largest, least = limits(MAX_NUM_BYTES), limits(0)
+  for encode in (_smallest(largest),
+                 _smallest(largest._replace(contexts=least.contexts)),
+                 _smallest(least), _packed):
     entries, payload = _coded(tensors, encode)
     text = _header_text({**header, 'tensors': entries})
     body = b''.join([_PREFIX.pack(MAGIC, FORMAT_VERSION), _deflate(text),

@@ -160,7 +160,7 @@ class Editable(Header):
                      'components, which were fitted to all images; compress '
                      'all of them anew')
     if packing.is_old(self.tensors):
-      raise ArtifactError('the artifact is of format version 1 or 2, whose '
+      raise ArtifactError('the artifact is of an earlier format version, whose '
                           'tensors take no further rows; compress the data '
                           'anew')
     return self.encoder

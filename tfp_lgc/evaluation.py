@@ -91,10 +91,9 @@ def evaluate(artifact: AnyArtifact, dataset: pipeline.AnyDataset,
   bound = source.train.bound
   num = tstr.num_samples(config.evaluate, source.train.num_examples)
 
-  def draw(seed: int) -> tuple[Images, None]:
-    memory.check(num * math.prod(made.image_shape), bound,
-                 'a metric of samples')
-    return sample(made, num, seed=seed), None
+  def draw(seed: int, n: int) -> tuple[Images, None]:
+    memory.check(n * math.prod(made.image_shape), bound, 'a metric of samples')
+    return sample(made, n, seed=seed), None
 
   def stream(seed: int) -> Split:
     return Split(as_dataset(made, num, seed=seed), num, made.image_shape, bound)
@@ -171,7 +170,8 @@ def evaluate_baseline(baseline: str, budget: Union[int, str],
                      f'{num_bytes:,} bytes; give a larger budget')
     return made[seed]
 
-  def draw(seed: int) -> tuple[Images, Optional[np.ndarray]]:
+  def draw(seed: int, n: int) -> tuple[Images, Optional[np.ndarray]]:
+    del n
     return compressed(seed).images, compressed(seed).weights
 
   subject = Subject(

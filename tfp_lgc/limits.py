@@ -20,8 +20,8 @@ MAX_CLASSES = 2**16
 MAX_ELEMENTS = 2**26
 # Of them by `ans`: Python takes seconds for a million.
 MAX_ANS_SYMBOLS = 2**21
-# That these are in, each with frequencies that have to be made.
-MAX_CONTEXTS = 2**14
+# Contexts of these symbols: each has frequencies that have to be made.
+MAX_CONTEXTS = 2**12
 # Longer than the longest header and the most numbers, whatever their code.
 MAX_NUM_BYTES = 2**28
 # That one layer of a decoder makes for the images of one block: 4 GB.

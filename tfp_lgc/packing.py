@@ -147,8 +147,8 @@ def class_rows(tensors: Mapping[str, Quantized], name: str,
 
 
 def is_old(tensors: Mapping[str, Quantized]) -> bool:
-  """Whether a mixture is packed as in files of earlier versions, and would not
-  be so any more."""
+  """Whether a mixture is packed in a way in which none is any more, as in files
+  of versions 1 and 2, or of 3 where components are tied."""
   return any(name in _CHOLESKY.values() or len(tensor.steps) > 1
              or (name.endswith('_tied') and _WHITE not in tensors)
              for name, tensor in tensors.items()

@@ -108,7 +108,7 @@ def run(config: Config, progress: Progress, done: Mapping[str, dict],
     for seed in range(config.seed, config.seed + options.runs):
       seeded = config_lib.replace(config, seed=seed)
       row = dict(done.get(f'{name}/{seed}', {'name': f'{name}/{seed}'}))
-      _check_steps(row, config)
+      _check_alike(row, config)
       missing = [judge for judge in judges
                  if judge not in row.get('accuracies', {})]
       split = None
@@ -152,13 +152,16 @@ def chosen(name: str, text: str, known: Sequence[str]) -> Sequence[str]:
   return wanted
 
 
-def _check_steps(row: Mapping[str, Any], config: Config) -> None:
-  steps = row.get('judge_steps', config.evaluate.judge_steps)
-  if steps != config.evaluate.judge_steps:
-    raise ConfigError(
-        f'judge_steps = {config.evaluate.judge_steps}: {row["name"]} of '
-        f'--output has {steps}, and only equal ones compare; give those, or '
-        'another file')
+def _check_alike(row: Mapping[str, Any], config: Config) -> None:
+  """Refuses a row whose judges had other steps or, ours, samples."""
+  for name in ('judge_steps', 'judge_samples'):
+    wanted = getattr(config.evaluate, name)
+    # What was written before there was a choice of samples has 0.
+    had = row.get(name, 0) if row.get('accuracies') else wanted
+    if had != wanted and (name == 'judge_steps' or '/lgc/' in row['name']):
+      raise ConfigError(
+          f'{name} = {wanted}: {row["name"]} of --output has {had}, and only '
+          'equal ones compare; give those, or another file')
 
 
 def _made(method: str, num_bytes: int, images: Images, source: Source,
@@ -183,9 +186,11 @@ def _made(method: str, num_bytes: int, images: Images, source: Source,
 
 def _ours(num_bytes: int, source: Source, config: Config, artifacts: str,
           progress: Progress, about: Row) -> tuple[Optional[Split], Row]:
-  # Other settings, other files.
-  settings = dataclasses.asdict(config)
-  del settings['evaluate'], settings['data']['data_dir']
+  about['judge_samples'] = config.evaluate.judge_samples
+  # Other settings, other files: judges choose by as many samples.
+  settings = {**dataclasses.asdict(config),
+              'evaluate': config.evaluate.judge_samples}
+  del settings['data']['data_dir']
   checksum = zlib.crc32(json.dumps(settings).encode())
   path = os.path.join(artifacts, f'{short_name(source)}-{num_bytes}-'
                       f'{config.seed}-{checksum:08x}.lgc')

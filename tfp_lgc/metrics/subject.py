@@ -12,14 +12,14 @@ from tfp_lgc.artifact import Artifact
 from tfp_lgc.classifier import OnStep
 from tfp_lgc.config import Config
 from tfp_lgc.data import array_split, Images, Source, Split
-from tfp_lgc.metrics import features
+from tfp_lgc.metrics import features, tstr
 from tfp_lgc.options import MetricsConfig
 from tfp_lgc.progress import Progress
 
 __all__ = ['Compress', 'Draw', 'Subject', 'chosen', 'num_steps', 'some']
 
 # seed -> images, and what each counts for in training or None.
-Draw = Callable[[int], tuple[Images, Optional[np.ndarray]]]
+Draw = Callable[[int, int], tuple[Images, Optional[np.ndarray]]]
 # (train images, seed, training steps) -> an artifact that has its encoder.
 Compress = Callable[[Images, int, int], Artifact]
 
@@ -33,7 +33,8 @@ class Subject:
 
   Attributes:
     source: the data set.
-    draw: what a receiver gets, by seed.
+    draw: what a receiver gets, by seed and number; there is but one number of
+      a baseline.
     num_bytes: what was sent.
     config: all settings; its seed is that of the first run.
     settings: of metrics.
@@ -73,13 +74,15 @@ class Subject:
     """What is drawn for a seed, as judges are trained on it."""
     if self.stream:
       return self.stream(seed)
-    images, weights = self.draw(seed)
+    images, weights = self.draw(seed, tstr.num_samples(
+        self.config.evaluate, self.source.train.num_examples))
     return array_split(images.images, images.labels, weights=weights)
 
   @functools.cached_property
   def samples(self) -> Images:
-    """Those of the first run, whatever they count for in training."""
-    return self.draw(self.seed)[0]
+    """Those of the first run, as many as there are real images, whatever they
+    count for in training."""
+    return self.draw(self.seed, self.source.train.num_examples)[0]
 
   @functools.cached_property
   def train(self) -> Images:
