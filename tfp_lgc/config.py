@@ -263,7 +263,8 @@ class CodecConfig:
       'Fine-tuning begins with them and changes them.', low=2, high=16)
   mixture_bits: int = setting(
       8, 'Bits of a mixture parameter before entropy coding; a log-weight has '
-      'one more.', low=2, high=16)
+      'one more. Means of tied components have a step of 2^(5.5 - bits) of '
+      'their standard deviations.', low=2, high=16)
   finetune_steps: int = setting(
       0, 'Steps in which the decoder is trained on with its weights rounded, '
       'and the bits that they take in the loss, but no penalty of latents; 0: '
