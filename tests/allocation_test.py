@@ -12,6 +12,7 @@ from tfp_lgc.allocation import Candidate
 from tfp_lgc.config import Config, replace
 from tfp_lgc.covariance import COVARIANCES
 from tfp_lgc.errors import ConfigError
+from tfp_lgc.gaussians import Components
 from tfp_lgc.mixture import stack
 from tfp_lgc.packing import pack_mixture
 
@@ -71,6 +72,22 @@ def test_columns_or_rows_of_other_scales_take_fewer_bits(shape):
   assert name == ('ans_columns' if shape[1] == 24 else 'ans_rows')
   assert got < 0.9 * codec.entropy_bits(tensor.values) / 8
   assert got == pytest.approx(len(code), rel=0.02)
+
+
+def test_means_of_which_some_latents_tell_much_take_fewer_bits():
+  """By frequencies of each, not of all numbers of a tensor."""
+  rng = np.random.default_rng(0)
+  loc = rng.normal(size=[400, 8]) * np.logspace(-1, 1.5, 8)
+  components = Components(np.full(400, -np.log(400)), loc,
+                          np.tile(np.eye(8), [400, 1, 1]))
+  config = replace(Config(), mixture_bits=6)
+  got = allocation.num_bits(components, 'tied', config)
+  tensors = pack_mixture(stack([components], ['tied']), 6, 4)
+  coded = 8 * sum(len(codec.encode_smallest(tensor)[1])
+                  for tensor in tensors.values())
+  assert got == pytest.approx(coded, rel=0.1)
+  assert got < 0.9 * sum(codec.entropy_bits(tensor.values)
+                         for tensor in tensors.values())
 
 
 @pytest.mark.parametrize('structure', COVARIANCES)

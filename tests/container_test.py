@@ -292,9 +292,17 @@ def test_where_contexts_are_too_many_other_codes_are_taken():
   scales = rng.choice([0.1, 1.0], 3000)
   tensor = codec.quantize(scales * rng.normal(size=[100, 3000]), 6)
   assert codec.encode_smallest(tensor)[0] == 'ans_columns'
+  num_by_ans = len(codec.CODECS['ans'].encode(tensor.values, 6))
   content = container.dumps(HEADER, {'a': tensor})
-  assert len(content) < 1.01 * len(codec.CODECS['ans'].encode(tensor.values, 6))
+  assert len(content) < 1.01 * num_by_ans
   _same(container.loads(content)[1], {'a': tensor})
+  # Nor for others to do without contexts.
+  other = codec.quantize(
+      np.logspace(-2, 0, 200) * rng.normal(size=[500, 200]), 6)
+  by_column = len(codec.CODECS['ans_columns'].encode(other.values, 6))
+  assert by_column < 0.9 * len(codec.CODECS['ans'].encode(other.values, 6))
+  content = container.dumps(HEADER, {'a': tensor, 'b': other})
+  assert len(content) < 1.01 * (num_by_ans + by_column)
 
 
 def test_more_contexts_than_python_counts_in_seconds_are_refused(monkeypatch):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tfp_lgc
-from tfp_lgc import held_out, search, teacher
+from tfp_lgc import compression, data, held_out, search, teacher
 from tfp_lgc.baselines import BASELINES
 from tfp_lgc.benchmarks import baselines, frontier
 from tfp_lgc.commands import benchmark
@@ -93,6 +93,21 @@ def test_judges_of_other_numbers_of_samples_are_not_mixed(capsys, tmp_path):
   capsys.readouterr()
   assert benchmark.main(['benchmark', *flags, '--rows=lgc']) == 2
   assert 'judge_samples = 90: ' in capsys.readouterr().err
+
+
+def test_rows_and_artifacts_tell_how_many_samples_there_were(
+    capsys, tmp_path, monkeypatch, artifact):
+  monkeypatch.setattr(compression, 'compress', lambda *_, **__: artifact)
+  monkeypatch.setattr(frontier, 'sample', lambda _, n, seed: data.Images(
+      np.zeros([n, 8, 8, 1], np.uint8), np.arange(n) % 10, tuple('0123456789')))
+  flags = ['--rows=lgc', '--budgets=3kB', '--judges=mlp/none', '--runs=1',
+           f'--artifacts={tmp_path}', f'--output={tmp_path}/rows.jsonl']
+  rows = _rows(capsys, *flags, '--judge_samples=90')
+  assert rows[-2]['judge_samples'] == 90
+  assert benchmark.main(['benchmark', *FLAGS, *flags]) == 2
+  assert 'judge_samples = 0: ' in capsys.readouterr().err
+  _rows(capsys, *flags[:-1])
+  assert len(list(tmp_path.glob('*.lgc'))) == 2
 
 
 def test_an_artifact_goes_on_where_it_was_killed(tmp_path, monkeypatch, capsys):

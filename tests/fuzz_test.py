@@ -225,7 +225,8 @@ def test_the_page_says_what_a_loader_takes():
   text = ' '.join(page.split())
   assert f'4 times its size and {MAX_EXTRA_NUM_BYTES >> 20} MiB' in text
   for words in ('2^18 + 64 n bytes', '2^21 + 32 n numbers',
-                '2^18 + 16 n symbols', '2^7 + n / 64', '2^21 + 256 n numbers'):
+                '2^18 + 16 n symbols', '2^7 + n / 64', '2^12 contexts',
+                '2^21 + 256 n numbers'):
     assert words in text
   assert limits.limits(1000) == (2**18 + 64_000, 2**21 + 32_000, 2**18 + 16_000,
                                  2**7 + 15, 2**21 + 256_000)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import tfp_lgc
-from tfp_lgc import container
+from tfp_lgc import container, packing
 from tfp_lgc.opening import num_bytes_on_disk
 
 GOLDENS = sorted((pathlib.Path(__file__).parent / 'goldens').glob('v*/*.lgc'))
@@ -21,6 +21,17 @@ GOLDENS = sorted((pathlib.Path(__file__).parent / 'goldens').glob('v*/*.lgc'))
 def test_every_version_has_goldens():
   versions = {int(path.parent.name[1:]) for path in GOLDENS}
   assert versions == set(range(1, container.FORMAT_VERSION + 1))
+
+
+@pytest.mark.parametrize('version, is_old', [
+    (1, True), (2, True), (3, True), (4, False)])
+def test_what_is_packed_otherwise_today_is_told(version, is_old):
+  """Of version 3 means of tied components alone are."""
+  folder = GOLDENS[0].parents[1] / f'v{version}'
+  path = folder / ('tied.lgc' if version > 2 else 'dense.lgc')
+  assert packing.is_old(tfp_lgc.load(path).tensors) == is_old
+  if version > 2:
+    assert not packing.is_old(tfp_lgc.load(folder / 'dense.lgc').tensors)
 
 
 @pytest.mark.parametrize('path', GOLDENS, ids=lambda path: (

@@ -106,8 +106,8 @@ class Codec(NamedTuple):
   Attributes:
     encode: (int32 array of any shape, bits) -> bytes.
     decode: (bytes, shape, bits) -> int32 array; `ArtifactError` for bytes that
-      no `encode` made. Allocates in proportion to the shape, and to 2^bits
-      times its contexts, whatever the bytes say.
+      no `encode` made. Allocates in proportion to the shape, and to its
+      contexts times their symbols, 2^10 at the most, whatever the bytes say.
   """
   encode: Callable[[np.ndarray, int], bytes]
   decode: Callable[[bytes, tuple, int], np.ndarray]
@@ -260,17 +260,12 @@ def encode_smallest(quantized: Quantized, max_ans: int = MAX_ANS_SYMBOLS,
   """The name of the codec that needs the fewest bytes, and those bytes.
 
   Those of `ans` are not tried on more than `max_ans` symbols, nor in more than
-  `max_contexts`, and `ans_deltas`, for what is sorted, on one axis alone.
+  `max_contexts`.
   """
-  def is_tried(name):
-    if not name.startswith('ans'):
-      return True
-    shape = quantized.values.shape
-    return (quantized.values.size <= max_ans
-            and num_contexts(name, shape) <= max_contexts
-            and (name != 'ans_deltas' or len(shape) == 1))
-
+  shape = quantized.values.shape
   encoded = {name: codec.encode(quantized.values, quantized.bits)
-             for name, codec in CODECS.items() if is_tried(name)}
+             for name, codec in CODECS.items() if not name.startswith('ans')
+             or (quantized.values.size <= max_ans
+                 and num_contexts(name, shape) <= max_contexts)}
   name = min(encoded, key=lambda name: len(encoded[name]))
   return name, encoded[name]

@@ -85,11 +85,15 @@ def dumps(header: dict[str, Any], tensors: dict[str, Quantized]) -> bytes:
   """
   num_numbers = sum(tensor.values.size for tensor in tensors.values())
   # Zeros may take so few bytes that no loader would believe them, and codes by
-  # column many contexts.
-  largest, least = limits(MAX_NUM_BYTES), limits(0)
-  for encode in (_smallest(largest),
-                 _smallest(largest._replace(contexts=least.contexts)),
-                 _smallest(least), _packed):
+  # column have many contexts: of these as many as the first attempt's length
+  # allows, then as any does.
+  most = largest = limits(MAX_NUM_BYTES)
+  least = limits(0)
+  for i in range(5):
+    encode = (_smallest(largest),
+              _smallest(largest._replace(contexts=most.contexts)),
+              _smallest(largest._replace(contexts=least.contexts)),
+              _smallest(least), _packed)[i]
     entries, payload = _coded(tensors, encode)
     text = _header_text({**header, 'tensors': entries})
     body = b''.join([_PREFIX.pack(MAGIC, FORMAT_VERSION), _deflate(text),

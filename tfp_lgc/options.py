@@ -171,8 +171,8 @@ class BenchmarkConfig:
   artifacts: str = setting(
       '', 'Folder where the suites frontier and baselines keep artifacts, and '
       'scale its data sets, and find those of an earlier run of the same '
-      'version. What is not done yet goes on from there, of one process at a '
-      'time. Empty: none, or of scale a temporary one.')
+      'version. Unfinished work goes on from there; one process at a time '
+      'may use it. Empty: none, or of scale a temporary one.')
   sizes: str = setting(
       '60000,600000,3000000', 'Numbers of train images of the suite scale, '
       'separated by commas.')

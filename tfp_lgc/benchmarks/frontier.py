@@ -108,7 +108,7 @@ def run(config: Config, progress: Progress, done: Mapping[str, dict],
     for seed in range(config.seed, config.seed + options.runs):
       seeded = config_lib.replace(config, seed=seed)
       row = dict(done.get(f'{name}/{seed}', {'name': f'{name}/{seed}'}))
-      _check_alike(row, config)
+      _check_alike(row, method, config)
       missing = [judge for judge in judges
                  if judge not in row.get('accuracies', {})]
       split = None
@@ -152,13 +152,14 @@ def chosen(name: str, text: str, known: Sequence[str]) -> Sequence[str]:
   return wanted
 
 
-def _check_alike(row: Mapping[str, Any], config: Config) -> None:
-  """Refuses a row whose judges had other steps or, ours, samples."""
-  for name in ('judge_steps', 'judge_samples'):
-    wanted = getattr(config.evaluate, name)
-    # What was written before there was a choice of samples has 0.
-    had = row.get(name, 0) if row.get('accuracies') else wanted
-    if had != wanted and (name == 'judge_steps' or '/lgc/' in row['name']):
+def _check_alike(row: Mapping[str, Any], method: str, config: Config) -> None:
+  """Refuses a row whose judges had other steps or, if it is ours, samples."""
+  defaults = {'judge_steps': config.evaluate.judge_steps}
+  if method == 'lgc' and row.get('accuracies'):
+    defaults['judge_samples'] = 0  # Before there was a choice.
+  for name, default in defaults.items():
+    wanted, had = getattr(config.evaluate, name), row.get(name, default)
+    if had != wanted:
       raise ConfigError(
           f'{name} = {wanted}: {row["name"]} of --output has {had}, and only '
           'equal ones compare; give those, or another file')

@@ -18,7 +18,7 @@ from tfp_lgc.progress import Progress
 
 __all__ = ['Compress', 'Draw', 'Subject', 'chosen', 'num_steps', 'some']
 
-# seed -> images, and what each counts for in training or None.
+# (seed, number) -> images, and what each counts for in training or None.
 Draw = Callable[[int, int], tuple[Images, Optional[np.ndarray]]]
 # (train images, seed, training steps) -> an artifact that has its encoder.
 Compress = Callable[[Images, int, int], Artifact]
