@@ -86,8 +86,8 @@ def test_means_of_which_some_latents_tell_much_take_fewer_bits():
   coded = 8 * sum(len(codec.encode_smallest(tensor)[1])
                   for tensor in tensors.values())
   assert got == pytest.approx(coded, rel=0.1)
-  assert got < 0.9 * sum(codec.entropy_bits(tensor.values)
-                         for tensor in tensors.values())
+  assert got < 0.95 * sum(codec.entropy_bits(tensor.values)
+                          for tensor in tensors.values())
 
 
 @pytest.mark.parametrize('structure', COVARIANCES)
