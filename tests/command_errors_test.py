@@ -44,7 +44,7 @@ def inputs(digits_run, tmp_path_factory):
   shutil.copytree(digits_run / 'encoder', directory / 'art/encoder')
   altered = bytearray(content)
   altered[len(content) // 2] ^= 1
-  newer = content[:8] + struct.pack('<H', 4) + content[10:-32]
+  newer = content[:8] + struct.pack('<H', 5) + content[10:-32]
   for name, file_content in {
       'corrupt.npz': (directory / 'good.npz').read_bytes()[:900],
       'file': b'something else',
@@ -140,7 +140,7 @@ WRONG = [
     ('sample', ['--artifact=short.lgc'], 'short.lgc'),
     ('sample', ['--artifact=truncated.lgc'], 'truncated.lgc'),
     ('sample', ['--artifact=altered.lgc'], 'altered.lgc'),
-    ('sample', ['--artifact=newer.lgc'], 'newer.lgc.*version 4'),
+    ('sample', ['--artifact=newer.lgc'], 'newer.lgc.*version 5'),
     ('sample', [], 'lgc_artifact'),
     ('serve', ['art', 'more'], "'more'"),
     ('serve', ['--artifact=art', 'more'], "'more'"),
