@@ -1,5 +1,7 @@
 """Mixtures as tensors: sizes by count, values within a quantization step."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 import tensorflow_probability as tfp
@@ -144,6 +146,20 @@ def test_the_covariances_of_old_files_are_cholesky_factors(structure, name):
       original.components(label).loc for label in range(3)]), 16)
   again = packing.unpack_mixture(old, counts, structures, SIZE, None)
   np.testing.assert_allclose(again.scale_tril, original.scale_tril, atol=1e-3)
+
+
+def test_the_factor_of_many_tied_components_is_not_copied():
+  size, count = 64, 500
+  one = mixture.stack([Components(
+      np.full(count, -np.log(count)), np.zeros([count, size]),
+      np.broadcast_to(np.eye(size), [count, size, size]))] * 3, ('tied',) * 3)
+  tracemalloc.start()
+  try:
+    packing.pack_mixture(one, 4, 0)
+    _, peak = tracemalloc.get_traced_memory()
+  finally:
+    tracemalloc.stop()
+  assert peak < 4 * count * size**2  # One class of them in float32.
 
 
 @pytest.mark.parametrize('bits', [3, 4, 6, 8])

@@ -79,7 +79,8 @@ def pack_mixture_by(quantize_as: Callable[[str, np.ndarray], Quantized],
   if mixture.is_shared:
     log_weights = mixture.logits  # [C, K]
   else:
-    rows = [_by_weight(row) for row in rows]
+    rows = [_by_weight(row, structure)
+            for row, structure in zip(rows, mixture.structures)]
     log_weights = np.concatenate([row.log_weights for row in rows])  # [T]
   if mixture.structures == ('prior',):
     # One component has no weight to tell; one class has those of the prior.
@@ -103,21 +104,30 @@ def pack_mixture_by(quantize_as: Callable[[str, np.ndarray], Quantized],
     tensors.update({name: quantize_as(name, part)
                     for name, part in zip(names, parts)})
   if 'tied' in by_structure:
-    # By the factors that a receiver has.
-    factors = COVARIANCES['tied'].unpack(_packed(
-        tensors, 'tied', size, len(by_structure['tied'])), 1, size)
-    tensors[_WHITE] = quantize_as(_WHITE, np.concatenate([
-        linalg.solve_triangular(factor, row.loc.T, lower=True).T
-        for factor, row in zip(factors.astype(np.float64),
-                               by_structure['tied'])]))
+    tensors[_WHITE] = quantize_as(_WHITE, _whitened(by_structure['tied'],
+                                                    tensors))
   return tensors
 
 
-def _by_weight(row: Components) -> Components:
+def _whitened(rows: Sequence[Components], tensors: Mapping[str, Quantized],
+              ) -> np.ndarray:
+  """Means `[T, d]` of tied rows in units of their covariances, by the factors
+  that a receiver has."""
+  size = rows[0].loc.shape[1]
+  factors = COVARIANCES['tied'].unpack(
+      _packed(tensors, 'tied', size, len(rows)), 1, size)
+  return np.concatenate([
+      linalg.solve_triangular(factor, row.loc.T, lower=True).T
+      for factor, row in zip(factors.astype(np.float64), rows)])
+
+
+def _by_weight(row: Components, structure: str) -> Components:
   """The same, the lightest first: their order means nothing, and differences of
   weights in a row take fewer bits than weights."""
   order = np.argsort(row.log_weights, kind='stable')
-  return Components(*(part[order] for part in row))
+  # The one factor of tied components is in memory once.
+  factors = row.scale_tril if structure == 'tied' else row.scale_tril[order]
+  return Components(row.log_weights[order], row.loc[order], factors)
 
 
 def class_rows(tensors: Mapping[str, Quantized], name: str,
@@ -260,11 +270,11 @@ def _colored(white: np.ndarray, factor: np.ndarray) -> np.ndarray:
   return loc
 
 
-def _packed(tensors: dict[str, Quantized], structure: str, latent_size: int,
+def _packed(tensors: Mapping[str, Quantized], structure: str, latent_size: int,
             num_rows: int) -> np.ndarray:
   """What the structure's `unpack` takes, of all its rows."""
   old = _CHOLESKY.get(structure)
-  names = [old] if old in tensors else _scale_names(structure)
+  names = [old] if old and old in tensors else _scale_names(structure)
   widths = [latent_size, None] if len(names) > 1 else [None]
   return np.concatenate([_tensor(tensors, name, [num_rows, width])
                          for name, width in zip(names, widths)], axis=1)
@@ -288,7 +298,7 @@ def _unpack_scale(packed: np.ndarray, structure: str, unpack: Callable,
   return np.broadcast_to(scale_tril, [count, latent_size, latent_size])
 
 
-def _tensor(tensors: dict[str, Quantized], name: str, shape) -> np.ndarray:
+def _tensor(tensors: Mapping[str, Quantized], name: str, shape) -> np.ndarray:
   """float32 values, if they have the shape; None stands for any side."""
   if name not in tensors:
     raise ArtifactError(f'{name} is missing')
