@@ -135,4 +135,4 @@ def test_tied_means_of_earlier_files_are_not_put_beside_others():
 def test_latents_out_of_reach_are_refused():
   tensor = quantize(np.ones([2, 2]), 8)
   with pytest.raises(LgcError, match='^b: .*too far'):
-    classes._like([tensor], np.full([1, 2], 1e6), 'b')
+    classes._like(tensor, np.full([1, 2], 1e6), 'b')

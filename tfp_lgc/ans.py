@@ -100,8 +100,7 @@ def encode(symbols: np.ndarray, bits: int) -> bytes:
   """
   if not symbols.all():
     raise ValueError('symbols begin at 1')
-  symbols = symbols.reshape(len(symbols), -1) if symbols.size else (
-      np.zeros([0, 1], int))
+  symbols = _as_rows(symbols)
   counts = _Counts(symbols.shape[1], bits)
   widths, starts = [], []
   for first, last in _blocks(*symbols.shape):
@@ -137,8 +136,7 @@ def decode(code: bytes, shape: Union[int, tuple[int, ...]], bits: int,
   if code[:1] == b'\0':
     raise ArtifactError('a code begins with a byte that says nothing')
   symbols = np.zeros(shape, np.uint16)
-  rows = symbols.reshape(len(symbols), -1) if symbols.size else (
-      np.zeros([0, 1], np.uint16))
+  rows = _as_rows(symbols)
   counts = _Counts(rows.shape[1], bits)
   rest = iter(code)
   state = _fill(0, rest)
@@ -151,6 +149,13 @@ def decode(code: bytes, shape: Union[int, tuple[int, ...]], bits: int,
   if state or next(rest, None) is not None:
     raise ArtifactError(f'a code goes on after its {symbols.size} symbols')
   return symbols
+
+
+def _as_rows(symbols: np.ndarray) -> np.ndarray:
+  """`[N]` as `[N, 1]`, `[N, C]` as it is, none as `[0, 1]`; a view."""
+  if not symbols.size:
+    return symbols.reshape(0, 1)
+  return symbols.reshape(len(symbols), -1)
 
 
 def _fill(state: int, rest: Iterator[int]) -> int:

@@ -148,10 +148,11 @@ def fitted(config: Config, mixture: Mixture, names: Sequence[str],
     LgcError: for numbers that do not fit these steps.
   """
   def quantize_as(name, x):
-    tensors = [its.tensors[name] for its in classes if name in its.tensors]
-    if _telling(tensors) is None:
+    tensor = _telling([its.tensors[name] for its in classes
+                       if name in its.tensors])
+    if tensor is None:  # As log-weights of single components.
       return packing.quantized(name, x, config.codec.mixture_bits)
-    return _like(tensors, x, 'images')
+    return _like(tensor, x, 'images')
 
   tensors = packing.pack_mixture_by(quantize_as, mixture,
                                     config.mixture.covariance_rank)
@@ -172,11 +173,9 @@ def _telling(tensors: list[Quantized]) -> Optional[Quantized]:
   return next((tensor for tensor in tensors if tensor.values.any()), None)
 
 
-def _like(tensors: list[Quantized], x: np.ndarray, argument: str) -> Quantized:
-  """Numbers as integers of the step that others of their kind have, not all of
-  them zero. `argument` is where they come from, for the error."""
-  tensor = _telling(tensors)
-  assert tensor is not None
+def _like(tensor: Quantized, x: np.ndarray, argument: str) -> Quantized:
+  """Numbers as integers of the step of another tensor of their kind, which is
+  not all zero. `argument` is where they come from, for the error."""
   again = quantize_by_step(x, float(tensor.steps[0]))
   if not np.array_equal(again.steps, tensor.steps):
     raise LgcError(f'{argument}: its latents are too far from those that the '
@@ -211,7 +210,7 @@ def _concatenated(parts: list[Quantized]) -> Quantized:
       if len(first.steps) > 1 or len(part.steps) > 1:
         raise ArtifactError('b: is of format version 1 or 2, and its numbers '
                             'have other steps than those of a')
-      part = _like([first], dequantize(part), 'b')
+      part = _like(first, dequantize(part), 'b')
     again.append(part)
   return Quantized(np.concatenate([part.values for part in again]),
                    first.steps, max(part.bits for part in again))

@@ -51,7 +51,13 @@ def _scale_names(structure: str) -> list[str]:
 
 
 def quantized(name: str, x: np.ndarray, bits: int) -> Quantized:
-  """A tensor of a mixture, `bits` being those of means and scales."""
+  """A tensor of a mixture.
+
+  Args:
+    name: of the tensor, which decides how it is rounded.
+    x: float, any shape; means of tied components in standard deviations.
+    bits: of means and scales.
+  """
   if name == _WHITE:
     return quantize_by_step(x, 2.0 ** (_WHITE_BITS - bits))
   return quantize(x, vector_bits(bits) if name == 'mixture/log_weights'
@@ -73,7 +79,14 @@ def pack_mixture(mixture: Mixture, bits: int, rank: int,
 
 def pack_mixture_by(quantize_as: Callable[[str, np.ndarray], Quantized],
                     mixture: Mixture, rank: int) -> dict[str, Quantized]:
-  """`pack_mixture` with steps from elsewhere: (name, numbers) -> tensor."""
+  """`pack_mixture` with steps from elsewhere.
+
+  Args:
+    quantize_as: (name, numbers of any shape) -> tensor of that name; asked for
+      factors of tied components before their means, which are whitened by them.
+    mixture: of C classes.
+    rank: of covariances of low rank.
+  """
   rows = [mixture.components(label)
           for label in range(len(mixture.structures))]
   if mixture.is_shared:
@@ -82,13 +95,11 @@ def pack_mixture_by(quantize_as: Callable[[str, np.ndarray], Quantized],
     rows = [_by_weight(row, structure)
             for row, structure in zip(rows, mixture.structures)]
     log_weights = np.concatenate([row.log_weights for row in rows])  # [T]
-  if mixture.structures == ('prior',):
-    # One component has no weight to tell; one class has those of the prior.
-    return ({'mixture/log_weights': quantize_as('mixture/log_weights',
-                                                log_weights)}
-            if min(mixture.logits.shape) > 1 else {})
   tensors = {'mixture/log_weights': quantize_as('mixture/log_weights',
                                                 log_weights)}
+  if mixture.structures == ('prior',):
+    # One component has no weight to tell; one class has those of the prior.
+    return tensors if min(mixture.logits.shape) > 1 else {}
   by_structure = {structure: [
       row for row, its in zip(rows, mixture.structures) if its == structure]
                   for structure in sorted(set(mixture.structures))}

@@ -188,9 +188,8 @@ def _made(method: str, num_bytes: int, images: Images, source: Source,
 def _ours(num_bytes: int, source: Source, config: Config, artifacts: str,
           progress: Progress, about: Row) -> tuple[Optional[Split], Row]:
   about['judge_samples'] = config.evaluate.judge_samples
-  # Other settings, other files: judges choose by as many samples.
-  settings = {**dataclasses.asdict(config),
-              'evaluate': config.evaluate.judge_samples}
+  # Other settings, other files; a budget chooses by a judge as these have it.
+  settings = dataclasses.asdict(config)
   del settings['data']['data_dir']
   checksum = zlib.crc32(json.dumps(settings).encode())
   path = os.path.join(artifacts, f'{short_name(source)}-{num_bytes}-'
