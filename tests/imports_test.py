@@ -145,7 +145,7 @@ SAME_LEVEL = {
     'queries': {'config', 'errors', 'options'},
     'rebuilding': {'classes'},
     'reporting': {'evaluation'},
-    'search': {'held_out', 'oversampled'},
+    'search': {'held_out', 'refitting'},
     'sections': {'private', 'view'},
     'image_files': {'errors'},
     'image_folder': {'arrays', 'config', 'data', 'errors', 'image_files'},

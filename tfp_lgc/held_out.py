@@ -1,4 +1,4 @@
-"""Images that neither an autoencoder nor a mixture has seen, to choose by."""
+"""Images that no mixture was fitted to, to choose mixtures by."""
 
 import dataclasses
 
@@ -23,11 +23,13 @@ FRACTION_HELD_OUT = 0.2
 
 
 class HeldOut:
-  """A part of the train split, held out to choose by.
+  """A part of the train split, held out to choose mixtures by.
 
   Attributes:
-    source: the rest to fit to, and that part as its test split; None where no
-      class has enough images.
+    source: its train split is the whole one, in memory, which autoencoders are
+      trained on and the chosen mixture is fitted to at last; its test split is
+      that part, None where no class has enough images.
+    rest: bool `[N]`, the images of `source.train` that are not in that part.
     counts: images of each class of the whole train split.
   """
 
@@ -38,9 +40,13 @@ class HeldOut:
     fraction = min(FRACTION_HELD_OUT, NUM_HELD_OUT / len(images))
     if len(source.class_names) < 2:  # Nothing to judge by.
       fraction = 0.0
-    kept, held = data.hold_out(images.labels, fraction)
+    _, held = data.hold_out(images.labels, fraction)
+    self.rest = np.ones(len(images), bool)
+    self.rest[held] = False
+    # `rest` is by position.
     self.source = Source(
-        source.name, data.array_split(images.images[kept], images.labels[kept]),
+        source.name,
+        data.array_split(images.images, images.labels, keep_order=True),
         data.array_split(images.images[held], images.labels[held])
         if len(held) else None, source.class_names)
 

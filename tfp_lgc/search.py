@@ -1,8 +1,9 @@
 """The best artifact of at most so many bytes.
 
 What there is to choose is chosen by a judge that is trained on samples and
-tested on a part of the train split that neither the autoencoder nor a
-mixture has seen. The test split chooses nothing.
+tested on a part of the train split that no mixture was fitted to so far. The
+one that is chosen is then fitted on to all of it. The test split chooses
+nothing.
 """
 
 import functools
@@ -25,8 +26,8 @@ from tfp_lgc.held_out import HeldOut
 from tfp_lgc.latent import nothing
 from tfp_lgc.metrics import tstr
 from tfp_lgc.mixture import stack
-from tfp_lgc.oversampled import Oversampled
 from tfp_lgc.progress import Progress
+from tfp_lgc.refitting import Refitted
 from tfp_lgc.resuming import NO_WORK, Work
 
 __all__ = ['compress_within', 'describe']
@@ -51,10 +52,14 @@ class Trial(NamedTuple):
     artifact: what would be sent.
     accuracy: of the judge; -1 where there is nothing to judge by.
     about: how it was made, for people.
+    config: what it was made with.
+    texture: tensors of its texture; empty for none.
   """
   artifact: Artifact
   accuracy: float
   about: dict[str, Any]
+  config: Config = Config()
+  texture: dict[str, Quantized] = {}
 
 
 def compress_within(source: Source, num_bytes: int, config: Config,
@@ -124,6 +129,11 @@ def _words(about: Mapping[str, Any]) -> str:
   return ', '.join(f'{name} {value}' for name, value in about.items())
 
 
+def _size(artifact: Artifact) -> dict[str, int]:
+  return {'num_bytes': artifact.num_bytes,
+          'num_components': sum(artifact.num_components)}
+
+
 def describe(artifact: Artifact) -> dict[str, Any]:
   """What was chosen, for people."""
   return {'num_filters': artifact.model.num_filters,
@@ -156,8 +166,8 @@ class _Trials:
     self._floor = latent.floor(streams.repeated(
         self._trained.latents, self._trained.copies), config)
     self._found: dict[str, Choices] = {}
-    self._oversampled = Oversampled(
-        self._trained, seen.source.train, self._floor, progress, work)
+    self._refitted = Refitted(self._trained, seen.source.train, seen.rest,
+                              config, self._floor, progress, work)
     self._base = self._with_mixture([nothing(self._trained.latents.shape[1])
                                      ] * len(seen.counts), config)
     if config.codec.finetune_steps:
@@ -166,46 +176,75 @@ class _Trials:
     self.smallest: float = math.inf
 
   def best(self) -> Optional[Trial]:
-    """The one that the judge prefers, the first of equals; None if none
-    fits."""
+    """The one that the judge prefers, the first of equals, fitted on to all
+    images; None if none fits."""
     texture = {}
     if self._config.model.texture == 'residual' or (
         'texture' not in self._stays):
       texture = pipeline.texture_of(self._seen.source.train, self._base,
                                     self._trained.latents, self._work)
     always = self._config.model.texture == 'residual'
-    trials = [trial for structure, bits in self._mixtures()
-              if (trial := self._trial(self._with(structure, bits),
-                                       texture if always else {}))]
+    trials = [trial for config in self._mixtures()
+              if (trial := self._trial(config, texture if always else {}))]
     if trials and texture and not always:
-      plain = _best(trials).about
-      trials += filter(None, [self._trial(
-          self._with(plain['covariance'], plain['mixture_bits']), texture)])
+      trials += filter(None, [self._trial(_best(trials).config, texture)])
     # Where there is nothing to judge by, nothing tells whether it is better.
     if trials and self._seen.source.test and 'hard_copies' not in self._stays:
-      plain = _best(trials).about
-      config = self._with(plain['covariance'], plain['mixture_bits'])
+      plain = _best(trials)
       trials += filter(None, [self._trial(
-          config_lib.replace(config, hard_copies=copies, **(
+          config_lib.replace(plain.config, hard_copies=copies, **(
               {} if 'hard_share' in self._stays else {'hard_share': share})),
-          texture if plain['texture'] else {}) for copies, share in HARD])
-    return _best(trials) if trials else None
+          plain.texture) for copies, share in HARD])
+    return self._of_whole(_best(trials)) if trials else None
 
-  def _mixtures(self) -> list[tuple[str, int]]:
+  def _of_whole(self, trial: Trial) -> Trial:
+    """The same, its mixture fitted on to the images that it was chosen by."""
+    if self._seen.rest.all():
+      return trial
+    self._progress.note('fits the mixture to all images')
+    artifact = self._fitting(trial.config, trial.texture, whole=True)
+    if artifact is None:  # It is larger, and none that is smaller was found.
+      return trial
+    return trial._replace(artifact=artifact, about={
+        **trial.about, **_size(artifact)})
+
+  def _mixtures(self) -> list[Config]:
     """Structures and bits to try, in which what stays is as it is."""
     tried = [(self._config.mixture.covariance if 'covariance' in self._stays
               else structure,
               self._config.codec.mixture_bits if 'mixture_bits' in self._stays
               else bits) for structure, bits in MIXTURES]
-    return list(dict.fromkeys(tried))
-
-  def _with(self, structure: str, bits: int) -> Config:
-    return config_lib.replace(self._config, covariance=structure,
-                              mixture_bits=bits)
+    return [config_lib.replace(self._config, covariance=structure,
+                               mixture_bits=bits)
+            for structure, bits in dict.fromkeys(tried)]
 
   def _trial(self, config: Config, texture: dict[str, Quantized],
              ) -> Optional[Trial]:
     """None if it does not fit."""
+    artifact = self._fitting(config, texture)
+    if artifact is None:
+      return None
+    structure, bits = config.mixture.covariance, config.codec.mixture_bits
+    hard = config.mixture.hard_copies
+    judged = self._work.stage(
+        f'judge_{structure}_{bits}_{"texture" if texture else "plain"}'
+        + (hard != self._config.mixture.hard_copies) * f'_hard_{hard}',
+        self._progress,
+        lambda: {'accuracy': np.array(self._seen.accuracy(
+            artifact, config, self._progress.step))},
+        held_out.JUDGE_STEPS, 'judge')
+    accuracy = float(judged['accuracy'])
+    about = {'covariance': structure, 'mixture_bits': bits, **_size(artifact),
+             'texture': bool(texture), 'hard_copies': hard,
+             'accuracy': round(accuracy, 4)}
+    self._progress.record(event='trial', **about)
+    self._progress.note(_words(about))
+    return Trial(artifact, accuracy, about, config, texture)
+
+  def _fitting(self, config: Config, texture: dict[str, Quantized],
+               whole: bool = False) -> Optional[Artifact]:
+    """The largest artifact of candidates that fits, or of what they become
+    when they are fitted on to all images; None if none does."""
     base = self._base.replaced(texture)
     room = 8.0 * (self._num_bytes - base.num_bytes
                   + base.num_bytes_by_part['mixture'])
@@ -214,7 +253,7 @@ class _Trials:
     artifact, last = None, -1.0
     for _ in range(MAX_CORRECTIONS):
       made, num_bytes, used, choices = self._allocated(choices, room, config,
-                                                       texture)
+                                                       texture, whole)
       left = self._num_bytes - num_bytes
       if left >= 0 and (artifact is None or num_bytes > artifact.num_bytes):
         artifact = made
@@ -225,37 +264,17 @@ class _Trials:
       # Entropies of classes are not the bytes of all of them together. What
       # one allocation left over would be left over again.
       room = (room if left >= 0 else used) + 8.0 * left
-    if artifact is None:
-      return None
-    structure, bits = config.mixture.covariance, config.codec.mixture_bits
-    judged = self._work.stage(
-        f'judge_{structure}_{bits}_{"texture" if texture else "plain"}'
-        + self._is_hard(config) * f'_hard_{config.mixture.hard_copies}',
-        self._progress,
-        lambda: {'accuracy': np.array(self._seen.accuracy(
-            artifact, config, self._progress.step))},
-        held_out.JUDGE_STEPS, 'judge')
-    accuracy = float(judged['accuracy'])
-    about = {'covariance': structure, 'mixture_bits': bits,
-             'num_bytes': artifact.num_bytes,
-             'num_components': sum(artifact.num_components),
-             'texture': bool(texture),
-             'hard_copies': config.mixture.hard_copies,
-             'accuracy': round(accuracy, 4)}
-    self._progress.record(event='trial', **about)
-    self._progress.note(_words(about))
-    return Trial(artifact, accuracy, about)
+    return artifact
 
   def _allocated(self, choices: Choices, room: float, config: Config,
-                 texture: dict[str, Quantized],
+                 texture: dict[str, Quantized], whole: bool,
                  ) -> tuple[Artifact, int, float, Choices]:
     """An artifact of candidates for `room`, its bytes, the bits that they are
     said to take, and the candidates that did not take too much memory, which
     alone are for further corrections."""
     while True:
       picks = allocation.allocate(choices, room)
-      sent = (self._oversampled.fitted(picks, config)
-              if self._is_hard(config) else picks)
+      sent = self._refitted.fitted(picks, config, whole)
       made = self._with_mixture([each[:2] for each in sent], config).replaced(
           {**self._decoder(), **texture})
       try:
@@ -269,10 +288,6 @@ class _Trials:
       else:
         return made, num_bytes, sum(pick.num_bits for pick in picks), choices
 
-  def _is_hard(self, config: Config) -> bool:
-    """Whether hard images are to count more than in the candidates."""
-    return config.mixture.hard_copies != self._config.mixture.hard_copies
-
   def _decoder(self) -> dict[str, Quantized]:
     return {name: tensor for name, tensor in self._base.tensors.items()
             if name.startswith(('decoder/', 'head/'))}
@@ -283,10 +298,10 @@ class _Trials:
     if structure not in self._found:
       found = self._found[structure] = []
       for label in range(len(self._seen.counts)):
-        own = self._trained.labels == label
+        own = (self._trained.labels == label) & self._seen.rest
         x = self._trained.latents[own]
         # No class is given more than a few times its share.
-        limit = MAX_SHARE * room * max(len(x) / len(self._trained.latents),
+        limit = MAX_SHARE * room * max(len(x) / self._seen.rest.sum(),
                                        1 / len(self._seen.counts))
         found.append(allocation.from_arrays(self._work.kept(
             f'mixtures_{structure}_{label}', functools.partial(

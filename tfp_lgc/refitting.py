@@ -1,0 +1,99 @@
+"""Mixtures that are fitted on, to more images or to other ones.
+
+Where a mixture is that was fitted to a part of the images, once each, few steps
+of EM take it to where all of them have it, or hard images that count more.
+"""
+
+import functools
+import math
+from typing import Sequence
+
+import numpy as np
+
+from tfp_lgc import allocation, teacher
+from tfp_lgc.allocation import Candidate
+from tfp_lgc.config import Config, MixtureConfig
+from tfp_lgc.data import Split
+from tfp_lgc.em import fit_em
+from tfp_lgc.pipeline import Trained
+from tfp_lgc.progress import Progress
+from tfp_lgc.resuming import Work
+
+__all__ = ['Refitted']
+
+
+class Refitted:
+  """Mixtures of the classes of one split, each fitted on once."""
+
+  def __init__(self, trained: Trained, split: Split, rest: np.ndarray,
+               config: Config, floor: float, progress: Progress, work: Work):
+    """Nothing is made yet.
+
+    Args:
+      trained: has the latents that mixtures are fitted to.
+      split: the N images that these are of, for a teacher to see.
+      rest: bool `[N]`, the images that candidates were fitted to.
+      config: says how often these counted then.
+      floor: added to variances.
+      progress: hears of the teacher.
+      work: where losses and mixtures are kept, if at all.
+    """
+    self._trained, self._split, self._rest = trained, split, rest
+    self._config, self._floor = config, floor
+    self._progress, self._work = progress, work
+    self._losses: dict[str, np.ndarray] = {}
+    self._made: dict[str, Candidate] = {}
+
+  def fitted(self, picks: Sequence[Candidate], config: Config,
+             whole: bool) -> list[Candidate]:
+    """A mixture of each class, from where it is.
+
+    Args:
+      picks: of each class, candidates.
+      config: says how often hard images count now.
+      whole: whether to all images; else to the same as before.
+
+    Returns:
+      `picks`, where these images are those of the candidates.
+    """
+    whole &= not self._rest.all()
+    is_hard = (config.mixture.hard_copies
+               != self._config.mixture.hard_copies)
+    if not (whole or is_hard):
+      return [*picks]
+    copies = (self._hard(config, len(picks)) if is_hard
+              else self._trained.copies)
+    return [self._of_class(label, pick, copies if whole
+                           else copies * self._rest, config.mixture, whole)
+            for label, pick in enumerate(picks)]
+
+  def _hard(self, config: Config, num_classes: int) -> np.ndarray:
+    """How often each image counts, int `[N]`."""
+    if not self._losses:
+      self._losses = self._work.stage(
+          'losses', self._progress, lambda: {'losses': teacher.losses(
+              config, self._split, num_classes, self._work)},
+          name='hard images')
+    return teacher.copies(self._losses['losses'], self._trained.labels,
+                          config.mixture)
+
+  def _of_class(self, label: int, pick: Candidate, copies: np.ndarray,
+                config: MixtureConfig, whole: bool) -> Candidate:
+    own = self._trained.labels == label
+    if not copies[own].any():  # There is nothing to fit.
+      return pick
+    key = (f'hard_{config.hard_copies}_{config.hard_share}_{pick.structure}_'
+           f'{label}_{len(pick.components.loc)}{"_whole" * whole}')
+    if key not in self._made:
+      x = np.repeat(self._trained.latents[own], copies[own], axis=0)
+      [self._made[key]] = allocation.from_arrays(self._work.kept(
+          key, functools.partial(self._fit_on, x, pick, config)))
+    return self._made[key]
+
+  def _fit_on(self, x: np.ndarray, pick: Candidate, config: MixtureConfig,
+              ) -> dict[str, np.ndarray]:
+    fit = fit_em(x, pick.components, self._floor, config.max_iterations,
+                 config.tolerance, pick.structure, config.covariance_rank)
+    return allocation.to_arrays([
+        pick._replace(components=fit.components)
+        if math.isfinite(fit.log_likelihood) else pick])
