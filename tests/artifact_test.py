@@ -13,7 +13,7 @@ from tfp_lgc import container, models
 from tfp_lgc.codec import CODECS, dequantize, quantize
 from tfp_lgc.config import CodecConfig, Config, ModelConfig
 from tfp_lgc.errors import ArtifactError
-from tfp_lgc.header import DRAWING, TRAINING
+from tfp_lgc.header import DRAWING, OPTIONAL_DRAWING, TRAINING
 from tfp_lgc.mixture import Mixture
 
 tfd = tfp.distributions
@@ -182,10 +182,22 @@ def test_what_no_file_says_makes_no_difference(artifact):
   """Settings of training are neither kept nor needed."""
   names = {field.name for field in dataclasses.fields(ModelConfig)}
   # A new setting has a place here, or drawing would forget it.
-  assert set(DRAWING) | set(TRAINING) == names
-  assert not set(DRAWING) & set(TRAINING)
+  assert sorted([*DRAWING, *OPTIONAL_DRAWING, *TRAINING]) == sorted(names)
   header, _ = container.loads(artifact.to_bytes())
   assert set(header['model']) == set(DRAWING)
+
+
+@pytest.mark.parametrize('name', OPTIONAL_DRAWING)
+def test_an_optional_setting_is_in_files_that_need_it(name, artifact):
+  """And without it they are as before there was one."""
+  header, tensors = container.loads(artifact.to_bytes())
+  header['model'][name] = OPTIONAL_DRAWING[name]
+  same = tfp_lgc.Artifact.from_bytes(container.dumps(header, tensors))
+  assert same.to_bytes() == artifact.to_bytes()
+  other = dataclasses.replace(artifact, model=dataclasses.replace(
+      artifact.model, **{name: OPTIONAL_DRAWING[name] + 1}))
+  header, _ = container.loads(other.to_bytes())
+  assert header['model'][name] == OPTIONAL_DRAWING[name] + 1
 
 
 # The first files do not have the others.

@@ -79,6 +79,14 @@ def test_color_images_do_too(head, num_components, colored, tmp_path):
 @pytest.mark.parametrize('model', [
     model if model == 'cvae' else pytest.param(model, marks=pytest.mark.slow)
     for model in models.MODELS])
+def test_a_decoder_of_few_maps_goes_with_every_model(model, colored, tmp_path):
+  _check(colored, tmp_path, model=model, trunk='conv', grid_filters=2,
+         epochs=60, batch_size=32)
+
+
+@pytest.mark.parametrize('model', [
+    model if model == 'cvae' else pytest.param(model, marks=pytest.mark.slow)
+    for model in models.MODELS])
 def test_a_teacher_and_a_texture_go_with_every_model(
     model, digits, tmp_path, monkeypatch):
   monkeypatch.setattr(teacher, 'TEACHER_STEPS', 20)

@@ -78,7 +78,17 @@ def _decoder(config, num_conditions, seed=0):
     [True, True, True, True], [False, True, True, False],
     [False, False, False, True]], ids=['all', 'two', 'one'])
 def test_the_folded_decoder_gives_the_same_images(kept, trunk, num_conditions):
-  config = ModelConfig(trunk=trunk, latent_size=4, hidden_size=9, num_filters=3)
+  _check_folded(kept, num_conditions, ModelConfig(
+      trunk=trunk, latent_size=4, hidden_size=9, num_filters=3))
+
+
+@pytest.mark.parametrize('num_conditions', [0, 3])
+def test_so_does_that_of_few_maps(num_conditions):
+  _check_folded([False, True, True, False], num_conditions, ModelConfig(
+      trunk='conv', latent_size=4, num_filters=3, grid_filters=2))
+
+
+def _check_folded(kept, num_conditions, config):
   head, decoder = _decoder(config, num_conditions)
   rng = np.random.default_rng(1)
   kept, fill = np.array(kept), rng.normal(size=4)

@@ -71,6 +71,17 @@ def test_conv_layers_are_counted_by_hand():
       6 * 8 * 8 * 4 + 16 * 4 * 4 + 4 + 16 * 4 * 3 + 3)
 
 
+def test_narrow_conv_layers_are_counted_by_hand():
+  """8 x 6 places have two numbers each, of which a convolution makes four."""
+  encoder, decoder = _pair(trunk='conv', grid_filters=2)
+  assert encoder.count_params() == _pair(trunk='conv')[0].count_params()
+  assert decoder.count_params() == (
+      6 * 8 * 6 * 2 + 9 * 2 * 4 + 4 + 16 * 4 + 1)
+  _, twice = _pair(trunk='conv', grid_filters=2, width=2.0)
+  assert twice.count_params() == (
+      6 * 8 * 6 * 4 + 9 * 4 * 8 + 8 + 16 * 8 + 1)
+
+
 @pytest.mark.parametrize('trunk', VECTORS)
 def test_both_ends_are_told_the_label(trunk):
   encoder, decoder = _pair(num_conditions=3, trunk=trunk)

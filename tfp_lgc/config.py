@@ -136,8 +136,14 @@ class ModelConfig:
   num_filters: int = setting(
       24, 'Filters of the conv trunk at its smallest resolution.', low=2,
       high=4096)
+  grid_filters: int = setting(
+      0, 'Filters of the maps that the decoder of the conv trunk begins with, '
+      'of which a convolution makes num_filters. 0: it begins with '
+      'num_filters, for which the dense layer before takes more numbers.',
+      low=0, high=4096)
   width: float = setting(
-      1.0, 'Multiplies hidden_size and num_filters.', low=1e-3, high=1e3)
+      1.0, 'Multiplies hidden_size, num_filters and grid_filters.', low=1e-3,
+      high=1e3)
   beta: float = setting(
       0.1, 'Weight of the KL divergence from the posterior q(z | x) to the '
       'prior N(0, I) in the loss of a vae; 1 is the ELBO.', low=0.0, high=1e6)

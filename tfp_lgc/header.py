@@ -12,7 +12,8 @@ from tfp_lgc.covariance import COVARIANCES, has_one_factor
 from tfp_lgc.errors import ArtifactError, PaddingError
 from tfp_lgc.limits import MAX_CLASSES, MAX_ELEMENTS
 
-__all__ = ['DRAWING', 'LABELS', 'Header', 'TRAINING', 'for_drawing']
+__all__ = ['DRAWING', 'LABELS', 'Header', 'OPTIONAL_DRAWING', 'TRAINING',
+           'for_drawing']
 
 # Settings that decoder, head and prior are rebuilt from. A file has all of
 # them, whatever they are, so that a default may change.
@@ -20,6 +21,9 @@ DRAWING = ('model', 'trunk', 'head', 'head_num_components', 'loc_activation',
            'latent_size', 'hidden_size', 'num_filters', 'width',
            'prior_num_components', 'prior_separation', 'min_stddev',
            'max_head_params')
+# Those that are there only if they say something, and what they say otherwise:
+# readers of before refuse files whose decoder they cannot build.
+OPTIONAL_DRAWING: dict[str, Any] = {'grid_filters': 0}
 # Those that a file does not have: they matter to training alone, or, as
 # `texture`, show in its tensors.
 TRAINING = ('beta', 'contrastive_weight', 'contrastive_form',
@@ -39,7 +43,14 @@ _OPTIONAL: dict[str, Any] = {'privacy': None, 'hard_copies': 1}
 
 def for_drawing(model: ModelConfig) -> ModelConfig:
   """The settings that drawing reads, and the defaults of the others."""
-  return ModelConfig(**{name: getattr(model, name) for name in DRAWING})
+  return ModelConfig(**{name: getattr(model, name)
+                        for name in (*DRAWING, *OPTIONAL_DRAWING)})
+
+
+def _said(holder, optional: dict[str, Any]) -> dict[str, Any]:
+  """Attributes that are not what they are otherwise."""
+  return {name: getattr(holder, name) for name, default in optional.items()
+          if getattr(holder, name) != default}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -75,11 +86,11 @@ class Header:
 
   def to_json(self) -> dict[str, Any]:
     """As it stands in a file."""
-    model = {name: getattr(self.model, name) for name in DRAWING}
+    model = {**{name: getattr(self.model, name) for name in DRAWING},
+             **_said(self.model, OPTIONAL_DRAWING)}
     return {'model': model, **{key: getattr(self, key)
                                for key in (*_TUPLES, *_SCALARS)},
-            **{key: getattr(self, key) for key, default in _OPTIONAL.items()
-               if getattr(self, key) != default}}
+            **_said(self, _OPTIONAL)}
 
   @staticmethod
   def fields(header: dict[str, Any]) -> dict[str, Any]:
@@ -95,7 +106,7 @@ class Header:
     if not all(isinstance(header[key], list) for key in _TUPLES):
       raise ArtifactError(f'{", ".join(_TUPLES)} must be lists')
     settings = {**_EARLIER, **header['model']}
-    if unknown := set(settings) - {*DRAWING, *TRAINING}:
+    if unknown := set(settings) - {*DRAWING, *OPTIONAL_DRAWING, *TRAINING}:
       raise ArtifactError(f'there is no setting {sorted(unknown)[0]!r}')
     if missing := set(DRAWING) - set(settings):
       raise ArtifactError(f'model has no {", ".join(sorted(missing))}')

@@ -185,11 +185,20 @@ def _conv_encoder(config, x, condition, layers):
 
 
 def _conv_decoder(config, z, head, layers):
-  """Upsampling convolutions."""
-  sides = halved(head.event_shape, _num_halvings(head.event_shape))[::-1]
+  """Upsampling convolutions.
+
+  A dense layer to many maps is most of such a decoder; where it makes
+  `grid_filters` maps, a convolution makes many of these.
+  """
   filters = scaled(config, config.num_filters)
-  x = layers.dense(z, math.prod(sides[0]) * filters, 'hidden', 'relu')
-  x = grid = tfk.layers.Reshape(sides[0] + (filters,), name='grid')(x)
+  sides = halved(head.event_shape, _num_halvings(head.event_shape))[::-1]
+  is_narrow = config.grid_filters > 0
+  num_first = scaled(config, config.grid_filters) if is_narrow else filters
+  x = layers.dense(z, math.prod(sides[0]) * num_first, 'hidden',
+                   None if is_narrow else 'relu')
+  x = grid = tfk.layers.Reshape(sides[0] + (num_first,), name='grid')(x)
+  if is_narrow:
+    x = grid = layers.conv(x, filters, 'widened', 'relu', size=3, strides=1)
   for i, (height, width) in enumerate(sides[1:]):
     if i == len(sides) - 2:
       x = layers.deconv(x, num_maps(head), 'params')
