@@ -6,14 +6,14 @@ import math
 
 import pytest
 
-from tfp_lgc import config as config_lib
-from tfp_lgc import options
+from tfp_lgc import config_sections, options
 from tfp_lgc.commands import compress, evaluate, sample
 from tfp_lgc.config import Config, replace, settings
 from tfp_lgc.errors import ConfigError
 from tfp_lgc.setting import check
 
-GROUPS = [value for module in (config_lib, options, compress, evaluate, sample)
+GROUPS = [value for module in (config_sections, options, compress, evaluate,
+                                sample)
           for value in vars(module).values()
           if dataclasses.is_dataclass(value) and value is not Config
           and value.__module__ == module.__name__]

@@ -73,7 +73,8 @@ def test_a_budget_is_for_mixtures_by_class(digits):
 def test_what_the_user_says_stays(digits):
   artifact = tfp_lgc.compress(
       digits, budget='4kB', trunk='dense', latent_size=3, hidden_size=16,
-      covariance='diag', mixture_bits=7, texture='residual', **SHORT)
+      covariance='diag', mixture_bits=7, texture='residual',
+      fixed={'hard_copies'}, **SHORT)
   assert (artifact.model.trunk, artifact.model.latent_size,
           artifact.model.hidden_size) == ('dense', 3, 16)
   assert set(artifact.structures) == {'diag'}
@@ -86,18 +87,19 @@ def test_a_setting_that_is_named_stays_though_it_is_the_default(
     digits, one_trial):
   artifact = tfp_lgc.compress(
       digits, replace(Config(), **SHORT), budget='4kB',
-      fixed={'trunk', 'texture'})
+      fixed={'trunk', 'texture', 'hard_copies'})
   assert artifact.model.trunk == 'dense'
 
 
 def test_no_mixture_takes_more_memory_than_a_file_may(
     digits, one_trial, monkeypatch):
-  settings = {**SHORT, 'latent_size': 1}
-  artifact = tfp_lgc.compress(digits, budget='6kB', **settings)
+  config = replace(Config(), **SHORT, latent_size=1)
+  fixed = {'texture', 'hard_copies'}
+  artifact = tfp_lgc.compress(digits, config, budget='6kB', fixed=fixed)
   assert 5 < max(artifact.num_components) <= 8  # Not 1,000.
   monkeypatch.setattr('tfp_lgc.artifact.limits', lambda num_bytes:
                       limits(num_bytes)._replace(padded=10 * 5 * (1 + 1**2)))
-  artifact = tfp_lgc.compress(digits, budget='6kB', **settings)
+  artifact = tfp_lgc.compress(digits, config, budget='6kB', fixed=fixed)
   assert max(artifact.num_components) in (4, 5)
 
 
