@@ -6,7 +6,6 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
-import tf_keras
 
 import tfp_lgc
 from tfp_lgc import (
@@ -22,7 +21,6 @@ from tfp_lgc import (
   train,
 )
 from tfp_lgc.arrays import from_arrays
-from tfp_lgc.checkpoints import Checkpoints
 from tfp_lgc.config import Config, replace
 from tfp_lgc.errors import ConfigError, DataError, LgcError
 from tfp_lgc.progress import Progress
@@ -135,29 +133,6 @@ def test_a_folder_is_of_one_run_alone(tmp_path):
   assert list(folder.parent.iterdir()) == []
 
 
-def test_the_last_good_checkpoint_stays_when_training_diverges(tmp_path):
-  said, folder = [], tmp_path / 'work'
-  x = tf.Variable([1.0, 2.0])
-
-  def run(name, error):
-    with resuming.keeping(folder, name, 0, said.append) as work:
-      Checkpoints(work.below('try_0'), 'train', [x]).save({'step': 1})
-      raise error
-
-  with pytest.raises(FloatingPointError):
-    run('first', FloatingPointError('diverged'))
-  assert said == [f'the last good checkpoint is in {folder}']
-  assert resuming.is_of(folder, 'first')
-  x.assign([0.0, 0.0])
-  left = resuming.Work(folder / 'try_0')
-  assert Checkpoints(left, 'train', [x]).restore() == {'step': 1}
-  np.testing.assert_array_equal(x, [1.0, 2.0])
-  # Other settings throw it away, and so does an error of another kind.
-  with pytest.raises(DataError):
-    run('second', DataError('x'))
-  assert 'begins anew' in said[-1] and not folder.exists()
-
-
 def test_a_folder_of_something_else_is_left_alone(tmp_path):
   (tmp_path / 'mine').write_text('mine')
   for path in (tmp_path, tmp_path / 'mine'):
@@ -218,34 +193,6 @@ def test_large_arrays_that_were_made_before_are_mapped(tmp_path):
     work.stage('encode', Progress(), dict, bound=bound)
 
 
-# Checkpoints.
-
-
-def test_checkpoints_give_back_variables_and_what_was_said(tmp_path):
-  work = resuming.Work(tmp_path, seconds=0)
-  x, y = tf.Variable([1.0, 2.0]), tf.Variable(3, dtype=tf.int64)
-  checkpoints = Checkpoints(work, 'train', [x, y])
-  assert checkpoints.restore() == {}
-  for step in (1, 2):
-    x.assign_add([1.0, 1.0])
-    y.assign_add(1)
-    checkpoints.save({'step': step, 'loss': 0.1})
-  x.assign([0.0, 0.0])
-  fresh = [tf.Variable([0.0, 0.0]), tf.Variable(0, dtype=tf.int64)]
-  assert Checkpoints(work, 'train', fresh).restore() == {'step': 2, 'loss': 0.1}
-  np.testing.assert_array_equal(fresh[0], [3.0, 4.0])
-  assert int(fresh[1]) == 5
-  assert len(list((tmp_path / 'train').glob('*.index'))) == 1
-  with pytest.raises(LgcError, match='is damaged'):
-    Checkpoints(work, 'train', [*fresh, tf.Variable(1.0)]).restore()
-  # Not before it is time, but at the end.
-  seldom = Checkpoints(resuming.Work(tmp_path, 1e6), 'other', [x])
-  seldom.save({})
-  assert not (tmp_path / 'other').exists()
-  seldom.save({}, last=True)
-  assert (tmp_path / 'other' / 'checkpoint').exists()
-
-
 # Runs.
 
 
@@ -294,36 +241,6 @@ def test_a_run_that_stops_twice_ends_in_the_same_bytes_and_rows(
   before = [line for line in said if 'was done before' in line]
   assert [line.split(':')[0] for line in before] == [
       'encode', 'hard images', 'mixture']
-
-
-def test_weights_that_are_no_numbers_do_not_replace_the_last_good_ones(
-    images, short, tmp_path):
-  class Spoils(tf_keras.callbacks.Callback):
-    """As the last step of a round may, whose own loss is still finite."""
-
-    def on_epoch_end(self, epoch, logs=None):
-      assert np.isfinite(logs['loss'])
-      if epoch == 2:
-        weight = self.model.decoder.trainable_weights[0]
-        weight.assign(np.nan * weight)
-
-    def on_batch_end(self, batch, logs=None):
-      if not np.isfinite(logs['loss']):
-        raise FloatingPointError('not finite')
-
-  settings = {**SETTINGS, 'teacher_weight': 0.0}
-  with pytest.raises(FloatingPointError):
-    tfp_lgc.compress(images, work_dir=tmp_path, checkpoint_seconds=0,
-                     callbacks=[Spoils()], **settings)
-  folder = tmp_path / 'train'
-  reader = tf.train.load_checkpoint(str(folder))
-  weights = [reader.get_tensor(name) for name in
-             reader.get_variable_to_shape_map()]
-  kept = json.loads(next(value for value in weights
-                         if isinstance(value, bytes)))
-  assert len(kept['rounds']) == 2
-  assert all(np.isfinite(value).all() for value in weights
-             if np.issubdtype(np.asarray(value).dtype, np.floating))
 
 
 def test_another_setting_begins_anew(images, short, tmp_path):
