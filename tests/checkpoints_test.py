@@ -79,7 +79,7 @@ def test_weights_that_are_no_numbers_do_not_replace_the_last_good_ones(
   images = np.random.default_rng(0).integers(0, 256, [128, 6, 5, 1], np.uint8)
   with pytest.raises(FloatingPointError):
     tfp_lgc.compress((images, np.arange(128) % 2), work_dir=tmp_path,
-                     checkpoint_seconds=0, callbacks=[Spoils()], epochs=30,
+                     checkpoint_seconds=0, callbacks=[Spoils()], epochs=40,
                      batch_size=32, hidden_size=8, latent_size=3)
   folder = tmp_path / 'train'
   reader = tf.train.load_checkpoint(str(folder))

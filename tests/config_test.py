@@ -15,7 +15,7 @@ from tfp_lgc.setting import check
 GROUPS = [value for module in (config_sections, options, compress, evaluate,
                                 sample)
           for value in vars(module).values()
-          if dataclasses.is_dataclass(value) and value is not Config
+          if dataclasses.is_dataclass(value)
           and value.__module__ == module.__name__]
 FIELDS = [field for group in GROUPS for field in dataclasses.fields(group)]
 FIELDS += [field for field in dataclasses.fields(Config)

@@ -15,7 +15,7 @@ from tfp_lgc import codec, heads, models, networks, packing
 from tfp_lgc import config as config_lib
 from tfp_lgc.artifact import Artifact
 from tfp_lgc.gaussians import Components
-from tfp_lgc.header import for_drawing, TRAINING
+from tfp_lgc.header import for_drawing, OPTIONAL_DRAWING, TRAINING
 from tfp_lgc.mixture import share, stack
 from tfp_lgc.texture import KERNEL_SIZE, NUM_NODES, Texture
 from tfp_lgc.weightless import weightless
@@ -107,7 +107,7 @@ def small_artifact(number: int, head: str) -> Artifact:
   image_shape = (3, 3, 1) if number % 2 else (2, 2, 3)
   model = for_drawing(config_lib.replace(
       config_lib.ModelConfig(), head=head, latent_size=3, hidden_size=4,
-      num_filters=2, prior_num_components=2,
+      num_filters=2, grid_filters=number // 4 % 2, prior_num_components=2,
       model='gmm_dae' if latents == 'prior' else ('vae', 'cvae')[number % 2],
       trunk=('dense', 'conv')[number // 2 % 2],
       head_num_components=0 if head == 'maf' else number % 3))
@@ -141,8 +141,9 @@ def differences(artifact: Artifact, file: Seed) -> list[str]:
   entries, said = header.pop('tensors'), artifact.to_json()
   result = [key for key, value in header.items()
             if key != 'model' and not _same_json(said.get(key), value)]
+  settings = {**OPTIONAL_DRAWING, **said['model']}
   result += [key for key, value in header['model'].items()
-             if key not in TRAINING and said['model'].get(key) != value]
+             if key not in TRAINING and settings.get(key) != value]
   if [entry[0] for entry in entries] != list(artifact.tensors):
     result.append('names')
     return result

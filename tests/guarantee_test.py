@@ -89,8 +89,8 @@ def test_every_setting_is_known_to_be_harmless_or_refused():
       # Sizes, layers and losses of each image by itself; batch normalization
       # is refused where it is built.
       'trunk', 'head', 'head_num_components', 'loc_activation', 'latent_size',
-      'hidden_size', 'num_filters', 'width', 'beta', 'noise_stddev',
-      'min_stddev', 'max_head_params',
+      'hidden_size', 'num_filters', 'grid_filters', 'width', 'beta',
+      'noise_stddev', 'min_stddev', 'max_head_params',
       # Of models and latent models that are refused.
       'contrastive_weight', 'contrastive_form', 'contrastive_temperature',
       'center_weight', 'prior_weight', 'prior_num_components',

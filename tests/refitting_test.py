@@ -77,8 +77,6 @@ def test_fitted_to_all_images_it_is_as_by_sklearn(trained, rest, picks):
 
 def test_nothing_is_done_where_the_images_are_the_same(trained, rest, picks):
   assert _made(trained, rest).fitted(picks, Config(), whole=False) == picks
-  everything = np.ones(NUM_IMAGES, bool)
-  assert _made(trained, everything).fitted(picks, Config(), whole=True) == picks
 
 
 @pytest.mark.parametrize('whole', [False, True])

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 import tfp_lgc
-from tfp_lgc import data, held_out, overlap, search, sources, teacher
+from tfp_lgc import (
+  data,
+  held_out,
+  overlap,
+  refitting,
+  search,
+  sources,
+  teacher,
+)
 from tfp_lgc.config import Config, DataConfig, replace
 from tfp_lgc.errors import ConfigError
 from tfp_lgc.limits import limits
@@ -108,6 +116,42 @@ def one_trial(monkeypatch):
   monkeypatch.setattr(search, 'MIXTURES', (('diag', 6),))
 
 
+@pytest.mark.parametrize('fits', [True, False])
+def test_what_the_judge_prefers_is_fitted_on_to_all_images(
+    fits, digits, one_trial, monkeypatch):
+  """Where it does not fit then, it stays as it was."""
+  judged, sizes = [], []
+  monkeypatch.setattr(
+      held_out.HeldOut, 'accuracy', lambda self, artifact, *_:
+      judged.append(artifact) or 0.5)
+  fit_em = refitting.fit_em
+  monkeypatch.setattr(refitting, 'fit_em', lambda x, *args:
+                      sizes.append(len(x)) or fit_em(x, *args))
+  if not fits:
+    fitting = search._Trials._fitting
+    monkeypatch.setattr(
+        search._Trials, '_fitting', lambda self, choices, config, texture, room,
+        whole: None if whole else fitting(self, choices, config, texture, room,
+                                          whole))
+  progress = Progress()
+  artifact = tfp_lgc.compress(
+      digits, replace(Config(), trunk='dense', **SHORT), budget='4kB',
+      fixed={'texture', 'hard_copies'}, progress=progress)
+  [before] = judged
+  assert artifact.structures == before.structures
+  assert artifact.num_bytes <= 4000
+  assert ([*before.tensors] == [*artifact.tensors])
+  if fits:
+    # The last fits are those of what is sent.
+    assert sum(sizes[-len(digits.class_names):]) == digits.train.num_examples
+    assert not np.array_equal(artifact.tensors['mixture/loc'].values,
+                              before.tensors['mixture/loc'].values)
+  else:
+    assert not sizes and artifact.to_bytes() == before.to_bytes()
+  [row] = [row for row in progress.records if row['event'] == 'chosen']
+  assert row['num_bytes'] == artifact.num_bytes
+
+
 @pytest.mark.parametrize('asked, accuracies, tried, chosen', [
     (1, [0.5, 0.9], 1, 0), (2, [0.5, 0.9], 2, 1), (2, [0.9, 0.5], 2, 0),
     (2, [None, 0.5, 0.9], 3, 2), (9, [0.5] * 3, 3, 0), (1, [None, 0.5], 2, 1),
@@ -119,7 +163,7 @@ def test_so_many_autoencoders_are_trained_and_the_best_is_taken(
   configs = [replace(Config(), latent_size=i + 1)
              for i in range(len(accuracies))]
   monkeypatch.setattr(search.sizes, 'likely', lambda *_: configs)
-  seen = []
+  seen, finished = [], []
 
   class Trials:
 
@@ -133,12 +177,17 @@ def test_so_many_autoencoders_are_trained_and_the_best_is_taken(
       if accuracy is not None and np.isnan(accuracy):
         raise FloatingPointError('it diverged')
       return None if accuracy is None else search.Trial(
-          self.place, accuracy, {'accuracy': accuracy})
+          self.place, accuracy, {'accuracy': accuracy}, Config(), {}, 0.0)
+
+    def of_whole(self, trial):
+      finished.append(self.place)
+      return trial
 
   monkeypatch.setattr(search, '_Trials', Trials)
   config, progress = replace(Config(), num_autoencoders=asked), Progress()
   assert chosen == search.compress_within(digits, 4000, config, progress,
                                           work=Work(tmp_path))
+  assert finished == [chosen]
   # Each has work of its own.
   assert seen == [(i, f'try_{i}') for i in range(tried)]
   [row] = [row for row in progress.records if row['event'] == 'chosen']

@@ -35,6 +35,7 @@ WRONG = {
     'model.latent_size': [
         None, 0, -2, 3, 1025, 2.5, '2', True, [2], _NAN, _INF, -_INF, 10**400],
     'model.num_filters': [0, _INF, _NAN],
+    'model.grid_filters': [None, -1, 4097, 2.5, '2', True, [2], _NAN],
     'model.min_stddev': [None, 0, -1.0, _NAN, _INF, '0.05', 10**400],
     'model.no_such_setting': [1], 'no_such_key': [1], 'model.preset': ['none'],
     'structures': [
@@ -98,6 +99,8 @@ def test_a_mixture_of_another_size_is_refused(name, artifact):
 @pytest.mark.parametrize('changes', [
     {'trunk': 'dense'}, {'trunk': 'dense', 'hidden_size': 65536},
     {'head': 'bernoulli'}, {'num_filters': 3}, {'num_filters': 4096},
+    {'grid_filters': 1}, {'width': 1000.0, 'num_filters': 4096},
+    {'width': 1000.0, 'num_filters': 4096, 'grid_filters': 4096},
     {'image_shape': [9, 6, 3]}, {'image_shape': [7, 6, 1]},
     {'image_shape': [2**14, 2**14, 1]}, {'head': 'maf'},
     {'head': 'maf', 'image_shape': [2**14, 2**14, 1]},

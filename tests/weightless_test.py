@@ -15,6 +15,15 @@ def test_a_million_squared_weights_are_counted():
   assert network.count_params() == 10**6 * (10**6 + 1)
 
 
+def test_convolutions_of_thousands_of_maps_take_no_memory():
+  """The least of their layers has 200 GB of weights."""
+  its = config.ModelConfig(trunk='conv', num_filters=4096, width=50.0,
+                           grid_filters=4096)
+  with weightless():
+    network = networks.decoder(its, heads.HEADS['bernoulli']((28, 28, 1)))
+  assert network.count_params() > 10**12
+
+
 @pytest.mark.parametrize('trunk', ['dense', 'conv', 'vpa_cnn_aligned'])
 @pytest.mark.parametrize('head', ['bernoulli', 'maf'])
 def test_models_from_before_can_still_be_traced(trunk, head):

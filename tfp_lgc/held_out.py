@@ -34,25 +34,29 @@ class HeldOut:
   """
 
   def __init__(self, source: Source):
-    images = source.train.to_memory(source.class_names)
-    self.counts = np.bincount(images.labels,
-                              minlength=len(source.class_names))
+    names = source.class_names
+    images = source.train.to_memory(names)
+    train = data.array_split(images.images, images.labels)
+    images = train.to_memory(names)  # In the order in which it is encoded.
+    self.counts = np.bincount(images.labels, minlength=len(names))
     fraction = min(FRACTION_HELD_OUT, NUM_HELD_OUT / len(images))
-    if len(source.class_names) < 2:  # Nothing to judge by.
+    if len(names) < 2:  # Nothing to judge by.
       fraction = 0.0
     _, held = data.hold_out(images.labels, fraction)
     self.rest = np.ones(len(images), bool)
     self.rest[held] = False
-    # `rest` is by position.
     self.source = Source(
-        source.name,
-        data.array_split(images.images, images.labels, keep_order=True),
+        source.name, train,
         data.array_split(images.images[held], images.labels[held])
-        if len(held) else None, source.class_names)
+        if len(held) else None, names)
 
   def accuracy(self, artifact: Artifact, config: Config, on_step: OnStep,
                ) -> float:
-    """Of a judge of samples; -1 where there is nothing to judge by."""
+    """Of a judge of samples; -1 where there is nothing to judge by.
+
+    Whatever the autoencoder has seen of the images that it is tested on is the
+    same for all mixtures, but not for all autoencoders.
+    """
     if not self.source.test:
       return -1.0
     drawn = sample(artifact, tstr.num_samples(

@@ -54,9 +54,8 @@ class Refitted:
       whole: whether to all images; else to the same as before.
 
     Returns:
-      `picks`, where these images are those of the candidates.
+      `picks`, where these count as for the candidates.
     """
-    whole &= not self._rest.all()
     is_hard = (config.mixture.hard_copies
                != self._config.mixture.hard_copies)
     if not (whole or is_hard):
@@ -82,7 +81,7 @@ class Refitted:
     own = self._trained.labels == label
     if not copies[own].any():  # There is nothing to fit.
       return pick
-    key = (f'hard_{config.hard_copies}_{config.hard_share}_{pick.structure}_'
+    key = (f'fitted_{config.hard_copies}_{config.hard_share}_{pick.structure}_'
            f'{label}_{len(pick.components.loc)}{"_whole" * whole}')
     if key not in self._made:
       x = np.repeat(self._trained.latents[own], copies[own], axis=0)

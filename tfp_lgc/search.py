@@ -1,9 +1,9 @@
 """The best artifact of at most so many bytes.
 
 What there is to choose is chosen by a judge that is trained on samples and
-tested on a part of the train split that no mixture was fitted to so far. The
-one that is chosen is then fitted on to all of it. The test split chooses
-nothing.
+tested on a part of the train split that no mixture was fitted to so far, but
+autoencoders were. The mixture that is chosen is then fitted on to all of it.
+The test split chooses nothing.
 """
 
 import functools
@@ -50,16 +50,19 @@ class Trial(NamedTuple):
 
   Attributes:
     artifact: what would be sent.
-    accuracy: of the judge; -1 where there is nothing to judge by.
+    accuracy: of the judge, before the mixture was fitted on to all images; -1
+      where there is nothing to judge by.
     about: how it was made, for people.
     config: what it was made with.
     texture: tensors of its texture; empty for none.
+    room: bits that its candidates were allocated.
   """
   artifact: Artifact
   accuracy: float
   about: dict[str, Any]
-  config: Config = Config()
-  texture: dict[str, Quantized] = {}
+  config: Config
+  texture: dict[str, Quantized]
+  room: float
 
 
 def compress_within(source: Source, num_bytes: int, config: Config,
@@ -88,8 +91,8 @@ def compress_within(source: Source, num_bytes: int, config: Config,
   stays = {name for name in sizes.CHOSEN if name in fixed
            or _get(config, name) != _get(Config(), name)}
   seen = HeldOut(source)
-  found: list[Trial] = []
-  smallest = math.inf
+  best: Optional[Trial] = None
+  num_found, smallest = 0, math.inf
   for i, tried in enumerate(sizes.likely(source, num_bytes, config, stays)):
     about = {'number': i,
              **{name: _get(tried, name) for name in sizes.OF_RUNGS}}
@@ -98,23 +101,26 @@ def compress_within(source: Source, num_bytes: int, config: Config,
     try:
       trials = _Trials(seen, num_bytes, tried, stays, progress, callbacks,
                        work.below(f'try_{i}'))
-      best = trials.best()
+      found = trials.best()
     except FloatingPointError as this:  # Another one may do.
-      if not found:
+      if not best:
         raise
       progress.note(f'{this}; is left out')
       continue
-    if best:
-      found.append(best._replace(about={**about, **best.about}))
+    if found:
+      num_found += 1
+      if best is None or found.accuracy > best.accuracy:
+        best = found._replace(about={**about, **found.about})
+        its = trials
     # Where there is nothing to judge by, the first is as good as any.
-    if found and (len(found) == config.train.num_autoencoders
-                  or not seen.source.test):
+    if best and (num_found == config.train.num_autoencoders
+                 or not seen.source.test):
       break
     smallest = min(smallest, trials.smallest)
-  if not found:
+  if not best:
     raise BudgetError(f'budget = {num_bytes}: an artifact takes {smallest:,} '
                       'bytes at the least, with these settings; give more')
-  chosen = _best(found)
+  chosen = its.of_whole(best)
   progress.record(event='chosen', **chosen.about)
   progress.note(f'takes {_words(chosen.about)}')
   return chosen.artifact
@@ -137,6 +143,8 @@ def _size(artifact: Artifact) -> dict[str, int]:
 def describe(artifact: Artifact) -> dict[str, Any]:
   """What was chosen, for people."""
   return {'num_filters': artifact.model.num_filters,
+          **({'grid_filters': artifact.model.grid_filters}
+             if artifact.model.grid_filters else {}),
           'latent_size': artifact.model.latent_size,
           'num_components': sum(artifact.num_components),
           'structures': sorted(set(artifact.structures)),
@@ -176,8 +184,8 @@ class _Trials:
     self.smallest: float = math.inf
 
   def best(self) -> Optional[Trial]:
-    """The one that the judge prefers, the first of equals, fitted on to all
-    images; None if none fits."""
+    """The one that the judge prefers, the first of equals; None if none
+    fits."""
     texture = {}
     if self._config.model.texture == 'residual' or (
         'texture' not in self._stays):
@@ -195,17 +203,21 @@ class _Trials:
           config_lib.replace(plain.config, hard_copies=copies, **(
               {} if 'hard_share' in self._stays else {'hard_share': share})),
           plain.texture) for copies, share in HARD])
-    return self._of_whole(_best(trials)) if trials else None
+    return _best(trials) if trials else None
 
-  def _of_whole(self, trial: Trial) -> Trial:
+  def of_whole(self, trial: Trial) -> Trial:
     """The same, its mixture fitted on to the images that it was chosen by."""
     if self._seen.rest.all():
       return trial
-    self._progress.note('fits the mixture to all images')
-    artifact = self._fitting(trial.config, trial.texture, whole=True)
-    if artifact is None:  # It is larger, and none that is smaller was found.
+    with self._progress.stage('all images'):
+      found = self._fitting(self._candidates(trial.config, trial.room),
+                            trial.config, trial.texture, trial.room, True)
+    if not found:
+      self._progress.note('fitted on to all images it does not fit, and stays '
+                          'as it was')
       return trial
-    return trial._replace(artifact=artifact, about={
+    artifact, room = found
+    return trial._replace(artifact=artifact, room=room, about={
         **trial.about, **_size(artifact)})
 
   def _mixtures(self) -> list[Config]:
@@ -221,9 +233,15 @@ class _Trials:
   def _trial(self, config: Config, texture: dict[str, Quantized],
              ) -> Optional[Trial]:
     """None if it does not fit."""
-    artifact = self._fitting(config, texture)
-    if artifact is None:
+    base = self._base.replaced(texture)
+    room = 8.0 * (self._num_bytes - base.num_bytes
+                  + base.num_bytes_by_part['mixture'])
+    with self._progress.stage('mixture', len(self._seen.counts)):
+      choices = self._candidates(config, room)
+    found = self._fitting(choices, config, texture, room, False)
+    if not found:
       return None
+    artifact, room = found
     structure, bits = config.mixture.covariance, config.codec.mixture_bits
     hard = config.mixture.hard_copies
     judged = self._work.stage(
@@ -239,24 +257,22 @@ class _Trials:
              'accuracy': round(accuracy, 4)}
     self._progress.record(event='trial', **about)
     self._progress.note(_words(about))
-    return Trial(artifact, accuracy, about, config, texture)
+    return Trial(artifact, accuracy, about, config, texture, room)
 
-  def _fitting(self, config: Config, texture: dict[str, Quantized],
-               whole: bool = False) -> Optional[Artifact]:
+  def _fitting(self, choices: Choices, config: Config,
+               texture: dict[str, Quantized], room: float, whole: bool,
+               ) -> Optional[tuple[Artifact, float]]:
     """The largest artifact of candidates that fits, or of what they become
-    when they are fitted on to all images; None if none does."""
-    base = self._base.replaced(texture)
-    room = 8.0 * (self._num_bytes - base.num_bytes
-                  + base.num_bytes_by_part['mixture'])
-    with self._progress.stage('mixture', len(self._seen.counts)):
-      choices = self._candidates(config, room)
-    artifact, last = None, -1.0
+    when they are fitted on to all images, and the bits that they were
+    allocated, at first `room`; None if none does."""
+    found: Optional[tuple[Artifact, float]] = None
+    last = -1.0
     for _ in range(MAX_CORRECTIONS):
       made, num_bytes, used, choices = self._allocated(choices, room, config,
                                                        texture, whole)
       left = self._num_bytes - num_bytes
-      if left >= 0 and (artifact is None or num_bytes > artifact.num_bytes):
-        artifact = made
+      if left >= 0 and (found is None or num_bytes > found[0].num_bytes):
+        found = made, room
       self.smallest = min(self.smallest, num_bytes)
       if 0 <= left < MAX_LEFT * self._num_bytes or used == last:
         break
@@ -264,7 +280,7 @@ class _Trials:
       # Entropies of classes are not the bytes of all of them together. What
       # one allocation left over would be left over again.
       room = (room if left >= 0 else used) + 8.0 * left
-    return artifact
+    return found
 
   def _allocated(self, choices: Choices, room: float, config: Config,
                  texture: dict[str, Quantized], whole: bool,

@@ -20,7 +20,9 @@ def weightless() -> Iterator[None]:
   In such a graph Keras makes the classes of layers those of TensorFlow 1, and
   until the next layer of a class is built elsewhere, models that were built
   before are broken: their functions cannot be traced any more. So afterwards
-  the classes are what they were.
+  the classes are what they were. And where an operation of TensorFlow stands
+  between layers, Keras runs a session, which would give memory to every weight
+  that there is so far, unless it is told not to.
 
   ```python
   with weightless():
@@ -31,9 +33,11 @@ def weightless() -> Iterator[None]:
   with _LOCK:
     before = {cls: cls.__bases__ for cls in _below(tfk.layers.Layer)}
     try:
+      tfk.backend.manual_variable_initialization(True)
       with tf.Graph().as_default():
         yield
     finally:
+      tfk.backend.manual_variable_initialization(False)
       for cls, bases in before.items():
         if cls.__bases__ != bases:
           cls.__bases__ = bases

@@ -23,8 +23,9 @@ __all__ = ['KNOWN', 'Autoencoder', 'Sampler', 'num_params', 'trainer',
 
 # What of each setting is written here.
 KNOWN = {'model': ('ae', 'vae'), 'trunk': ('dense', 'conv'),
-         'head': ('bernoulli',), 'head_num_components': (0,),
-         'noise_stddev': (0.0,), 'texture': ('none',), 'latent_model': ('gmm',)}
+         'grid_filters': (0,), 'head': ('bernoulli',),
+         'head_num_components': (0,), 'noise_stddev': (0.0,),
+         'texture': ('none',), 'latent_model': ('gmm',)}
 
 
 def use_threads_of_tensorflow() -> int:
