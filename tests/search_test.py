@@ -120,19 +120,23 @@ def one_trial(monkeypatch):
 def test_what_the_judge_prefers_is_fitted_on_to_all_images(
     fits, digits, one_trial, monkeypatch):
   """Where it does not fit then, it stays as it was."""
-  judged, sizes = [], []
+  judged, sizes, rooms = [], [], []
   monkeypatch.setattr(
       held_out.HeldOut, 'accuracy', lambda self, artifact, *_:
       judged.append(artifact) or 0.5)
   fit_em = refitting.fit_em
   monkeypatch.setattr(refitting, 'fit_em', lambda x, *args:
                       sizes.append(len(x)) or fit_em(x, *args))
-  if not fits:
-    fitting = search._Trials._fitting
-    monkeypatch.setattr(
-        search._Trials, '_fitting', lambda self, choices, config, texture, room,
-        whole: None if whole else fitting(self, choices, config, texture, room,
-                                          whole))
+  fitting = search._Trials._fitting
+
+  def spied(self, choices, config, texture, room, whole):
+    found = None if whole and not fits else fitting(
+        self, choices, config, texture, room, whole)
+    rooms.append(room)
+    # As if a correction had made the judged one smaller.
+    return found and (found[0], 0.9 * found[1])
+
+  monkeypatch.setattr(search._Trials, '_fitting', spied)
   progress = Progress()
   artifact = tfp_lgc.compress(
       digits, replace(Config(), trunk='dense', **SHORT), budget='4kB',
@@ -140,10 +144,11 @@ def test_what_the_judge_prefers_is_fitted_on_to_all_images(
   [before] = judged
   assert artifact.structures == before.structures
   assert artifact.num_bytes <= 4000
-  assert ([*before.tensors] == [*artifact.tensors])
+  # It begins where the judged one ended.
+  assert rooms == [rooms[0], 0.9 * rooms[0]]
   if fits:
-    # The last fits are those of what is sent.
-    assert sum(sizes[-len(digits.class_names):]) == digits.train.num_examples
+    # Each class is fitted first with the components that it was judged with.
+    assert sum(sizes[:len(digits.class_names)]) == digits.train.num_examples
     assert not np.array_equal(artifact.tensors['mixture/loc'].values,
                               before.tensors['mixture/loc'].values)
   else:

@@ -15,11 +15,15 @@ def test_a_million_squared_weights_are_counted():
   assert network.count_params() == 10**6 * (10**6 + 1)
 
 
-def test_convolutions_of_thousands_of_maps_take_no_memory():
-  """The least of their layers has 200 GB of weights."""
+@pytest.mark.parametrize('nested', [False, True])
+def test_convolutions_of_thousands_of_maps_take_no_memory(nested):
+  """Their largest layers have hundreds of GB of weights."""
   its = config.ModelConfig(trunk='conv', num_filters=4096, width=50.0,
                            grid_filters=4096)
   with weightless():
+    if nested:
+      with weightless():
+        pass
     network = networks.decoder(its, heads.HEADS['bernoulli']((28, 28, 1)))
   assert network.count_params() > 10**12
 

@@ -35,8 +35,9 @@ class HeldOut:
 
   def __init__(self, source: Source):
     names = source.class_names
-    images = source.train.to_memory(names)
-    train = data.array_split(images.images, images.labels)
+    given = source.train.to_memory(names)
+    train = data.array_split(given.images, given.labels)
+    del given  # There are copies enough.
     images = train.to_memory(names)  # In the order in which it is encoded.
     self.counts = np.bincount(images.labels, minlength=len(names))
     fraction = min(FRACTION_HELD_OUT, NUM_HELD_OUT / len(images))

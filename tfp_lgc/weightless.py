@@ -11,6 +11,8 @@ __all__ = ['weightless']
 
 # Classes are those of all threads.
 _LOCK = threading.RLock()
+# Blocks that are open, one in the other.
+_open: list[None] = []
 
 
 @contextlib.contextmanager
@@ -22,7 +24,8 @@ def weightless() -> Iterator[None]:
   before are broken: their functions cannot be traced any more. So afterwards
   the classes are what they were. And where an operation of TensorFlow stands
   between layers, Keras runs a session, which would give memory to every weight
-  that there is so far, unless it is told not to.
+  that there is so far, unless it is told not to; that is for the whole process
+  until the outermost block ends, and then as Keras has it by default.
 
   ```python
   with weightless():
@@ -32,12 +35,14 @@ def weightless() -> Iterator[None]:
   """
   with _LOCK:
     before = {cls: cls.__bases__ for cls in _below(tfk.layers.Layer)}
+    _open.append(None)
+    tfk.backend.manual_variable_initialization(True)
     try:
-      tfk.backend.manual_variable_initialization(True)
       with tf.Graph().as_default():
         yield
     finally:
-      tfk.backend.manual_variable_initialization(False)
+      _open.pop()
+      tfk.backend.manual_variable_initialization(bool(_open))
       for cls, bases in before.items():
         if cls.__bases__ != bases:
           cls.__bases__ = bases
