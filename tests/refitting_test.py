@@ -80,14 +80,17 @@ def test_nothing_is_done_where_the_images_are_the_same(trained, rest, picks):
 
 
 @pytest.mark.parametrize('whole', [False, True])
-def test_hard_images_count_more(whole, trained, rest, picks, monkeypatch):
-  losses = np.linspace(0.0, 1.0, NUM_IMAGES).astype(np.float32)
-  monkeypatch.setattr(teacher, 'losses', lambda *_: losses)
+def test_hard_images_count_more(whole, artifact, trained, rest, picks,
+                                monkeypatch):
+  hardness = np.linspace(-1.0, 3.0, NUM_IMAGES).astype(np.float32)
+  monkeypatch.setattr(teacher, 'excess', lambda *_: hardness)
   config = replace(Config(), hard_copies=3, hard_share=0.25)
-  fitted = _made(trained, rest).fitted(picks, config, whole)
+  refitted = _made(trained, rest)
+  refitted.see(artifact)
+  fitted = refitted.fitted(picks, config, whole)
   for label, (pick, each) in enumerate(zip(picks, fitted)):
     own = (trained.labels == label) & (whole | rest)
-    hard = losses > np.quantile(losses[trained.labels == label], 0.75)
+    hard = hardness > np.quantile(hardness[trained.labels == label], 0.75)
     x = np.concatenate([trained.latents[own],
                         *2 * [trained.latents[own & hard]]])
     expected = fit_em(x, pick.components, FLOOR, 200, 1e-3, 'full')

@@ -242,9 +242,9 @@ def test_hard_images_count_more_if_the_judge_prefers_it(
   monkeypatch.setattr(
       held_out.HeldOut, 'accuracy', lambda self, artifact, *rest:
       judged.append(artifact) or accuracy(self, artifact, *rest))
-  losses = teacher.losses
-  monkeypatch.setattr(teacher, 'losses', lambda *args:
-                      trained.append(None) or losses(*args))
+  excess = teacher.excess
+  monkeypatch.setattr(teacher, 'excess', lambda *args:
+                      trained.append(None) or excess(*args))
   progress = Progress()
   artifact = tfp_lgc.compress(
       digits, budget='4kB', progress=progress, trunk='dense', **SHORT)

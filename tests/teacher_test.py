@@ -27,19 +27,17 @@ SHORT = {'trunk': 'dense', 'hidden_size': 8, 'latent_size': 2, 'epochs': 2,
          'num_components_max': 1, 'num_restarts': 1}
 
 
-def test_the_hardest_of_each_class_count_more_but_for_wrong_labels():
+def test_the_hardest_of_each_class_count_more():
   rng = np.random.default_rng(0)
   labels = np.repeat([3, 0], [100, 40])
-  losses = rng.exponential(size=140) * np.where(labels == 3, 0.1, 1.0)
-  losses[[7, 120]] = 2.5
-  copies = teacher.copies(losses, labels, MixtureConfig(
+  hardness = rng.exponential(size=140) * np.where(labels == 3, 0.1, 9.0)
+  copies = teacher.copies(hardness, labels, MixtureConfig(
       hard_copies=6, hard_share=0.2))
   assert set(copies) == {1, 6}
   for label, count in ((3, 100), (0, 40)):
     own = np.flatnonzero(labels == label)
-    hardest = own[np.argsort(losses[own])[-round(0.2 * count):]]
-    assert set(own[copies[own] == 6]) == set(hardest[losses[hardest] <= 2.0])
-  assert copies[7] == copies[120] == 1
+    hardest = own[np.argsort(hardness[own])[-round(0.2 * count):]]
+    assert set(own[copies[own] == 6]) == set(hardest)
 
 
 def test_where_all_are_as_hard_none_counts_more():
@@ -61,15 +59,39 @@ def source(monkeypatch):
   return from_arrays((images.astype(np.uint8), labels))
 
 
+def _arrays(source):
+  images, labels = zip(*source.train.batches(64))
+  return np.concatenate(images), np.concatenate(labels)
+
+
 def test_a_teacher_finds_images_hard_that_are_between_classes(source):
   labels = np.concatenate([labels for _, labels in source.train.batches(64)])
-  copies = teacher.copies(teacher.losses(Config(), source.train, 2), labels,
+  copies = teacher.copies(teacher.hardness(Config(), source.train, 2), labels,
                           MixtureConfig(hard_copies=3))
   images = np.concatenate([images for images, _ in source.train.batches(64)])
   gray = np.abs(images.mean(axis=(1, 2, 3)) - 125) < 50
   # 30 of each class are hard, and half are gray.
   assert np.bincount(copies).tolist() == [0, 140, 0, 60]
   assert gray.sum() == 100 and gray[copies == 3].all()
+
+
+def test_a_wrong_label_is_not_hard(source):
+  images, labels = _arrays(source)
+  wrong = [2, 3]  # One of each class, not gray.
+  labels[wrong] = 1 - labels[wrong]
+  split = data.array_split(images, labels, keep_order=True)
+  hardness = teacher.hardness(Config(), split, 2)
+  assert not hardness[wrong].any() and np.count_nonzero(hardness) > 150
+
+
+def test_samples_lack_what_a_teacher_of_them_alone_finds_hard(source):
+  images, labels = _arrays(source)
+  gray = np.abs(images.mean(axis=(1, 2, 3)) - 125) < 50
+  split = data.array_split(images, labels, keep_order=True)
+  drawn = data.array_split(images[~gray], labels[~gray])
+  excess = teacher.excess(Config(), split, drawn, 2)
+  np.testing.assert_array_equal(teacher.excess(Config(), split, split, 2), 0.0)
+  assert np.median(excess[gray]) > np.median(excess[~gray])
 
 
 def test_latents_of_hard_images_count_more(source):
@@ -131,7 +153,7 @@ def test_followers_take_the_losses_of_the_chief(monkeypatch):
       is_chief=False, num_workers=2,
       broadcast=lambda content: shared.to_bytes({'losses': losses})))
   np.testing.assert_array_equal(
-      teacher.losses(Config(), split, 2), losses)
+      teacher.hardness(Config(), split, 2), [0.0, 1.0, 2.0, 0.0])
 
 
 def test_one_class_has_no_hard_images():

@@ -6,18 +6,20 @@ of EM take it to where all of them have it, or hard images that count more.
 
 import functools
 import math
-from typing import Sequence
+from typing import Optional, Sequence
 
 import numpy as np
 
-from tfp_lgc import allocation, teacher
+from tfp_lgc import allocation, data, teacher
 from tfp_lgc.allocation import Candidate
+from tfp_lgc.artifact import Artifact
 from tfp_lgc.config import Config, MixtureConfig
 from tfp_lgc.data import Split
 from tfp_lgc.em import fit_em
 from tfp_lgc.pipeline import Trained
 from tfp_lgc.progress import Progress
 from tfp_lgc.resuming import Work
+from tfp_lgc.sampling import sample
 
 __all__ = ['Refitted']
 
@@ -41,8 +43,22 @@ class Refitted:
     self._trained, self._split, self._rest = trained, split, rest
     self._config, self._floor = config, floor
     self._progress, self._work = progress, work
-    self._losses: dict[str, np.ndarray] = {}
+    self._excess: Optional[np.ndarray] = None
     self._made: dict[str, Candidate] = {}
+
+  def see(self, artifact: Artifact) -> None:
+    """Finds out which images samples of it say too little of: those that are
+    hard from now on."""
+    self._excess = self._work.stage(
+        'excess', self._progress, lambda: {'excess': self._found(artifact)},
+        name='hard images')['excess']
+
+  def _found(self, artifact: Artifact) -> np.ndarray:
+    drawn = sample(artifact, self._split.num_examples, seed=self._config.seed)
+    return teacher.excess(
+        self._config, self._split,
+        data.array_split(drawn.images, drawn.labels),
+        len(artifact.class_names), self._work)
 
   def fitted(self, picks: Sequence[Candidate], config: Config,
              whole: bool) -> list[Candidate]:
@@ -50,7 +66,8 @@ class Refitted:
 
     Args:
       picks: of each class, candidates.
-      config: says how often hard images count now.
+      config: says how often hard images count now; where not as for the
+        candidates, these are what `see` found.
       whole: whether to all images; else to the same as before.
 
     Returns:
@@ -60,21 +77,14 @@ class Refitted:
                != self._config.mixture.hard_copies)
     if not (whole or is_hard):
       return [*picks]
-    copies = (self._hard(config, len(picks)) if is_hard
-              else self._trained.copies)
+    copies = self._trained.copies
+    if is_hard:
+      assert self._excess is not None  # `see` comes first.
+      copies = teacher.copies(self._excess, self._trained.labels,
+                              config.mixture)
     return [self._of_class(label, pick, copies if whole
                            else copies * self._rest, config.mixture, whole)
             for label, pick in enumerate(picks)]
-
-  def _hard(self, config: Config, num_classes: int) -> np.ndarray:
-    """How often each image counts, int `[N]`."""
-    if not self._losses:
-      self._losses = self._work.stage(
-          'losses', self._progress, lambda: {'losses': teacher.losses(
-              config, self._split, num_classes, self._work)},
-          name='hard images')
-    return teacher.copies(self._losses['losses'], self._trained.labels,
-                          config.mixture)
 
   def _of_class(self, label: int, pick: Candidate, copies: np.ndarray,
                 config: MixtureConfig, whole: bool) -> Candidate:

@@ -20,6 +20,7 @@ class Rung(NamedTuple):
   Attributes:
     num_filters: of the trunk.
     latent_size: d.
+    grid_filters: maps that the decoder begins with; 0: as many as filters.
     share: of the bytes that the decoder may take at the most, as far as can be
       told beforehand.
     beta: where there is room for components, a posterior may be narrower.
@@ -27,6 +28,7 @@ class Rung(NamedTuple):
   """
   num_filters: int
   latent_size: int
+  grid_filters: int = ModelConfig.grid_filters
   share: float = 0.76
   beta: float = ModelConfig.beta
   rate_weight: float = CodecConfig.rate_weight
@@ -49,7 +51,8 @@ FIXED: dict[str, Any] = {'trunk': 'conv', 'finetune_steps': 2000,
 # more (BUILD.md), but every few images would have one.
 MAX_COMPONENTS = 1000
 # What a rung decides, and a budget, unless the user does.
-OF_RUNGS = ('num_filters', 'hidden_size', 'latent_size', 'beta', 'rate_weight')
+OF_RUNGS = ('num_filters', 'hidden_size', 'latent_size', 'grid_filters', 'beta',
+            'rate_weight')
 CHOSEN = (*FIXED, *OF_RUNGS, 'num_components_max', 'mixture_bits', 'covariance',
           'texture', 'hard_copies', 'hard_share')
 
@@ -80,7 +83,8 @@ def likely(source: Source, num_bytes: int, config: Config,
                    else rung.latent_size)
     picks = {**FIXED, 'num_filters': rung.num_filters,
              'hidden_size': 5 * rung.num_filters,
-             'latent_size': latent_size, 'beta': rung.beta,
+             'latent_size': latent_size, 'grid_filters': rung.grid_filters,
+             'beta': rung.beta,
              'rate_weight': rung.rate_weight,
              'num_components_max': _num_components(
                  latent_size, len(source.class_names), num_bytes)}

@@ -4,7 +4,10 @@ Its features are what images are compared by in training, see
 `losses.feature_distance`. Its losses tell which images are hard, and those may
 count more than others where latents are modelled: A. Shrivastava, A. Gupta,
 R. Girshick, Training Region-based Object Detectors with Online Hard Example
-Mining, CVPR 2016, leave the easy ones out.
+Mining, CVPR 2016, leave the easy ones out. Where there are samples already, one
+that has seen nothing else tells what they lack: S. Mindermann et al.,
+Prioritized Training on Points that are Learnable, Worth Learning, and Not Yet
+Learnt, ICML 2022.
 """
 
 import numpy as np
@@ -16,7 +19,7 @@ from tfp_lgc.config import Config, MixtureConfig
 from tfp_lgc.data import Split
 from tfp_lgc.resuming import NO_WORK, Work
 
-__all__ = ['copies', 'losses', 'trained']
+__all__ = ['copies', 'excess', 'hardness', 'trained']
 
 # Steps in which it is trained.
 TEACHER_STEPS = 1500
@@ -56,10 +59,10 @@ def _logits(teacher: tfk.Model) -> tfk.Model:
   return tfk.Model(teacher.inputs, teacher.outputs[0])
 
 
-def losses(config: Config, split: Split, num_classes: int,
-           work: Work = NO_WORK) -> np.ndarray:
-  """How hard it finds each image: the cross entropy of its label, in nats,
-  float32 `[N]` in the order of the split.
+def hardness(config: Config, split: Split, num_classes: int,
+             work: Work = NO_WORK) -> np.ndarray:
+  """How hard a teacher finds each image: the cross entropy of its label, in
+  nats, float32 `[N]` in the order of the split; 0 above `MAX_LOSS`.
 
   Args:
     config: of the training.
@@ -67,7 +70,34 @@ def losses(config: Config, split: Split, num_classes: int,
     num_classes: of their labels.
     work: where the teacher is kept, if at all.
   """
-  logits = _logits(trained(config, split, num_classes, work))
+  losses = _losses(trained(config, split, num_classes, work), config, split)
+  return np.where(losses <= MAX_LOSS, losses, np.float32(0))
+
+
+def excess(config: Config, split: Split, drawn: Split, num_classes: int,
+           work: Work = NO_WORK) -> np.ndarray:
+  """How much harder each image is for a teacher that has seen nothing but
+  samples than for one of real images.
+
+  The reducible loss of Mindermann et al., equation 3, in nats, float32 `[N]` in
+  the order of the split. A label that is wrong is hard for both.
+
+  Args:
+    config: of the training.
+    split: N images.
+    drawn: the samples.
+    num_classes: of the labels of both.
+    work: where the teacher of real images is kept, if at all.
+  """
+  of_samples, of_real = (
+      _losses(trained(config, seen, num_classes, where), config, split)
+      for seen, where in ((drawn, NO_WORK), (split, work)))
+  return of_samples - of_real
+
+
+def _losses(teacher: tfk.Model, config: Config, split: Split) -> np.ndarray:
+  """Cross entropies, float32 `[N]`."""
+  logits = _logits(teacher)
   its = distribution.of(config.train.strategy)
   # Machines may round another way; the others take what the chief has.
   return shared.from_chief(its, {'losses': np.concatenate([
@@ -77,27 +107,26 @@ def losses(config: Config, split: Split, num_classes: int,
       if its.is_chief else {})['losses']
 
 
-def copies(losses: np.ndarray, labels: np.ndarray, config: MixtureConfig,
+def copies(hardness: np.ndarray, labels: np.ndarray, config: MixtureConfig,
            ) -> np.ndarray:
   """How often each image counts where latents are modelled, int `[N]`: hard
   ones are oversampled.
 
   ```python
-  teacher.copies(np.array([0.0, 0.1, 0.2, 9.0]), np.zeros(4),
+  teacher.copies(np.array([0.0, 0.1, 0.2, 0.9]), np.zeros(4),
                  config.MixtureConfig(hard_copies=5, hard_share=0.5))
-  # [1, 1, 5, 1]: the last one is likely to have the wrong label.
+  # [1, 1, 5, 5]
   ```
 
   Args:
-    losses: `[N]`, nats.
+    hardness: `[N]`, as of `hardness` or `excess`.
     labels: int `[N]`.
-    config: says how often those count whose losses are above the others of
-      their class, but not above `MAX_LOSS`.
+    config: says how often those count that are harder than the others of their
+      class.
   """
-  result = np.ones(len(losses), int)
+  result = np.ones(len(hardness), int)
   for label in np.unique(labels):
     own = labels == label
-    bound = np.quantile(losses[own], 1.0 - config.hard_share)
-    result[own & (losses > bound) & (losses <= MAX_LOSS)] = (
-        config.hard_copies)
+    bound = np.quantile(hardness[own], 1.0 - config.hard_share)
+    result[own & (hardness > bound)] = config.hard_copies
   return result
