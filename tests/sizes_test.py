@@ -16,15 +16,16 @@ def digits():
 
 def _rungs(tried):
   return [(config.model.num_filters, config.model.latent_size,
-           config.model.beta, config.codec.rate_weight) for config in tried]
+           config.model.grid_filters, config.model.beta,
+           config.codec.rate_weight) for config in tried]
 
 
 @pytest.mark.parametrize('num_bytes', [500, 4000, 16_000, 70_000, 10**6])
 def test_those_that_fit_are_tried_the_last_rung_first(num_bytes, digits):
   tried = sizes.likely(digits, num_bytes, Config(), set())
   places = [_rungs([config])[0] for config in tried]
-  known = [(rung.num_filters, rung.latent_size, rung.beta, rung.rate_weight)
-           for rung in sizes.RUNGS]
+  known = [(rung.num_filters, rung.latent_size, rung.grid_filters, rung.beta,
+            rung.rate_weight) for rung in sizes.RUNGS]
   order = [known.index(place) for place in places]
   assert order == sorted(order, reverse=True)
   assert (order[0] == len(known) - 1) == (num_bytes == 10**6)
@@ -37,17 +38,25 @@ def test_those_that_fit_are_tried_the_last_rung_first(num_bytes, digits):
 def test_what_the_user_says_stays():
   source = sources.load(DataConfig())
   config = replace(Config(), beta=0.2, rate_weight=1e-3, num_filters=9,
-                   num_components_max=7)
+                   grid_filters=3, num_components_max=7)
   [first, *_] = sizes.likely(
       source, 10**6, config,
-      {'beta', 'rate_weight', 'num_filters', 'num_components_max'})
+      {'beta', 'rate_weight', 'num_filters', 'grid_filters',
+       'num_components_max'})
   assert first.mixture.num_components_max == 7
-  assert _rungs([first]) == [(9, 96, 0.2, 1e-3)]
+  assert _rungs([first]) == [(9, 96, 3, 0.2, 1e-3)]
   # With few latents a rung of many is none.
   for tried in sizes.likely(source, 10**6, replace(Config(), latent_size=7),
                             {'latent_size'}):
     assert tried.model.latent_size == 7
     assert tried.model.beta == Config().model.beta
+
+
+def test_filters_of_the_user_have_no_grid_of_a_rung(digits):
+  for stays, grids in (({'latent_size'}, {0, 3, 4}),
+                       ({'num_filters'}, {0}), ({'grid_filters'}, {0})):
+    assert {tried.model.grid_filters for tried in sizes.likely(
+        digits, 10**6, Config(), stays)} == grids
 
 
 def test_a_file_may_have_as_many_components_as_are_allowed(digits):
