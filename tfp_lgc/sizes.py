@@ -39,7 +39,7 @@ class Rung(NamedTuple):
 # (32, 32) did as well as (32, 48) on MNIST at 78.4 kB and is for
 # --num_autoencoders=2.
 RUNGS = (Rung(2, 2), Rung(2, 3), Rung(3, 4), Rung(3, 6), Rung(4, 8), Rung(5, 9),
-         Rung(14, 14, 3), Rung(28, 20, 4), Rung(28, 20), Rung(36, 24),
+         Rung(14, 14, 3), Rung(28, 20, 4), Rung(36, 24, 4, share=0.3),
          Rung(32, 32, share=0.4), Rung(32, 48, share=0.5, beta=0.05),
          Rung(40, 96, share=0.25, beta=0.03, rate_weight=3e-5))
 # Bytes of a fine-tuned decoder of n numbers are about 6.1 n^0.75: on MNIST they
