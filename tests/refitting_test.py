@@ -12,6 +12,7 @@ from tfp_lgc.mixture import most_likely
 from tfp_lgc.pipeline import Trained
 from tfp_lgc.progress import Progress
 from tfp_lgc.resuming import NO_WORK
+from tfp_lgc.sampling import sample
 
 FLOOR = 1e-6
 NUM_IMAGES, NUM_CLASSES = 600, 2
@@ -83,10 +84,16 @@ def test_nothing_is_done_where_the_images_are_the_same(trained, rest, picks):
 def test_hard_images_count_more(whole, artifact, trained, rest, picks,
                                 monkeypatch):
   hardness = np.linspace(-1.0, 3.0, NUM_IMAGES).astype(np.float32)
-  monkeypatch.setattr(teacher, 'excess', lambda *_: hardness)
+  drawn = []
+  monkeypatch.setattr(teacher, 'excess', lambda config, split, samples, *_:
+                      drawn.append(samples) or hardness)
   config = replace(Config(), hard_copies=3, hard_share=0.25)
   refitted = _made(trained, rest)
-  refitted.see(artifact)
+  refitted.find_hard(artifact)
+  [samples] = drawn
+  images = np.concatenate([images for images, _ in samples.batches(100)])
+  assert {image.tobytes() for image in images} == {
+      image.tobytes() for image in sample(artifact, NUM_IMAGES).images}
   fitted = refitted.fitted(picks, config, whole)
   for label, (pick, each) in enumerate(zip(picks, fitted)):
     own = (trained.labels == label) & (whole | rest)

@@ -244,12 +244,13 @@ def test_hard_images_count_more_if_the_judge_prefers_it(
       judged.append(artifact) or accuracy(self, artifact, *rest))
   excess = teacher.excess
   monkeypatch.setattr(teacher, 'excess', lambda *args:
-                      trained.append(None) or excess(*args))
+                      trained.append(args[2]) or excess(*args))
   progress = Progress()
   artifact = tfp_lgc.compress(
       digits, budget='4kB', progress=progress, trunk='dense', **SHORT)
-  # One teacher; mixtures that are other ones.
-  assert len(trained) == 1
+  # Samples of one artifact; mixtures that are other ones.
+  assert [drawn.num_examples for drawn in trained] == [
+      sum(artifact.class_counts)]
   means = [its.mixture.loc.mean() for its in judged[-2:]]
   plain = {its.mixture.loc.mean() for its in judged[:-2]}
   assert len(plain | set(means)) == len(plain) + 2

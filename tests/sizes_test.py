@@ -57,6 +57,9 @@ def test_filters_of_the_user_have_no_grid_of_a_rung(digits):
                        ({'num_filters'}, {0}), ({'grid_filters'}, {0})):
     assert {tried.model.grid_filters for tried in sizes.likely(
         digits, 10**6, Config(), stays)} == grids
+  for tried in sizes.likely(digits, 10**6, replace(Config(), trunk='dense'),
+                            {'trunk'}):
+    assert tried.model.grid_filters == 0
 
 
 def test_a_file_may_have_as_many_components_as_are_allowed(digits):

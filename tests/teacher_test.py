@@ -27,17 +27,20 @@ SHORT = {'trunk': 'dense', 'hidden_size': 8, 'latent_size': 2, 'epochs': 2,
          'num_components_max': 1, 'num_restarts': 1}
 
 
-def test_the_hardest_of_each_class_count_more():
+@pytest.mark.parametrize('most', [2.0, np.inf])
+def test_the_hardest_of_each_class_count_more_but_for_wrong_labels(most):
   rng = np.random.default_rng(0)
   labels = np.repeat([3, 0], [100, 40])
-  hardness = rng.exponential(size=140) * np.where(labels == 3, 0.1, 9.0)
-  copies = teacher.copies(hardness, labels, MixtureConfig(
-      hard_copies=6, hard_share=0.2))
+  losses = rng.exponential(size=140) * np.where(labels == 3, 0.1, 1.0)
+  losses[[7, 120]] = 2.5
+  copies = teacher.copies(losses, labels, MixtureConfig(
+      hard_copies=6, hard_share=0.2), most)
   assert set(copies) == {1, 6}
   for label, count in ((3, 100), (0, 40)):
     own = np.flatnonzero(labels == label)
-    hardest = own[np.argsort(hardness[own])[-round(0.2 * count):]]
-    assert set(own[copies[own] == 6]) == set(hardest)
+    hardest = own[np.argsort(losses[own])[-round(0.2 * count):]]
+    assert set(own[copies[own] == 6]) == set(hardest[losses[hardest] <= most])
+  assert copies[7] == copies[120] == (1 if most == 2.0 else 6)
 
 
 def test_where_all_are_as_hard_none_counts_more():
@@ -66,7 +69,7 @@ def _arrays(source):
 
 def test_a_teacher_finds_images_hard_that_are_between_classes(source):
   labels = np.concatenate([labels for _, labels in source.train.batches(64)])
-  copies = teacher.copies(teacher.hardness(Config(), source.train, 2), labels,
+  copies = teacher.copies(teacher.losses(Config(), source.train, 2), labels,
                           MixtureConfig(hard_copies=3))
   images = np.concatenate([images for images, _ in source.train.batches(64)])
   gray = np.abs(images.mean(axis=(1, 2, 3)) - 125) < 50
@@ -75,13 +78,14 @@ def test_a_teacher_finds_images_hard_that_are_between_classes(source):
   assert gray.sum() == 100 and gray[copies == 3].all()
 
 
-def test_a_wrong_label_is_not_hard(source):
+def test_a_wrong_label_is_hard_beyond_the_most(source):
   images, labels = _arrays(source)
   wrong = [2, 3]  # One of each class, not gray.
   labels[wrong] = 1 - labels[wrong]
   split = data.array_split(images, labels, keep_order=True)
-  hardness = teacher.hardness(Config(), split, 2)
-  assert not hardness[wrong].any() and np.count_nonzero(hardness) > 150
+  losses = teacher.losses(Config(), split, 2)
+  assert (losses[wrong] > teacher.MAX_LOSS).all()
+  assert np.count_nonzero(losses > teacher.MAX_LOSS) < 50
 
 
 def test_samples_lack_what_a_teacher_of_them_alone_finds_hard(source):
@@ -153,7 +157,7 @@ def test_followers_take_the_losses_of_the_chief(monkeypatch):
       is_chief=False, num_workers=2,
       broadcast=lambda content: shared.to_bytes({'losses': losses})))
   np.testing.assert_array_equal(
-      teacher.hardness(Config(), split, 2), [0.0, 1.0, 2.0, 0.0])
+      teacher.losses(Config(), split, 2), losses)
 
 
 def test_one_class_has_no_hard_images():

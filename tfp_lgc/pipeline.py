@@ -213,11 +213,10 @@ def train_encode(source: Source, config: Config, progress: Progress,
   if config.mixture.hard_copies == 1:
     return Trained(model, **encoded,
                    copies=np.ones(len(encoded['labels']), int))
-  found = work.stage('hardness', progress, lambda: {
-      'hardness': teacher.hardness(config, source.train, num_classes, work)},
-                     name='hard images')
+  found = work.stage('losses', progress, lambda: {'losses': teacher.losses(
+      config, source.train, num_classes, work)}, name='hard images')
   return Trained(model, **encoded, copies=teacher.copies(
-      found['hardness'], encoded['labels'], config.mixture))
+      found['losses'], encoded['labels'], config.mixture, teacher.MAX_LOSS))
 
 
 def _fill(means: np.ndarray) -> np.ndarray:

@@ -33,22 +33,22 @@ class Refitted:
 
     Args:
       trained: has the latents that mixtures are fitted to.
-      split: the N images that these are of, for a teacher to see.
+      split: the N images that these are of, for teachers to see.
       rest: bool `[N]`, the images that candidates were fitted to.
       config: says how often these counted then.
       floor: added to variances.
-      progress: hears of the teacher.
-      work: where losses and mixtures are kept, if at all.
+      progress: hears of teachers.
+      work: where their results and mixtures are kept, if at all.
     """
     self._trained, self._split, self._rest = trained, split, rest
     self._config, self._floor = config, floor
     self._progress, self._work = progress, work
-    self._excess: Optional[np.ndarray] = None
+    self._excess: Optional[np.ndarray] = None  # Nats, [N].
     self._made: dict[str, Candidate] = {}
 
-  def see(self, artifact: Artifact) -> None:
-    """Finds out which images samples of it say too little of: those that are
-    hard from now on."""
+  def find_hard(self, artifact: Artifact) -> None:
+    """Which images samples of it teach too little of: those that are hard from
+    now on, see `teacher.excess`."""
     self._excess = self._work.stage(
         'excess', self._progress, lambda: {'excess': self._found(artifact)},
         name='hard images')['excess']
@@ -67,7 +67,7 @@ class Refitted:
     Args:
       picks: of each class, candidates.
       config: says how often hard images count now; where not as for the
-        candidates, these are what `see` found.
+        candidates, these are what `find_hard` found.
       whole: whether to all images; else to the same as before.
 
     Returns:
@@ -79,7 +79,7 @@ class Refitted:
       return [*picks]
     copies = self._trained.copies
     if is_hard:
-      assert self._excess is not None  # `see` comes first.
+      assert self._excess is not None  # `find_hard` comes first.
       copies = teacher.copies(self._excess, self._trained.labels,
                               config.mixture)
     return [self._of_class(label, pick, copies if whole

@@ -199,7 +199,7 @@ class _Trials:
     # Where there is nothing to judge by, nothing tells whether it is better.
     if trials and self._seen.source.test and 'hard_copies' not in self._stays:
       plain = _best(trials)
-      self._refitted.see(plain.artifact)
+      self._refitted.find_hard(plain.artifact)
       trials += filter(None, [self._trial(
           config_lib.replace(plain.config, hard_copies=copies, **(
               {} if 'hard_share' in self._stays else {'hard_share': share})),

@@ -35,15 +35,17 @@ class Rung(NamedTuple):
 
 
 # The later ones are tried first. (14, 14, 3) and (28, 20, 4) were chosen on
-# MNIST, the last two on Fashion-MNIST (BUILD.md); smaller ones go on that way.
-# (32, 32) did as well as (32, 48) on MNIST at 78.4 kB and is for
-# --num_autoencoders=2.
+# MNIST, the last two on Fashion-MNIST (BUILD.md); (36, 24, 4), which taught as
+# much as (28, 20, 4) at 20 kB, is for what is between, where none was tried.
+# Smaller ones are from before there were grids. (32, 32) did as well as
+# (32, 48) on MNIST at 78.4 kB and is for --num_autoencoders=2.
 RUNGS = (Rung(2, 2), Rung(2, 3), Rung(3, 4), Rung(3, 6), Rung(4, 8), Rung(5, 9),
          Rung(14, 14, 3), Rung(28, 20, 4), Rung(36, 24, 4, share=0.3),
          Rung(32, 32, share=0.4), Rung(32, 48, share=0.5, beta=0.05),
          Rung(40, 96, share=0.25, beta=0.03, rate_weight=3e-5))
 # Bytes of a fine-tuned decoder of n numbers are about 6.1 n^0.75: on MNIST they
-# were 4,221 for 6,257 numbers, 8,288 for 15,723 and 24,891 for 65,449.
+# were 4,221 for 6,257 numbers, 8,288 for 15,723 and 24,891 for 65,449, and with
+# a grid fewer, 3,752 for 5,972, 7,917 for 18,173 and 9,987 for 27,581.
 FINETUNED_SCALE, FINETUNED_POWER = 6.1, 0.75
 # What a budget decides, unless the user does.
 FIXED: dict[str, Any] = {'trunk': 'conv', 'finetune_steps': 2000,
@@ -74,7 +76,9 @@ def likely(source: Source, num_bytes: int, config: Config,
   Raises:
     ConfigError: if there is no such model.
   """
-  if 'num_filters' in stays:  # A rung's grid is for its own filters.
+  # A rung's grid is for its own filters, and for a trunk that has one.
+  if 'num_filters' in stays or ('trunk' in stays
+                                and config.model.trunk != 'conv'):
     stays = stays | {'grid_filters'}
   # By numbers of the decoder, in the order of `RUNGS`.
   found: dict[int, tuple[Config, Rung]] = {}

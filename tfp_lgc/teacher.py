@@ -19,7 +19,7 @@ from tfp_lgc.config import Config, MixtureConfig
 from tfp_lgc.data import Split
 from tfp_lgc.resuming import NO_WORK, Work
 
-__all__ = ['copies', 'excess', 'hardness', 'trained']
+__all__ = ['MAX_LOSS', 'copies', 'excess', 'losses', 'trained']
 
 # Steps in which it is trained.
 TEACHER_STEPS = 1500
@@ -59,10 +59,10 @@ def _logits(teacher: tfk.Model) -> tfk.Model:
   return tfk.Model(teacher.inputs, teacher.outputs[0])
 
 
-def hardness(config: Config, split: Split, num_classes: int,
-             work: Work = NO_WORK) -> np.ndarray:
+def losses(config: Config, split: Split, num_classes: int,
+           work: Work = NO_WORK) -> np.ndarray:
   """How hard a teacher finds each image: the cross entropy of its label, in
-  nats, float32 `[N]` in the order of the split; 0 above `MAX_LOSS`.
+  nats, float32 `[N]` in the order of the split.
 
   Args:
     config: of the training.
@@ -70,8 +70,7 @@ def hardness(config: Config, split: Split, num_classes: int,
     num_classes: of their labels.
     work: where the teacher is kept, if at all.
   """
-  losses = _losses(trained(config, split, num_classes, work), config, split)
-  return np.where(losses <= MAX_LOSS, losses, np.float32(0))
+  return _losses(trained(config, split, num_classes, work), config, split)
 
 
 def excess(config: Config, split: Split, drawn: Split, num_classes: int,
@@ -79,8 +78,9 @@ def excess(config: Config, split: Split, drawn: Split, num_classes: int,
   """How much harder each image is for a teacher that has seen nothing but
   samples than for one of real images.
 
-  The reducible loss of Mindermann et al., equation 3, in nats, float32 `[N]` in
-  the order of the split. A label that is wrong is hard for both.
+  The reducible loss of Mindermann et al., equation 3, but that the teacher of
+  real images has seen these very ones, in nats, float32 `[N]` in the order of
+  the split. A wrong label is hard for both, unless that one knows it by heart.
 
   Args:
     config: of the training.
@@ -89,10 +89,8 @@ def excess(config: Config, split: Split, drawn: Split, num_classes: int,
     num_classes: of the labels of both.
     work: where the teacher of real images is kept, if at all.
   """
-  of_samples, of_real = (
-      _losses(trained(config, seen, num_classes, where), config, split)
-      for seen, where in ((drawn, NO_WORK), (split, work)))
-  return of_samples - of_real
+  of_real = losses(config, split, num_classes, work)
+  return _losses(trained(config, drawn, num_classes), config, split) - of_real
 
 
 def _losses(teacher: tfk.Model, config: Config, split: Split) -> np.ndarray:
@@ -108,25 +106,26 @@ def _losses(teacher: tfk.Model, config: Config, split: Split) -> np.ndarray:
 
 
 def copies(hardness: np.ndarray, labels: np.ndarray, config: MixtureConfig,
-           ) -> np.ndarray:
+           most: float = np.inf) -> np.ndarray:
   """How often each image counts where latents are modelled, int `[N]`: hard
   ones are oversampled.
 
   ```python
-  teacher.copies(np.array([0.0, 0.1, 0.2, 0.9]), np.zeros(4),
-                 config.MixtureConfig(hard_copies=5, hard_share=0.5))
-  # [1, 1, 5, 5]
+  teacher.copies(np.array([0.0, 0.1, 0.2, 9.0]), np.zeros(4),
+                 config.MixtureConfig(hard_copies=5, hard_share=0.5), most=2.0)
+  # [1, 1, 5, 1]: the last one is likely to have the wrong label.
   ```
 
   Args:
-    hardness: `[N]`, as of `hardness` or `excess`.
+    hardness: `[N]`, as of `losses` or `excess`; of a class, ranks alone count.
     labels: int `[N]`.
     config: says how often those count that are harder than the others of their
       class.
+    most: but not those above it.
   """
   result = np.ones(len(hardness), int)
   for label in np.unique(labels):
     own = labels == label
     bound = np.quantile(hardness[own], 1.0 - config.hard_share)
-    result[own & (hardness > bound)] = config.hard_copies
+    result[own & (hardness > bound) & (hardness <= most)] = config.hard_copies
   return result
