@@ -265,7 +265,7 @@ def test_a_search_that_stops_ends_in_the_same_bytes(
   expected = tfp_lgc.compress(images, settings, budget=1500,
                               progress=undisturbed).to_bytes()
   judge = search.tstr.right
-  for stop in range(2):
+  for stop in range(3):  # The last one is between two trials of hard images.
     calls = []
 
     def stopping(*args, calls=calls, stop=stop):
