@@ -47,8 +47,12 @@ class Refitted:
     self._made: dict[str, Candidate] = {}
 
   def find_hard(self, artifact: Artifact) -> None:
-    """Which images samples of it teach too little of: those that are hard from
-    now on, see `teacher.excess`."""
+    """Which images samples teach too little of: those that are hard from now
+    on, see `teacher.excess`.
+
+    Args:
+      artifact: has these classes; as many samples of it are seen as images.
+    """
     self._excess = self._work.stage(
         'excess', self._progress, lambda: {'excess': self._found(artifact)},
         name='hard images')['excess']

@@ -91,8 +91,7 @@ def likely(source: Source, num_bytes: int, config: Config,
     picks = {**FIXED, 'num_filters': rung.num_filters,
              'hidden_size': 5 * rung.num_filters,
              'latent_size': latent_size, 'grid_filters': rung.grid_filters,
-             'beta': rung.beta,
-             'rate_weight': rung.rate_weight,
+             'beta': rung.beta, 'rate_weight': rung.rate_weight,
              'num_components_max': _num_components(
                  latent_size, len(source.class_names), num_bytes)}
     tried = config_lib.replace(config, **{

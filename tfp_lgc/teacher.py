@@ -80,7 +80,7 @@ def excess(config: Config, split: Split, drawn: Split, num_classes: int,
 
   The reducible loss of Mindermann et al., equation 3, but that the teacher of
   real images has seen these very ones, in nats, float32 `[N]` in the order of
-  the split. A wrong label is hard for both, unless that one knows it by heart.
+  the split. A wrong label is hard for both, unless the latter knows it.
 
   Args:
     config: of the training.
