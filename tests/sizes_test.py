@@ -1,8 +1,9 @@
 """Which autoencoders a budget is likely to bear."""
 
+import numpy as np
 import pytest
 
-from tfp_lgc import heads, networks, sizes, sources
+from tfp_lgc import data, heads, networks, sizes, sources
 from tfp_lgc.config import Config, DataConfig, replace
 from tfp_lgc.errors import ArtifactError
 from tfp_lgc.header import Header
@@ -60,6 +61,17 @@ def test_filters_of_the_user_have_no_grid_of_a_rung(digits):
   for tried in sizes.likely(digits, 10**6, replace(Config(), trunk='dense'),
                             {'trunk'}):
     assert tried.model.grid_filters == 0
+
+
+@pytest.mark.parametrize('num_bytes', [
+    5600, 7840, 16_000, 20_000, 32_000, 50_000, 64_000])
+def test_a_second_decoder_is_one_without_a_grid(num_bytes):
+  source = data.Source('as_mnist', data.array_split(
+      np.zeros([10, 28, 28, 1], np.uint8), np.arange(10)), None,
+                       tuple('0123456789'))
+  grids = [tried.model.grid_filters for tried in sizes.likely(
+      source, num_bytes, Config(), set())[:2]]
+  assert grids[0] > 0 and grids[1] == 0
 
 
 def test_a_file_may_have_as_many_components_as_are_allowed(digits):

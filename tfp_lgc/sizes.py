@@ -37,10 +37,13 @@ class Rung(NamedTuple):
 # The later ones are tried first. (14, 14, 3) and (28, 20, 4) were chosen on
 # MNIST, the last two on Fashion-MNIST (BUILD.md); (36, 24, 4), which taught as
 # much as (28, 20, 4) at 20 kB, is for what is between, where none was tried.
-# Smaller ones are from before there were grids. (32, 32) did as well as
-# (32, 48) on MNIST at 78.4 kB and is for --num_autoencoders=2.
+# Those without a grid before each are what it replaced, where decoders are the
+# limit, and are for --num_autoencoders=2, as (32, 32), which did as well as
+# (32, 48) on MNIST at 78.4 kB. The smallest are from before there were grids.
 RUNGS = (Rung(2, 2), Rung(2, 3), Rung(3, 4), Rung(3, 6), Rung(4, 8), Rung(5, 9),
-         Rung(14, 14, 3), Rung(28, 20, 4), Rung(36, 24, 4, share=0.3),
+         Rung(8, 12), Rung(14, 14, 3),
+         Rung(14, 17, share=0.6), Rung(24, 16), Rung(28, 20), Rung(28, 20, 4),
+         Rung(36, 24, share=0.55), Rung(36, 24, 4, share=0.3),
          Rung(32, 32, share=0.4), Rung(32, 48, share=0.5, beta=0.05),
          Rung(40, 96, share=0.25, beta=0.03, rate_weight=3e-5))
 # Bytes of a fine-tuned decoder of n numbers are about 6.1 n^0.75: on MNIST they
