@@ -27,7 +27,7 @@ ALL = [member for member in itertools.product(
        if member[1] in OURS or member[2:] == ('bernoulli', 0)]
 # Each model on a trunk of ours, by turns, each trunk of a paper, some heads and
 # mixtures at every change; the rest of the table takes long.
-SINGLE = ('normal_diag', 'student_t_full', 'matrix_normal_diag', 'maf')
+SINGLE = ('student_t_full', 'maf')
 MIXTURES = WITH_TEACHER, OF_COLORS = 'normal_diag', 'matrix_t_full'
 TURNS = set(zip(models.MODELS, itertools.cycle(OURS)))
 QUICK = [(model, trunk, head, k) for model, trunk, head, k in ALL

@@ -83,7 +83,7 @@ def test_heads_over_seeds_and_what_cannot_be_measured(capsys, tmp_path,
 
 def test_heads_quote_the_paper_and_do_without_the_time_of_mse():
   row = next(row for row in heads.ROWS if row.head == 'maf')
-  assert heads._published(row) == {
+  assert row.published() == {
       'paper_l2_percent': 1.869, 'paper_fid': 524.118,
       'paper_ratio': pytest.approx(93.599 / 2.563, abs=0.005)}
   assert not heads._ratio({'seconds_per_epoch': 2.0}, {'diverged': 'far off'})

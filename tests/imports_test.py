@@ -70,6 +70,7 @@ SAME_LEVEL = {
                         'benchmarks/scale'},
     'benchmarks/cost_simulation': {'benchmarks/cost_model'},
     'benchmarks/gmm_dae_loss': {'benchmarks/ablation'},
+    'benchmarks/heads': {'benchmarks/vpa_tables'},
     'benchmarks/scale': {'benchmarks/distorted'},
     'benchmarks/serving': {'compression'},
     'benchmarks/throughput': {'benchmarks/torch_networks'},

@@ -1,5 +1,6 @@
 """Which autoencoders are worth a try for so many bytes."""
 
+import functools
 import math
 from typing import AbstractSet, Any, NamedTuple, Optional
 
@@ -100,7 +101,9 @@ def likely(source: Source, num_bytes: int, config: Config,
     tried = config_lib.replace(config, **{
         name: value for name, value in picks.items() if name not in stays})
     try:
-      found.setdefault(_num_weights(tried, source), (tried, rung))
+      size = _num_weights(tried.model, source.train.image_shape,
+                          len(source.class_names))
+      found.setdefault(size, (tried, rung))
     except ConfigError as this:  # As a prior of more means than latents.
       error = this
   if not found:
@@ -125,13 +128,14 @@ def _decoder_num_bytes(config: Config, num_weights: int) -> float:
   return num_weights * (config.codec.decoder_bits - 1) / 8
 
 
-def _num_weights(config: Config, source: Source) -> int:
-  """Numbers of decoder and head."""
+@functools.lru_cache(maxsize=None)
+def _num_weights(model: ModelConfig, image_shape: tuple[int, int, int],
+                 num_classes: int) -> int:
+  """Numbers of decoder and head; Keras takes a while to say."""
   with weightless():
-    models.prior(config.model)
-    head = heads.build(config.model, source.train.image_shape)
-    num_conditions = (len(source.class_names)
-                      if config.model.model in models.CONDITIONAL else 0)
-    decoder = networks.decoder(config.model, head, num_conditions)
+    models.prior(model)
+    head = heads.build(model, image_shape)
+    decoder = networks.decoder(
+        model, head, num_classes if model.model in models.CONDITIONAL else 0)
     return decoder.count_params() + sum(
         math.prod(variable.shape) for variable in head.weights.values())

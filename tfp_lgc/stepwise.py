@@ -50,8 +50,7 @@ __all__ = ['DONE', 'Fitted', 'LAST', 'Run', 'SAMPLE_SIZE', 'STEP', 'State',
 # Points of a class that k-means is given.
 SAMPLE_SIZE = 10_000
 
-# What a run is waiting for: an M-step; the likelihood of its last components;
-# nothing.
+# A run waits for an M-step, the likelihood of its last components, or nothing.
 STEP, LAST, DONE = range(3)
 
 _F64 = tf.float64

@@ -1,15 +1,13 @@
 """Tables 1 and 2 of the Vanilla Probabilistic Autoencoder, measured again.
 
-S. Ciobanu, Vanilla Probabilistic Autoencoder, CAINE 2021: how well a plain
-autoencoder reconstructs MNIST, by what its decoder's numbers mean. The paper's
-"FID" is the distance of images from uniform noise, so that lower is not better;
-it is quoted and not measured.
+How well a plain autoencoder reconstructs MNIST, by what its decoder's numbers
+mean; the rows, and what the paper has there, are in vpa_tables.py.
 """
 
 import dataclasses
 import statistics
 import time
-from typing import Any, Iterator, Mapping, NamedTuple, Optional
+from typing import Any, Iterator, Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -18,6 +16,7 @@ import tf_keras as tfk
 from tfp_lgc import config as config_lib
 from tfp_lgc import heads, pipeline, train
 from tfp_lgc.autoencoder import Autoencoder, to_unit
+from tfp_lgc.benchmarks.vpa_tables import MSE, Row, ROWS
 from tfp_lgc.config import Config
 from tfp_lgc.data import Source, Split
 from tfp_lgc.errors import ConfigError, DataError
@@ -30,75 +29,8 @@ __all__ = ['ROWS', 'run', 'table']
 # Test images that are reconstructed, the first of them; as in the paper.
 NUM_IMAGES = 1000
 NUM_EPOCHS = 20
-# The floor of scales that the paper has.
-PAPER_MIN_STDDEV = 1e-6
 # What differs from seed to seed, and gets a mean.
 _MEASURED = ('l2_percent', 'frechet', 'seconds_per_epoch', 'ratio')
-
-
-class Row(NamedTuple):
-  """A row of the tables, and what the paper has there for MNIST.
-
-  Attributes:
-    preset: vpa_mlp (table 1), vpa_cnn (table 2), or our form of the latter.
-    head: of the decoder; for `vae` that of the VAE.
-    num_components: K; 0 where the paper has no mixture.
-    l2: percent.
-    seconds: an epoch, on the paper's GPU.
-    fid: the paper's, see above; None where it cannot be read.
-    model: ae or vae.
-    min_stddev: floor of scales, or None for that of the run.
-  """
-  preset: str
-  head: str
-  num_components: int
-  l2: Optional[float] = None
-  seconds: Optional[float] = None
-  fid: Optional[float] = None
-  model: str = 'ae'
-  min_stddev: Optional[float] = None
-
-  @property
-  def label(self) -> str:
-    """preset/head/K, with `vae` or the floor where those are not the usual."""
-    extra = [self.model] if self.model != 'ae' else []
-    extra += [f'{self.min_stddev:g}'] if self.min_stddev else []
-    return '/'.join([self.preset, self.head, str(self.num_components), *extra])
-
-
-# Head, and for K = 1 and K = 10: L2, seconds, FID.
-_TABLE_1 = {
-    'normal_unit': ((1.587, 4.325, 521.217), (1.163, 4.97, 500.474)),
-    'normal_diag': ((5.299, 4.667, 507.615), (4.575, 10.6, 465.341)),
-    'normal_full': ((9.808, 60.116, 447.789), None),
-    'student_t_unit': ((1.623, 5.83, 523.926), (7.671, 51.9, 528.223)),
-    'student_t_diag': ((5.037, 7.655, 496.185), (4.975, 56.9, 518.133)),
-    'student_t_full': ((4.303, 57.132, 544.819), None),
-    'matrix_normal_unit': ((1.668, 2.601, 521.807), (1.208, 9.07, 501.229)),
-    'matrix_normal_diag': ((5.685, 3.503, 619.038), (4.795, 17.8, 547.99)),
-    'matrix_normal_full': ((6.207, 4.824, 553.959), (5.98, 33.2, 596.754)),
-    'matrix_t_unit': ((1.706, 5.749, 524.907), (7.953, 53.1, 496.058)),
-    'matrix_t_diag': ((4.571, 6.46, 558.429), (5.149, 62.9, 544.661)),
-    'matrix_t_full': ((5.61, 7.94, 585.251), (5.677, 79.6, 578.372))}
-# Head, and L2 for K = 1 and K = 10.
-_TABLE_2 = {
-    'matrix_normal_unit': (8.047, 8.498), 'matrix_normal_diag': (8.778, 9.503),
-    'matrix_normal_full': (9.825, 9.907), 'matrix_t_unit': (8.074, 8.682),
-    'matrix_t_diag': (8.192, 11.093), 'matrix_t_full': (47.054, 17.739)}
-
-ROWS = [Row('vpa_mlp', 'mse', 0, 1.585, 2.563, 520.167)]
-ROWS += [Row('vpa_mlp', head, k, *values)
-         for head, pair in _TABLE_1.items()
-         for k, values in zip((1, 10), pair) if values]
-ROWS += [Row('vpa_mlp', 'maf', 0, 1.869, 93.599, 524.118),
-         Row('vpa_mlp', 'normal_diag', 0, 5.412, 4.39, 444.135, 'vae')]
-# What the paper's floor does to scales that are learned.
-ROWS += [Row('vpa_mlp', head, 1, *_TABLE_1[head][0], 'ae', PAPER_MIN_STDDEV)
-         for head in ('normal_diag', 'matrix_normal_diag', 'matrix_t_diag')]
-ROWS += [Row(preset, head, k, l2 if preset == 'vpa_cnn' else None)
-         for preset in ('vpa_cnn', 'vpa_cnn_aligned')
-         for head, pair in _TABLE_2.items() for k, l2 in zip((1, 10), pair)]
-_MSE = ROWS[0]
 
 
 def run(config: Config, progress: Progress, done: Mapping[str, dict],
@@ -143,7 +75,7 @@ def run(config: Config, progress: Progress, done: Mapping[str, dict],
   rows = _ordered(config, source, wanted)
   with progress.stage('heads', len(rows) * len(seeds)):
     for i, (row, halvings) in enumerate(rows):
-      name, mse = (_name(its, source, halvings) for its in (row, _MSE))
+      name, mse = (_name(its, source, halvings) for its in (row, MSE))
       for j, seed in enumerate(seeds):
         key = f'{name}/{seed}'
         if key not in made:
@@ -182,7 +114,7 @@ def _ordered(config: Config, source: Source, wanted: list[Row],
   result: list[tuple[Row, int]] = []
   for row in wanted:
     halvings = _halvings(config, row, source)
-    for pair in ((_MSE, halvings), (row, halvings)):
+    for pair in ((MSE, halvings), (row, halvings)):
       if pair not in result:
         result.append(pair)
   return result
@@ -223,14 +155,6 @@ def _configured(config: Config, row: Row, seed: int) -> Config:
 def _ratio(row: dict[str, Any], mse: dict[str, Any]) -> dict[str, float]:
   seconds, base = (its.get('seconds_per_epoch') for its in (row, mse))
   return {'ratio': round(seconds / base, 2)} if seconds and base else {}
-
-
-def _published(row: Row) -> dict[str, float]:
-  """What the paper has."""
-  paper = {'paper_l2_percent': row.l2, 'paper_fid': row.fid,
-           'paper_ratio': row.seconds and _MSE.seconds and round(
-               row.seconds / _MSE.seconds, 2)}
-  return {key: value for key, value in paper.items() if value}
 
 
 def _means(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -293,7 +217,7 @@ class _Bench:
     common = {'image_shape': list(source.train.image_shape), 'seed': seed,
               'min_stddev': config.model.min_stddev}
     if config.data.dataset == 'mnist':
-      common.update(_published(row))
+      common.update(row.published())
     try:
       model = train.fit(config, source.train, len(source.class_names), [clock])
     except FloatingPointError as error:
