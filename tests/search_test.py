@@ -261,7 +261,8 @@ def test_hard_images_count_more_if_the_judge_prefers_it(
   assert artifact.num_bytes <= 4000
 
 
-@pytest.mark.parametrize('hard_copies', [1, 3])
+@pytest.mark.parametrize('hard_copies', [
+    pytest.param(1, marks=pytest.mark.slow), 3])
 def test_hard_copies_that_are_named_stay(hard_copies, digits, one_trial):
   progress = Progress()
   artifact = tfp_lgc.compress(
