@@ -64,6 +64,10 @@ class Refitted:
         data.array_split(drawn.images, drawn.labels),
         len(artifact.class_names), self._work)
 
+  def is_hard(self, config: Config) -> bool:
+    """Whether hard images count otherwise than they did for candidates."""
+    return config.mixture.hard_copies != self._config.mixture.hard_copies
+
   def fitted(self, picks: Sequence[Candidate], config: Config,
              whole: bool) -> list[Candidate]:
     """A mixture of each class, from where it is.
@@ -77,8 +81,7 @@ class Refitted:
     Returns:
       `picks`, where these count as for the candidates.
     """
-    is_hard = (config.mixture.hard_copies
-               != self._config.mixture.hard_copies)
+    is_hard = self.is_hard(config)
     if not (whole or is_hard):
       return [*picks]
     copies = self._trained.copies

@@ -247,7 +247,7 @@ class _Trials:
     hard = config.mixture.hard_copies
     judged = self._work.stage(
         f'judge_{structure}_{bits}_{"texture" if texture else "plain"}'
-        + (hard != self._config.mixture.hard_copies) * f'_hard_{hard}',
+        + self._refitted.is_hard(config) * f'_hard_{hard}',
         self._progress,
         lambda: {'accuracy': np.array(self._seen.accuracy(
             artifact, config, self._progress.step))},
