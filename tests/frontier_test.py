@@ -8,7 +8,7 @@ import pytest
 import tfp_lgc
 from tfp_lgc import compression, data, held_out, search, teacher
 from tfp_lgc.baselines import BASELINES
-from tfp_lgc.benchmarks import baselines, frontier
+from tfp_lgc.benchmarks import baselines, frontier, frontier_table
 from tfp_lgc.commands import benchmark
 from tfp_lgc.errors import BudgetError
 
@@ -110,6 +110,27 @@ def test_rows_and_artifacts_tell_how_many_samples_there_were(
   assert len(list(tmp_path.glob('*.lgc'))) == 2
 
 
+def test_a_flag_that_says_the_default_stays_as_it_is(tmp_path, monkeypatch,
+                                                     artifact):
+  """As with bin/compress: a budget chooses nothing that a user has."""
+  told = []
+
+  def made(*args, fixed, **kwargs):
+    told.append(fixed & {'grid_filters', 'texture'})
+    return artifact
+
+  monkeypatch.setattr(compression, 'compress', made)
+  monkeypatch.setattr(frontier, 'sample', lambda _, n, seed: data.Images(
+      np.zeros([n, 8, 8, 1], np.uint8), np.arange(n) % 10, tuple('0123456789')))
+  flags = ['--suite=frontier', '--dataset=digits', '--rows=lgc', '--runs=1',
+           '--budgets=3kB', '--judges=mlp/none', '--judge_steps=2',
+           f'--artifacts={tmp_path}']
+  assert benchmark.main(['benchmark', *flags]) == 0
+  assert benchmark.main(['benchmark', *flags, '--grid_filters=0']) == 0
+  assert told == [set(), {'grid_filters'}]
+  assert len(list(tmp_path.glob('*.lgc'))) == 2  # One does for neither.
+
+
 def test_an_artifact_goes_on_where_it_was_killed(tmp_path, monkeypatch, capsys):
   made = []
 
@@ -186,7 +207,7 @@ def test_no_point_is_above_the_hull(seed):
   rng = np.random.default_rng(seed)
   num_bytes = rng.integers(1000, 10**6, 30)
   accuracies = rng.uniform(size=30)
-  on = frontier.hull(num_bytes, accuracies)
+  on = frontier_table.hull(num_bytes, accuracies)
   x, y = np.log(num_bytes[on]), accuracies[on]
   assert (np.diff(x) > 0).all() and (np.diff(y) > 0).all()
   slopes = np.diff(y) / np.diff(x)
@@ -199,7 +220,7 @@ def test_no_point_is_above_the_hull(seed):
     ([(10, 0.5)], [0]), ([(10, 0.5), (20, 0.4)], [0]),
     ([(20, 0.6), (10, 0.5)], [1, 0]), ([(10, 0.5), (10, 0.6)], [1])])
 def test_a_hull_of_few_points(points, expected):
-  assert frontier.hull(*zip(*points)) == expected
+  assert frontier_table.hull(*zip(*points)) == expected
 
 
 def test_a_path_gives_rows_its_file_name(capsys, tmp_path):
@@ -220,7 +241,7 @@ def test_the_methods_of_the_figure_are_there():
   assert {*frontier.METHODS, 'gzip', 'coreset_greedy', 'random_subset'} == set(
       baselines.PROTOCOL.methods)
   assert set(baselines.PROTOCOL.methods) - {'lgc'} <= set(BASELINES)
-  assert set(baselines.PROTOCOL.judges) <= set(frontier.JUDGES)
+  assert set(baselines.PROTOCOL.judges) <= set(frontier_table.JUDGES)
 
 
 def test_baselines_are_judged_by_both_networks(capsys, tmp_path):
@@ -251,8 +272,27 @@ def test_a_method_of_one_suite_is_not_of_the_other(capsys):
 def test_a_judge_of_real_images_alone_has_no_table():
   real, ours = [
       {'name': f'frontier/digits/{name}', 'budget': budget, 'num_runs': 1,
-       'stddevs': {}, 'accuracies': {frontier.JUDGES[0]: 0.9}}
+       'stddevs': {}, 'accuracies': {frontier_table.JUDGES[0]: 0.9}}
       for name, budget in (('real/0', 0), ('lgc/1000', 1000))]
-  assert frontier.table({real['name']: real}) == ''
-  assert frontier.table({row['name']: row for row in (real, ours)}).count(
+  assert frontier_table.table({real['name']: real}) == ''
+  assert frontier_table.table({row['name']: row for row in (real, ours)}).count(
       'judge') == 1
+
+
+def test_several_other_judges_stand_side_by_side():
+  first, second, third = frontier_table.JUDGES[:3]
+  rows = [{'name': f'frontier/digits/{name}', 'budget': budget, 'num_runs': 1,
+           'stddevs': {}, 'accuracies': accuracies}
+          for name, budget, accuracies in (
+              ('real/0', 0, {first: 0.9, second: 0.8, third: 0.7}),
+              ('lgc/1000', 1000, {first: 0.6, third: 0.5}),
+              ('lossless/1000', 1000, {first: 0.4, second: 0.3}),
+              ('lossless/2000', 2000, {first: 0.2}))]
+  own, others = frontier_table.table(
+      {row['name']: row for row in rows}).split('digits, ')[1:]
+  assert own.startswith(f'judge {first}; all real images 90.00')
+  assert others.splitlines()[2:] == [
+      f'| bytes | | {first} | {second} | {third} |', '|---|---|---|---|---|',
+      '| all | real | 90.00 | 80.00 | 70.00 |',
+      '| 1,000 | lgc | 60.00 |  | 50.00 |',
+      '| 1,000 | lossless | 40.00 | 30.00 |  |']

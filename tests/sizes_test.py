@@ -64,14 +64,28 @@ def test_filters_of_the_user_have_no_grid_of_a_rung(digits):
 
 
 @pytest.mark.parametrize('num_bytes', [
-    5600, 7840, 16_000, 20_000, 32_000, 64_000])
+    5600, 7840, 13_000, 16_000, 32_000, 45_000, 64_000])
 def test_a_second_decoder_is_one_without_a_grid(num_bytes):
   source = data.Source('as_mnist', data.array_split(
       np.zeros([10, 28, 28, 1], np.uint8), np.arange(10)), None,
                        tuple('0123456789'))
-  grids = [tried.model.grid_filters for tried in sizes.likely(
-      source, num_bytes, Config(), set())[:2]]
-  assert grids[0] > 0 and grids[1] == 0
+  config = replace(Config(), num_autoencoders=2)
+  first, second, *others = sizes.likely(source, num_bytes, config, set())
+  assert first.model.grid_filters > 0 == second.model.grid_filters
+  # Where there is one, it is not tried, nor where the user has decided.
+  alone = sizes.likely(source, num_bytes, Config(), set())
+  assert _rungs(alone) == _rungs([first, *others])
+  assert _rungs(sizes.likely(
+      source, num_bytes, replace(config, grid_filters=2), {'grid_filters'})
+                ) == _rungs(sizes.likely(
+      source, num_bytes, replace(Config(), grid_filters=2), {'grid_filters'}))
+
+
+def test_above_grids_the_second_decoder_is_the_next_rung(digits):
+  pair = sizes.likely(digits, 10**6, replace(Config(), num_autoencoders=2),
+                      set())[:2]
+  assert _rungs(pair) == _rungs(sizes.likely(digits, 10**6, Config(),
+                                             set())[:2])
 
 
 def test_a_file_may_have_as_many_components_as_are_allowed(digits):

@@ -9,7 +9,7 @@ from typing import Any, Optional, Sequence, Union
 from tfp_lgc import config as config_lib
 from tfp_lgc import pipeline, rendering, reporting
 from tfp_lgc.baselines import lossless as lossless_lib
-from tfp_lgc.benchmarks import frontier as frontier_lib
+from tfp_lgc.benchmarks import frontier_table
 from tfp_lgc.config import Config
 from tfp_lgc.data import Source
 from tfp_lgc.errors import ConfigError, LgcError
@@ -171,7 +171,7 @@ def _frontier(path: str) -> list[dict[str, Any]]:
     with open(path, encoding='utf-8') as file:
       lines = [json.loads(line) for line in file.read().splitlines()]
     rows = {row['name']: row for row in lines}
-    figures = frontier_lib.figures(list(rows.values()))
+    figures = frontier_table.figures(list(rows.values()))
     tables = _frontier_tables(rows)
   except OSError as error:
     raise ConfigError(f'frontier = {path!r}: cannot be read: '
@@ -179,7 +179,7 @@ def _frontier(path: str) -> list[dict[str, Any]]:
   except (ValueError, TypeError, KeyError) as error:
     raise ConfigError(f'frontier = {path!r}: has a line that is no row of '
                       'bin/benchmark --suite=frontier') from error
-  judge = frontier_lib.JUDGES[0]
+  judge = frontier_table.JUDGES[0]
   if not figures:
     return [_block(f'The rows in {path} have no means of the judge {judge}.')]
   blocks: list[Block] = [Picture(
@@ -192,7 +192,7 @@ def _frontier(path: str) -> list[dict[str, Any]]:
 
 
 def _frontier_tables(rows: dict[str, dict[str, Any]]) -> list[Table]:
-  judge, tables = frontier_lib.JUDGES[0], dict[str, list[Sequence[str]]]()
+  judge, tables = frontier_table.JUDGES[0], dict[str, list[Sequence[str]]]()
   for row in rows.values():
     if 'num_runs' in row and judge in row['accuracies']:
       _, dataset, method, _ = row['name'].split('/')

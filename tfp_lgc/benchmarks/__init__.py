@@ -9,6 +9,7 @@ from tfp_lgc.benchmarks import (
   cost,
   em,
   frontier,
+  frontier_table,
   gmm_dae_loss,
   heads,
   latents,
@@ -32,19 +33,24 @@ class Suite(NamedTuple):
     figures: rows -> file name -> `Figure`; from the rows alone, so that a
       finished suite can be drawn again.
     table: (rows by name) -> a table for people, in Markdown.
+    has_budgets: whether `run` takes `fixed`, too: names of settings that are
+      given, whatever their values, and that a budget then does not choose.
   """
   run: Callable
   figures: Optional[Callable] = None
   table: Optional[Callable] = None
+  has_budgets: bool = False
 
 
 SUITES = {
     'augment': Suite(augment.run, table=augment.table),
-    'baselines': Suite(baselines.run, baselines.figures, frontier.table),
+    'baselines': Suite(baselines.run, baselines.figures, frontier_table.table,
+                       has_budgets=True),
     'coreset': Suite(coreset.run, table=coreset.table),
     'cost': Suite(cost.run, table=cost.table),
     'em': Suite(em.run),
-    'frontier': Suite(frontier.run, frontier.figures, frontier.table),
+    'frontier': Suite(frontier.run, frontier_table.figures,
+                      frontier_table.table, has_budgets=True),
     'gmm_dae_loss': Suite(gmm_dae_loss.run, gmm_dae_loss.figures),
     'heads': Suite(heads.run, table=heads.table),
     'latents': Suite(latents.run, latents.figures),

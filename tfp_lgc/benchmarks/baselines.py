@@ -7,9 +7,9 @@ and what is judged, and how, is the suite `frontier`'s.
 """
 
 import functools
-from typing import Any, Iterator, Mapping
+from typing import AbstractSet, Any, Iterator, Mapping
 
-from tfp_lgc.benchmarks import frontier
+from tfp_lgc.benchmarks import frontier, frontier_table
 from tfp_lgc.config import Config
 from tfp_lgc.options import BenchmarkConfig
 from tfp_lgc.progress import Progress
@@ -29,9 +29,10 @@ PROTOCOL = frontier.Protocol(
 
 
 def run(config: Config, progress: Progress, done: Mapping[str, dict],
-        options: BenchmarkConfig) -> Iterator[dict[str, Any]]:
+        options: BenchmarkConfig, fixed: AbstractSet[str] = frozenset(),
+        ) -> Iterator[dict[str, Any]]:
   """As `frontier.run`, of the methods, budgets and judges of `PROTOCOL`."""
-  return frontier.run(config, progress, done, options, PROTOCOL)
+  return frontier.run(config, progress, done, options, fixed, PROTOCOL)
 
 
-figures = functools.partial(frontier.figures, suite=PROTOCOL.name)
+figures = functools.partial(frontier_table.figures, suite=PROTOCOL.name)

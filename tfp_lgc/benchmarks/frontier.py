@@ -7,15 +7,19 @@ was chosen by.
 
 import dataclasses
 import json
-import math
 import os
 import pathlib
 import statistics
 import zlib
-from typing import Any, Iterator, Mapping, NamedTuple, Optional, Sequence
-
-import numpy as np
-from scipy import spatial
+from typing import (
+  AbstractSet,
+  Any,
+  Iterator,
+  Mapping,
+  NamedTuple,
+  Optional,
+  Sequence,
+)
 
 from tfp_lgc import budget as budget_lib
 from tfp_lgc import (
@@ -24,11 +28,12 @@ from tfp_lgc import (
   evaluation,
   opening,
   pipeline,
-  plots,
   search,
+  sizes,
 )
 from tfp_lgc import config as config_lib
 from tfp_lgc.baselines import BASELINES
+from tfp_lgc.benchmarks.frontier_table import JUDGES
 from tfp_lgc.config import Config
 from tfp_lgc.data import Images, Source, Split
 from tfp_lgc.errors import BudgetError, ConfigError, LgcError
@@ -37,18 +42,13 @@ from tfp_lgc.options import BenchmarkConfig
 from tfp_lgc.progress import Progress
 from tfp_lgc.sampling import sample
 
-__all__ = ['BUDGETS', 'METHODS', 'Protocol', 'chosen', 'figures', 'hull',
-           'run', 'short_name', 'table']
+__all__ = ['BUDGETS', 'METHODS', 'Protocol', 'chosen', 'run', 'short_name']
 
 BUDGETS = ('4kB', '7.84kB', '16kB', '20kB', '32kB', '64kB', '78.4kB', '392kB')
 # Ours, then what is made of real images and what is made of them.
 METHODS = ('lgc', 'thumbnails', 'lossless', 'random_subset', 'coreset',
            'coreset_class', 'coreset_weighted', 'webp', 'avif', 'jpeg',
            'kmeans', 'pca_gmm')
-# Judge and augmentation; the first is what the hull is of.
-JUDGES = ('cnn/shift', 'cnn/none', 'lgc_cnn/shift', 'lgc_cnn/none',
-          'mlp/shift', 'mlp/none', 'resnet/shift', 'resnet/none')
-
 Row = dict[str, Any]
 
 
@@ -71,8 +71,8 @@ FRONTIER = Protocol('frontier', METHODS, BUDGETS, JUDGES)
 
 
 def run(config: Config, progress: Progress, done: Mapping[str, dict],
-        options: BenchmarkConfig, protocol: Protocol = FRONTIER,
-        ) -> Iterator[Row]:
+        options: BenchmarkConfig, fixed: AbstractSet[str] = frozenset(),
+        protocol: Protocol = FRONTIER) -> Iterator[Row]:
   """Bytes and accuracies by method, budget and seed.
 
   Args:
@@ -83,6 +83,7 @@ def run(config: Config, progress: Progress, done: Mapping[str, dict],
       again, unless another judge is missing and what is made for it is not what
       the row was of: then it has only the judges of this run.
     options: `rows`, methods; `budgets`; `judges`; `runs`; `artifacts`.
+    fixed: names of further settings that the budget does not choose.
     protocol: what `options` are chosen from, and their defaults.
 
   Yields:
@@ -114,7 +115,7 @@ def run(config: Config, progress: Progress, done: Mapping[str, dict],
       split = None
       if missing and row.get('num_bytes') != 0:
         split, about = _made(method, num_bytes, images, source, seeded,
-                             options.artifacts, progress)
+                             fixed, options.artifacts, progress)
         if _is_another(row, about):
           progress.note(f'{row["name"]} was of another version')
           row, missing = {'name': row['name']}, list(judges)
@@ -166,8 +167,8 @@ def _check_alike(row: Mapping[str, Any], method: str, config: Config) -> None:
 
 
 def _made(method: str, num_bytes: int, images: Images, source: Source,
-          config: Config, artifacts: str, progress: Progress,
-          ) -> tuple[Optional[Split], Row]:
+          config: Config, fixed: AbstractSet[str], artifacts: str,
+          progress: Progress) -> tuple[Optional[Split], Row]:
   """What a judge is trained on, and how it came about; None, and 0 bytes, if
   the method has nothing of so few."""
   about: Row = {'budget': num_bytes,
@@ -176,7 +177,7 @@ def _made(method: str, num_bytes: int, images: Images, source: Source,
     return source.train, {**about, 'num_bytes': source.train.num_raw_bytes(
         len(source.class_names))}
   if method == 'lgc':
-    return _ours(num_bytes, source, config, artifacts, progress, about)
+    return _ours(num_bytes, source, config, fixed, artifacts, progress, about)
   with progress.stage(f'{method} {num_bytes}'):
     made = BASELINES[method](images, num_bytes, config.seed)
   split = data.array_split(made.images.images, made.images.labels,
@@ -185,12 +186,15 @@ def _made(method: str, num_bytes: int, images: Images, source: Source,
                  'settings': dict(made.settings)}
 
 
-def _ours(num_bytes: int, source: Source, config: Config, artifacts: str,
-          progress: Progress, about: Row) -> tuple[Optional[Split], Row]:
+def _ours(num_bytes: int, source: Source, config: Config,
+          fixed: AbstractSet[str], artifacts: str, progress: Progress,
+          about: Row) -> tuple[Optional[Split], Row]:
   about['judge_samples'] = config.evaluate.judge_samples
   # Other settings, other files; a budget chooses by a judge as these have it.
-  settings = dataclasses.asdict(config)
+  settings: dict[str, Any] = dataclasses.asdict(config)
   del settings['data']['data_dir']
+  if stays := sorted(fixed & set(sizes.CHOSEN)):
+    settings['fixed'] = stays
   checksum = zlib.crc32(json.dumps(settings).encode())
   path = os.path.join(artifacts, f'{short_name(source)}-{num_bytes}-'
                       f'{config.seed}-{checksum:08x}.lgc')
@@ -202,7 +206,7 @@ def _ours(num_bytes: int, source: Source, config: Config, artifacts: str,
     try:
       # A row takes minutes, so it goes on where it was killed.
       artifact = compression.compress(
-          source, config, budget=num_bytes, progress=progress,
+          source, config, budget=num_bytes, progress=progress, fixed=fixed,
           work_dir=f'{path}.work' if artifacts else None)
     except BudgetError:
       return None, {**about, 'num_bytes': 0}
@@ -240,103 +244,4 @@ def _means(rows: Sequence[Row]) -> Row:
       result['accuracies'][judge] = round(statistics.fmean(values), 4)
       if len(values) > 1:
         result['stddevs'][judge] = round(statistics.stdev(values), 4)
-  return result
-
-
-def _means_by_method(rows: Mapping[str, Row], judge: str,
-                     ) -> dict[str, list[Row]]:
-  """Dataset/method -> means that have the judge, by budget."""
-  result: dict[str, list[Row]] = {}
-  for row in rows.values():
-    if judge in row.get('accuracies', {}) and 'num_runs' in row:
-      _, dataset, method, _ = row['name'].split('/')
-      result.setdefault(f'{dataset}/{method}', []).append(row)
-  return {name: sorted(its, key=lambda row: row['budget'])
-          for name, its in result.items()}
-
-
-def hull(num_bytes: Sequence[int], accuracies: Sequence[float]) -> list[int]:
-  """The upper convex hull of accuracy over the logarithm of bytes.
-
-  Args:
-    num_bytes: `[N]`, positive.
-    accuracies: `[N]`.
-
-  Returns:
-    Positions of the points on it, from the fewest bytes up to the highest
-    accuracy: what no other point, and no mean of two, is above.
-  """
-  x, y = np.log(np.asarray(num_bytes, float)), np.asarray(accuracies, float)
-  best = int(max(range(len(y)), key=lambda i: (y[i], -x[i])))
-  # A floor below all points, so that what lies under others is not on it.
-  floor = y.min() - 1.0
-  corners = np.concatenate([np.stack([x, y], 1), [
-      [x.min(), floor], [x.max() + 1.0, floor]]])
-  on = [int(i) for i in spatial.ConvexHull(corners).vertices if i < len(y)]
-  # Of points of the same bytes, the lower ones are corners too.
-  on = [i for i in on if x[i] <= x[best] and y[i] == y[x == x[i]].max()]
-  return sorted(on, key=lambda i: x[i])
-
-
-def table(rows: Mapping[str, Row]) -> str:
-  """The means of `run`, by name, as tables of the README (Markdown), one for
-  each data set and judge."""
-  blocks = []
-  for judge in JUDGES:
-    by_method = _means_by_method(rows, judge)
-    for dataset in dict.fromkeys(name.split('/')[0] for name in by_method):
-      its = {name.split('/')[1]: rows_ for name, rows_ in by_method.items()
-             if name.split('/')[0] == dataset}
-      if set(its) != {'real'}:  # Nothing else was judged like that.
-        blocks.append(_table(dataset, judge, its))
-  return '\n\n'.join(blocks)
-
-
-def _table(dataset: str, judge: str, by_method: Mapping[str, list[Row]]) -> str:
-  budgets = sorted({row['budget'] for method, rows in by_method.items()
-                    if method != 'real' for row in rows})
-  ceiling = ''.join(f'; all real images {_cell(row, judge)}'
-                    for row in by_method.get('real', []))
-  lines = [f'{dataset}, judge {judge}{ceiling}:', '',
-           f'| bytes | {" | ".join(f"{size:,}" for size in budgets)} |',
-           '|---' * (len(budgets) + 1) + '|']
-  # Of each column the best is bold.
-  best = {size: max((row['accuracies'][judge] for method, rows in
-                     by_method.items() if method != 'real' for row in rows
-                     if row['budget'] == size), default=math.nan)
-          for size in budgets}
-  for method, rows in by_method.items():
-    if method != 'real':
-      cells = {row['budget']: _cell(row, judge, best[row['budget']])
-               for row in rows}
-      lines.append(f'| {method} | ' + ' | '.join(
-          cells.get(size, '') for size in budgets) + ' |')
-  return '\n'.join(lines)
-
-
-def _cell(row: Row, judge: str, best: float = math.inf) -> str:
-  text = f'{100 * row["accuracies"][judge]:.2f}'
-  if row['accuracies'][judge] >= best:
-    text = f'**{text}**'
-  if judge in row['stddevs']:
-    text += f' ({100 * row["stddevs"][judge]:.2f})'
-  return text
-
-
-def figures(rows: Sequence[Row], suite: str = FRONTIER.name,
-            ) -> dict[str, Any]:
-  """Accuracy over bytes of each data set, by the first judge."""
-  result = {}
-  by_method = _means_by_method({row['name']: row for row in rows}, JUDGES[0])
-  for dataset in dict.fromkeys(name.split('/')[0] for name in by_method):
-    lines = {name.split('/')[1]: [
-        (row['num_bytes'], row['accuracies'][JUDGES[0]]) for row in its]
-             for name, its in by_method.items()
-             if name.split('/')[0] == dataset}
-    ceiling = [accuracy for _, accuracy in lines.pop('real', [])]
-    points = [point for its in lines.values() for point in its]
-    on = [points[i] for i in hull(*zip(*points))] if points else []
-    result[f'{suite}_{dataset}.png'] = plots.frontier(
-        lines, on, ceiling[0] if ceiling else None,
-        f'{dataset}, judge {JUDGES[0]}')
   return result

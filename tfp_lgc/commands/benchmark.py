@@ -64,10 +64,11 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
 
 
 def _benchmark(argv: Sequence[str]) -> None:
-  options, selection, _, *sections = flags.parse(
+  said = flags.parsed(
       USAGE, [Run, BenchmarkConfig, Preset, DataConfig, ModelConfig,
               TrainConfig, MixtureConfig, CodecConfig, EvaluateConfig,
               PrivacyConfig], argv)
+  options, selection, _, *sections = said.groups
   config = dataclasses.replace(Config(*sections), seed=options.seed)
   done = _rows(options.output)
   if options.table and not done:
@@ -89,7 +90,8 @@ def _benchmark(argv: Sequence[str]) -> None:
     if options.figures and suite.figures:
       plots.save(suite.figures(list(done.values())), options.figures)
     return
-  for row in suite.run(config, new_progress(), done, selection):
+  fixed = {'fixed': said.given} if suite.has_budgets else {}
+  for row in suite.run(config, new_progress(), done, selection, **fixed):
     line = json.dumps(row)
     print(line, flush=True)
     # Means may be of more runs than they were.
