@@ -4,9 +4,11 @@ import dataclasses
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import tfp_lgc
 from tfp_lgc import (
+  codec,
   data,
   held_out,
   overlap,
@@ -52,6 +54,11 @@ def no_warning(monkeypatch):
   monkeypatch.setattr(overlap, 'warn', lambda source, progress: None)
 
 
+def _entropy_num_bytes(values):
+  _, counts = np.unique(values, return_counts=True)
+  return stats.entropy(counts, base=2) * values.size / 8
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize('budget', [900, 1500, 2500, '6kB', '20kB'])
 def test_a_budget_is_never_exceeded(budget, digits, tmp_path):
@@ -70,6 +77,12 @@ def test_a_budget_is_never_exceeded(budget, digits, tmp_path):
   if limit >= 6000:  # There is room for a texture.
     assert {row['texture'] for row in trials} == {False, True}
   assert all(row['num_bytes'] <= limit for row in trials)
+  # What an ideal code of each tensor alone takes; small ones take more.
+  if limit == 20_000:
+    coded = sum(len(codec.encode_smallest(tensor)[1])
+                for tensor in artifact.tensors.values())
+    assert coded <= 1.03 * sum(_entropy_num_bytes(tensor.values)
+                               for tensor in artifact.tensors.values())
 
 
 def test_a_budget_is_for_mixtures_by_class(digits):
