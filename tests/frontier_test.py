@@ -110,8 +110,9 @@ def test_rows_and_artifacts_tell_how_many_samples_there_were(
   assert len(list(tmp_path.glob('*.lgc'))) == 2
 
 
-def test_a_flag_that_says_the_default_stays_as_it_is(tmp_path, monkeypatch,
-                                                     artifact):
+@pytest.mark.parametrize('suite', ['frontier', 'baselines'])
+def test_a_flag_that_says_the_default_stays_as_it_is(suite, tmp_path,
+                                                     monkeypatch, artifact):
   """As with bin/compress: a budget chooses nothing that a user has."""
   told = []
 
@@ -122,13 +123,13 @@ def test_a_flag_that_says_the_default_stays_as_it_is(tmp_path, monkeypatch,
   monkeypatch.setattr(compression, 'compress', made)
   monkeypatch.setattr(frontier, 'sample', lambda _, n, seed: data.Images(
       np.zeros([n, 8, 8, 1], np.uint8), np.arange(n) % 10, tuple('0123456789')))
-  flags = ['--suite=frontier', '--dataset=digits', '--rows=lgc', '--runs=1',
+  flags = [f'--suite={suite}', '--dataset=digits', '--rows=lgc', '--runs=1',
            '--budgets=3kB', '--judges=mlp/none', '--judge_steps=2',
            f'--artifacts={tmp_path}']
   assert benchmark.main(['benchmark', *flags]) == 0
   assert benchmark.main(['benchmark', *flags, '--grid_filters=0']) == 0
   assert told == [set(), {'grid_filters'}]
-  assert len(list(tmp_path.glob('*.lgc'))) == 2  # One does for neither.
+  assert len(list(tmp_path.glob('*.lgc'))) == 2  # Neither is for the other.
 
 
 def test_an_artifact_goes_on_where_it_was_killed(tmp_path, monkeypatch, capsys):

@@ -14,13 +14,13 @@ from sklearn import neighbors
 import tfp_lgc
 from tfp_lgc import charts, data, private, runs, sections
 from tfp_lgc.arrays import from_arrays
-from tfp_lgc.benchmarks import frontier as frontier_lib
+from tfp_lgc.benchmarks import frontier_table
 from tfp_lgc.commands import report as command
 from tfp_lgc.errors import ConfigError, LgcError
 from tfp_lgc.progress import Progress
 from tfp_lgc.sections import SECTIONS
 
-JUDGE = frontier_lib.JUDGES[0]
+JUDGE = frontier_table.JUDGES[0]
 VOID = {'meta', 'link', 'img', 'br', 'hr', 'input'}
 
 

@@ -63,22 +63,47 @@ def test_filters_of_the_user_have_no_grid_of_a_rung(digits):
     assert tried.model.grid_filters == 0
 
 
-@pytest.mark.parametrize('num_bytes', [
-    5600, 7840, 13_000, 16_000, 32_000, 45_000, 64_000])
-def test_a_second_decoder_is_one_without_a_grid(num_bytes):
-  source = data.Source('as_mnist', data.array_split(
+@pytest.fixture(scope='module')
+def as_mnist():
+  return data.Source('as_mnist', data.array_split(
       np.zeros([10, 28, 28, 1], np.uint8), np.arange(10)), None,
-                       tuple('0123456789'))
+                     tuple('0123456789'))
+
+
+@pytest.mark.parametrize('num_bytes', [7840, 13_000, 16_000, 32_000, 45_000,
+                                       64_000])
+def test_a_second_decoder_is_one_without_a_grid(num_bytes, as_mnist):
   config = replace(Config(), num_autoencoders=2)
-  first, second, *others = sizes.likely(source, num_bytes, config, set())
+  first, second, *others = sizes.likely(as_mnist, num_bytes, config, set())
   assert first.model.grid_filters > 0 == second.model.grid_filters
-  # Where there is one, it is not tried, nor where the user has decided.
-  alone = sizes.likely(source, num_bytes, Config(), set())
+  size = sizes._num_weights(second.model, (28, 28, 1), 10)
+  assert sizes._decoder_num_bytes(second, size) <= 0.76 * num_bytes
+  # Where one is asked for there is none, nor where the user has decided.
+  alone = sizes.likely(as_mnist, num_bytes, Config(), set())
   assert _rungs(alone) == _rungs([first, *others])
-  assert _rungs(sizes.likely(
-      source, num_bytes, replace(config, grid_filters=2), {'grid_filters'})
-                ) == _rungs(sizes.likely(
-      source, num_bytes, replace(Config(), grid_filters=2), {'grid_filters'}))
+  for grid in (0, 2):
+    assert _rungs(sizes.likely(
+        as_mnist, num_bytes, replace(config, grid_filters=grid),
+        {'grid_filters'})) == _rungs(sizes.likely(
+        as_mnist, num_bytes, replace(Config(), grid_filters=grid),
+        {'grid_filters'}))
+
+
+@pytest.mark.parametrize('num_bytes, latent_size', [(5600, 0), (12_000, 64)])
+def test_but_none_that_is_not_likely_to_fit(num_bytes, latent_size, as_mnist):
+  """Or a whole training would be for nothing."""
+  stays = {'latent_size'} if latent_size else set()
+  config = replace(Config(), latent_size=latent_size or 2)
+  tried = sizes.likely(as_mnist, num_bytes, config, stays)
+  assert tried[0].model.grid_filters > 0
+  assert _rungs(tried) == _rungs(sizes.likely(
+      as_mnist, num_bytes, replace(config, num_autoencoders=2), stays))
+
+
+def test_who_wants_no_grid_has_what_grids_replaced(as_mnist):
+  for num_bytes, filters in ((7840, 8), (20_000, 24), (32_000, 28)):
+    tried = sizes.likely(as_mnist, num_bytes, Config(), {'grid_filters'})
+    assert _rungs(tried)[0][::2][:2] == (filters, 0)
 
 
 def test_above_grids_the_second_decoder_is_the_next_rung(digits):

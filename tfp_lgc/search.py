@@ -88,14 +88,13 @@ def compress_within(source: Source, num_bytes: int, config: Config,
     raise ConfigError(f'latent_model = {config.mixture.latent_model}: a budget '
                       'is for mixtures by class; choose gmm, or no --budget')
   tstr.check(config.evaluate)
-  stays = {name for name in sizes.CHOSEN if name in fixed
-           or _get(config, name) != _get(Config(), name)}
+  stays = sizes.staying(config, fixed)
   seen = HeldOut(source)
   best: Optional[Trial] = None
   num_found, smallest = 0, math.inf
   for i, tried in enumerate(sizes.likely(source, num_bytes, config, stays)):
     about = {'number': i,
-             **{name: _get(tried, name) for name in sizes.OF_RUNGS}}
+             **{name: sizes.value(tried, name) for name in sizes.OF_RUNGS}}
     progress.record(event='try', budget=num_bytes, **about)
     progress.note(f'tries {_words(about)}')
     try:
@@ -150,11 +149,6 @@ def describe(artifact: Artifact) -> dict[str, Any]:
           'structures': sorted(set(artifact.structures)),
           'texture': artifact.texture is not None,
           'hard_copies': artifact.hard_copies}
-
-
-def _get(config: Config, name: str) -> Any:
-  section, _ = config_lib.settings(config)[name]
-  return getattr(getattr(config, section) if section else config, name)
 
 
 class _Trials:

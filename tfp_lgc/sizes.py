@@ -12,7 +12,7 @@ from tfp_lgc.errors import ConfigError
 from tfp_lgc.limits import limits
 from tfp_lgc.weightless import weightless
 
-__all__ = ['CHOSEN', 'OF_RUNGS', 'likely']
+__all__ = ['CHOSEN', 'OF_RUNGS', 'likely', 'staying', 'value']
 
 
 class Rung(NamedTuple):
@@ -40,12 +40,15 @@ class Rung(NamedTuple):
 # much as (28, 20, 4) at 20 kB, is for what is between, where none was tried.
 # Smaller ones are from before there were grids. (32, 32) did as well as
 # (32, 48) on MNIST at 78.4 kB and is for --num_autoencoders=2.
-RUNGS = (Rung(2, 2), Rung(2, 3), Rung(3, 4), Rung(3, 6), Rung(4, 8), Rung(5, 9),
-         Rung(14, 14, 3), Rung(28, 20, 4), Rung(36, 24, 4, share=0.3),
-         Rung(32, 32, share=0.4), Rung(32, 48, share=0.5, beta=0.05),
-         Rung(40, 96, share=0.25, beta=0.03, rate_weight=3e-5))
-# What those with a grid replaced, on MNIST: others may need the decoder more
-# than components, which --num_autoencoders=2 lets the judge tell.
+_SMALL = (Rung(2, 2), Rung(2, 3), Rung(3, 4), Rung(3, 6), Rung(4, 8),
+          Rung(5, 9))
+_LARGE = (Rung(32, 32, share=0.4), Rung(32, 48, share=0.5, beta=0.05),
+          Rung(40, 96, share=0.25, beta=0.03, rate_weight=3e-5))
+RUNGS = (*_SMALL, Rung(14, 14, 3), Rung(28, 20, 4), Rung(36, 24, 4, share=0.3),
+         *_LARGE)
+# What those with a grid replaced, on MNIST, for whoever wants none: others may
+# need the decoder more than components, which --num_autoencoders=2 lets the
+# judge tell.
 WITHOUT_GRID = (Rung(8, 12), Rung(14, 17), Rung(24, 16), Rung(28, 20),
                 Rung(36, 24))
 # Bytes of a fine-tuned decoder of n numbers are about 6.1 n^0.75: on MNIST they
@@ -65,13 +68,26 @@ CHOSEN = (*FIXED, *OF_RUNGS, 'num_components_max', 'mixture_bits', 'covariance',
           'texture', 'hard_copies', 'hard_share')
 
 
+def value(config: Config, name: str) -> Any:
+  """Of a setting of a section."""
+  section, _ = config_lib.settings(config)[name]
+  return getattr(getattr(config, section) if section else config, name)
+
+
+def staying(config: Config, fixed: AbstractSet[str]) -> set[str]:
+  """Those of `CHOSEN` that a budget does not choose: that are in `fixed`,
+  or not as they are by default."""
+  return {name for name in CHOSEN if name in fixed
+          or value(config, name) != value(Config(), name)}
+
+
 def likely(source: Source, num_bytes: int, config: Config,
            stays: AbstractSet[str]) -> list[Config]:
   """Settings of autoencoders, in the order in which to try them.
 
   Those of decoders that are likely to leave the mixture its share, the last of
   `RUNGS` first. Where that has a grid and there may be several autoencoders,
-  the last of `WITHOUT_GRID` is second.
+  the last of `WITHOUT_GRID` that is likely to fit is second.
 
   Args:
     source: what is compressed.
@@ -86,17 +102,22 @@ def likely(source: Source, num_bytes: int, config: Config,
   if 'num_filters' in stays or ('trunk' in stays
                                 and config.model.trunk != 'conv'):
     stays = stays | {'grid_filters'}
-  result = _fitting(RUNGS, source, num_bytes, config, stays)
-  if config.train.num_autoencoders > 1 and result[0].model.grid_filters and (
-      'grid_filters' not in stays):
-    result[1:1] = _fitting(WITHOUT_GRID, source, num_bytes, config, stays)[:1]
-  return result
+  has_none = 'grid_filters' in stays and not config.model.grid_filters
+  fitting, smallest = _fitting(
+      (*_SMALL, *WITHOUT_GRID, *_LARGE) if has_none else RUNGS, source,
+      num_bytes, config, stays)
+  if config.train.num_autoencoders > 1 and 'grid_filters' not in stays and (
+      fitting and fitting[0].model.grid_filters):
+    fitting[1:1] = _fitting(WITHOUT_GRID, source, num_bytes, config, stays)[0][
+        :1]
+  return fitting or [smallest]
 
 
 def _fitting(rungs: Sequence[Rung], source: Source, num_bytes: int,
-             config: Config, stays: AbstractSet[str]) -> list[Config]:
+             config: Config, stays: AbstractSet[str],
+             ) -> tuple[list[Config], Config]:
   """Settings of the rungs whose decoders are likely to fit, each decoder once,
-  the last rung first; where there is none, those of the smallest decoder."""
+  the last rung first; and those of the smallest decoder."""
   # By numbers of the decoder, in the order of the rungs.
   found: dict[int, tuple[Config, Rung]] = {}
   error: Optional[ConfigError] = None
@@ -124,7 +145,7 @@ def _fitting(rungs: Sequence[Rung], source: Source, num_bytes: int,
     raise error
   fitting = [tried for size, (tried, rung) in found.items()
              if _decoder_num_bytes(tried, size) <= rung.share * num_bytes]
-  return fitting[::-1] or [found[min(found)][0]]
+  return fitting[::-1], found[min(found)][0]
 
 
 def _num_components(latent_size: int, num_classes: int, num_bytes: int) -> int:

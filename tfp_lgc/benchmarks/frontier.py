@@ -33,7 +33,7 @@ from tfp_lgc import (
 )
 from tfp_lgc import config as config_lib
 from tfp_lgc.baselines import BASELINES
-from tfp_lgc.benchmarks.frontier_table import JUDGES
+from tfp_lgc.benchmarks.frontier_table import JUDGES, Row
 from tfp_lgc.config import Config
 from tfp_lgc.data import Images, Source, Split
 from tfp_lgc.errors import BudgetError, ConfigError, LgcError
@@ -49,7 +49,6 @@ BUDGETS = ('4kB', '7.84kB', '16kB', '20kB', '32kB', '64kB', '78.4kB', '392kB')
 METHODS = ('lgc', 'thumbnails', 'lossless', 'random_subset', 'coreset',
            'coreset_class', 'coreset_weighted', 'webp', 'avif', 'jpeg',
            'kmeans', 'pca_gmm')
-Row = dict[str, Any]
 
 
 class Protocol(NamedTuple):
@@ -193,7 +192,9 @@ def _ours(num_bytes: int, source: Source, config: Config,
   # Other settings, other files; a budget chooses by a judge as these have it.
   settings: dict[str, Any] = dataclasses.asdict(config)
   del settings['data']['data_dir']
-  if stays := sorted(fixed & set(sizes.CHOSEN)):
+  # What is not the default stays in any case.
+  if stays := sorted(sizes.staying(Config(), fixed)
+                     - sizes.staying(config, frozenset())):
     settings['fixed'] = stays
   checksum = zlib.crc32(json.dumps(settings).encode())
   path = os.path.join(artifacts, f'{short_name(source)}-{num_bytes}-'

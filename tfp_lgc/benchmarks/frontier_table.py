@@ -11,7 +11,7 @@ from scipy import spatial
 
 from tfp_lgc import plots
 
-__all__ = ['JUDGES', 'figures', 'hull', 'table']
+__all__ = ['JUDGES', 'Row', 'figures', 'hull', 'table']
 
 # Judge and augmentation; the first is what the hull is of.
 JUDGES = ('cnn/shift', 'cnn/none', 'lgc_cnn/shift', 'lgc_cnn/none',
@@ -56,8 +56,9 @@ def hull(num_bytes: Sequence[int], accuracies: Sequence[float]) -> list[int]:
 
 
 def table(rows: Mapping[str, Row]) -> str:
-  """The means of `run`, by name, as tables of the README (Markdown): of each
-  data set one by the first judge, and one of several others side by side."""
+  """The means of `frontier.run`, by name, as tables of the README (Markdown):
+  of each data set one by the first judge, in which the best of its bytes is
+  bold, and one of several other judges side by side, in which none is."""
   first, *others = JUDGES
   by_method = {judge: _means_by_method(rows, judge) for judge in JUDGES}
   datasets = list(dict.fromkeys(
@@ -74,14 +75,15 @@ def table(rows: Mapping[str, Row]) -> str:
     if len(judges) == 1:
       blocks.append(_table(dataset, judges[0], its[judges[0]]))
     elif judges:
-      blocks.append(_by_judge(dataset, [first, *judges], its))
+      blocks.append(_by_judge(dataset, [judge for judge in JUDGES
+                                        if set(its[judge]) - {'real'}], its))
   return '\n\n'.join(blocks)
 
 
 def _by_judge(dataset: str, judges: Sequence[str],
               its: Mapping[str, Mapping[str, list[Row]]]) -> str:
-  """A column of each judge, for what one of the others has judged."""
-  found = {row['name']: row for judge in judges[1:]
+  """A column of each judge, for what another than the first has judged."""
+  found = {row['name']: row for judge in judges if judge != JUDGES[0]
            for rows in its[judge].values() for row in rows}
   lines = [f'{dataset}, other judges:', '',
            f'| bytes | | {" | ".join(judges)} |',

@@ -10,7 +10,7 @@ from typing import NamedTuple, Optional
 __all__ = ['MSE', 'ROWS', 'Row']
 
 # The floor of scales that the paper has.
-PAPER_MIN_STDDEV = 1e-6
+_PAPER_MIN_STDDEV = 1e-6
 
 
 class Row(NamedTuple):
@@ -77,7 +77,7 @@ ROWS += [Row('vpa_mlp', head, k, *values)
 ROWS += [Row('vpa_mlp', 'maf', 0, 1.869, 93.599, 524.118),
          Row('vpa_mlp', 'normal_diag', 0, 5.412, 4.39, 444.135, 'vae')]
 # What the paper's floor does to scales that are learned.
-ROWS += [Row('vpa_mlp', head, 1, *_TABLE_1[head][0], 'ae', PAPER_MIN_STDDEV)
+ROWS += [Row('vpa_mlp', head, 1, *_TABLE_1[head][0], 'ae', _PAPER_MIN_STDDEV)
          for head in ('normal_diag', 'matrix_normal_diag', 'matrix_t_diag')]
 ROWS += [Row(preset, head, k, l2 if preset == 'vpa_cnn' else None)
          for preset in ('vpa_cnn', 'vpa_cnn_aligned')

@@ -36,7 +36,8 @@ class Run:
       'files; coreset, time, memory and accuracy of 182 and 2,850 medoids; '
       'cost, what other jobs would take, of the rows of scale; em, our '
       'EM against that of scikit-learn; frontier, accuracy against bytes, ours '
-      'beside baselines; '
+      'beside baselines (flags that are given, here and of baselines, stay '
+      'whatever their values, a budget chooses the rest); '
       'gmm_dae_loss, what the loss of gmm_dae sees, and each of its terms '
       'alone; heads, reconstructions by likelihood; latents, what BIC chooses '
       'for draws and means, and how Gaussian the components are; papers, '
@@ -90,7 +91,7 @@ def _benchmark(argv: Sequence[str]) -> None:
     if options.figures and suite.figures:
       plots.save(suite.figures(list(done.values())), options.figures)
     return
-  fixed = {'fixed': said.given} if suite.has_budgets else {}
+  fixed = {'fixed': said.given} if suite.takes_fixed else {}
   for row in suite.run(config, new_progress(), done, selection, **fixed):
     line = json.dumps(row)
     print(line, flush=True)
