@@ -1,6 +1,7 @@
 """Accuracy against bytes: rows that go on where they stopped, and a hull."""
 
 import json
+import pathlib
 
 import numpy as np
 import pytest
@@ -297,3 +298,17 @@ def test_several_other_judges_stand_side_by_side():
       '| all | real | 90.00 | 80.00 | 70.00 |',
       '| 1,000 | lgc | 60.00 |  | 50.00 |',
       '| 1,000 | lossless | 40.00 | 30.00 |  |']
+
+
+@pytest.mark.parametrize('rows, page, begins', [
+    ('frontier', 'README.md', ''),
+    ('judges', 'docs/results.md', 'mnist, other judges'),
+    ('baselines', 'docs/results.md', '')])
+def test_published_tables_are_those_of_their_rows(rows, page, begins):
+  root = pathlib.Path(__file__).parent.parent
+  by_name = {row['name']: row for row in map(
+      json.loads, (root / f'docs/{rows}.jsonl').read_text().splitlines())}
+  table = frontier_table.table(by_name)
+  # As people call it.
+  table = table.replace('cifar10_small', '10,000 images of CIFAR-10')
+  assert table[table.index(begins):] in (root / page).read_text()
