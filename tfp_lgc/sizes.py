@@ -69,7 +69,7 @@ CHOSEN = (*FIXED, *OF_RUNGS, 'num_components_max', 'mixture_bits', 'covariance',
 
 
 def value(config: Config, name: str) -> Any:
-  """Of a setting of a section."""
+  """Of a setting, whatever section has it."""
   section, _ = config_lib.settings(config)[name]
   return getattr(getattr(config, section) if section else config, name)
 
@@ -133,7 +133,7 @@ def _fitting(rungs: Sequence[Rung], source: Source, num_bytes: int,
              'num_components_max': _num_components(
                  latent_size, len(source.class_names), num_bytes)}
     tried = config_lib.replace(config, **{
-        name: value for name, value in picks.items() if name not in stays})
+        name: pick for name, pick in picks.items() if name not in stays})
     try:
       size = _num_weights(tried.model, source.train.image_shape,
                           len(source.class_names))
