@@ -33,10 +33,11 @@ from tfp_lgc.resuming import NO_WORK, Work
 __all__ = ['compress_within', 'describe']
 
 # Structures and bits of mixtures that are tried. Of many components with one
-# covariance each needs few bits: more of them teach more (BUILD.md).
+# covariance each needs few bits: more of them teach more. What chose these and
+# the next is in docs/what_bytes_buy.md.
 MIXTURES = (('full', 6), ('full', 5), ('tied', 5), ('tied', 4))
 # How often images count in last trials, and the share of them that does. The
-# first taught more of MNIST at 7 kB, the second at 74 and at 184 (BUILD.md).
+# first taught more of MNIST at 7 kB, the second at 74 and at 184.
 HARD = ((4, 0.3), (8, 0.1))
 # Of each class.
 Choices = list[list[Candidate]]

@@ -36,8 +36,9 @@ class Rung(NamedTuple):
 
 
 # The later ones are tried first. (14, 14, 3) and (28, 20, 4) were chosen on
-# MNIST, the last two on Fashion-MNIST (BUILD.md); (36, 24, 4), which taught as
-# much as (28, 20, 4) at 20 kB, is for what is between, where none was tried.
+# MNIST, the last two on Fashion-MNIST (docs/what_bytes_buy.md); (36, 24, 4),
+# which taught as much as (28, 20, 4) at 20 kB, is for what is between, where
+# none was tried.
 # Smaller ones are from before there were grids. (32, 32) did as well as
 # (32, 48) on MNIST at 78.4 kB and is for --num_autoencoders=2.
 _SMALL = (Rung(2, 2), Rung(2, 3), Rung(3, 4), Rung(3, 6), Rung(4, 8),
@@ -59,7 +60,7 @@ FINETUNED_SCALE, FINETUNED_POWER = 6.1, 0.75
 FIXED: dict[str, Any] = {'trunk': 'conv', 'finetune_steps': 2000,
                          'num_restarts': 1}
 # Components of a class at the most. With a tied covariance more of them teach
-# more (BUILD.md), but every few images would have one.
+# more (docs/what_bytes_buy.md), but every few images would have one.
 MAX_COMPONENTS = 1000
 # What a rung decides, and a budget, unless the user does.
 OF_RUNGS = ('num_filters', 'hidden_size', 'latent_size', 'grid_filters', 'beta',
