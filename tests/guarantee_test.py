@@ -55,8 +55,9 @@ def made():
     ('model', 'contrastive_vae'), ('model', 'gmm_dae'), ('model', 'ae'),
     ('model', 'center_vae'), ('latent_model', 'global'),
     ('covariance', 'auto'), ('selection', 'bytes'), ('finetune_steps', 10),
-    ('teacher_weight', 1.0), ('texture', 'residual'), ('hard_copies', 2),
-    ('validation_fraction', 0.1), ('epochs', 3), ('batch_size', 64),
+    ('teacher_weight', 1.0), ('adversarial_weight', 1.0),
+    ('texture', 'residual'), ('hard_copies', 2), ('validation_fraction', 0.1),
+    ('epochs', 3), ('batch_size', 64),
     ('skip_bad_images', True)])
 def test_what_looks_at_images_without_noise_is_refused(name, value):
   with pytest.raises(ConfigError, match=f'^{name} = {value}: is not allowed'):

@@ -29,7 +29,8 @@ from tfp_lgc.progress import Progress
 SETTINGS = {'model': 'center_vae', 'trunk': 'dense', 'hidden_size': 8,
             'latent_size': 3, 'epochs': 30, 'batch_size': 32,
             'teacher_weight': 1.0, 'hard_copies': 3, 'finetune_steps': 30,
-            'texture': 'residual', 'num_components_max': 2}
+            'adversarial_weight': 1.0, 'texture': 'residual',
+            'num_components_max': 2}
 
 
 @pytest.fixture
@@ -244,7 +245,8 @@ def test_a_run_that_stops_twice_ends_in_the_same_bytes_and_rows(
 
 
 def test_another_setting_begins_anew(images, short, tmp_path):
-  settings = {**SETTINGS, 'teacher_weight': 0.0, 'finetune_steps': 0}
+  settings = {**SETTINGS, 'teacher_weight': 0.0, 'finetune_steps': 0,
+              'adversarial_weight': 0.0}
   with pytest.raises(_Stop):
     tfp_lgc.compress(images, progress=_Stopping('train', 60),
                      work_dir=tmp_path, checkpoint_seconds=0, **settings)

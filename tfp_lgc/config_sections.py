@@ -270,6 +270,11 @@ class CodecConfig:
       1e-4, 'Weight of a bit of the decoder in the loss of that fine-tuning, '
       'beside -log p(x | z) in nats an image and penalties of images.', low=0.0,
       high=1.0)
+  adversarial_weight: float = setting(
+      0.0, 'Weight, in that fine-tuning, of how well a network that learns '
+      'beside it tells reconstructions from images: sharper images, and a '
+      'decoder of more bytes. Nothing of it is stored. 0: none; else it needs '
+      'fine-tuning, which a budget has.', low=0.0, high=1e6)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,23 +17,38 @@ import tensorflow as tf
 import tf_keras as tfk
 
 from tfp_lgc import divergence, networks
+from tfp_lgc.adversary import Adversary
 from tfp_lgc.autoencoder import Autoencoder, to_unit
 from tfp_lgc.checkpoints import Checkpoints
 from tfp_lgc.codec import dequantize, quantize_by_step, Quantized
 from tfp_lgc.config import Config, replace
 from tfp_lgc.data import Split
+from tfp_lgc.errors import ConfigError
 from tfp_lgc.resuming import NO_WORK, Work
 
-__all__ = ['finetune', 'laplace_bits']
+__all__ = ['check', 'finetune', 'laplace_bits']
 
 LEARNING_RATE = 1e-3
-REMEDY = ('more --decoder_bits, a lower --rate_weight or --teacher_weight, or '
-          'no --finetune_steps')
+REMEDY = ('more --decoder_bits, a lower --rate_weight, --teacher_weight or '
+          '--adversarial_weight, or no --finetune_steps')
 # Steps between two words on the progress.
 STEPS_PER_CALL = 50
 # What the run's seed is mixed with for posterior draws, for the noise that
 # stands for rounding where bits are counted, and for the order of images.
 SEED_SALT, NOISE_SALT, ORDER_SALT = 5, 6, 1
+
+
+def check(config: Config) -> None:
+  """Refuses what would have no effect.
+
+  Raises:
+    ConfigError: for an adversary without fine-tuning.
+  """
+  if config.codec.adversarial_weight and not config.codec.finetune_steps:
+    raise ConfigError(
+        f'adversarial_weight = {config.codec.adversarial_weight}: is for '
+        'fine-tuning; give --finetune_steps=2000 or a --budget, or leave it '
+        'out')
 
 
 def laplace_bits(x: tf.Tensor, spread: tf.Tensor) -> tf.Tensor:
@@ -64,8 +79,9 @@ def finetune(model: Autoencoder, tensors: dict[str, Quantized],
 
   The loss is the mean of -log p(x | z), nats an image, for posterior draws z,
   the model's penalties of reconstructions, as a teacher's, with their weights,
-  and `rate_weight` times the bits of all kernels. Penalties of latents have no
-  part in it: the encoder stays.
+  `adversarial_weight` times that of an `Adversary`, which learns beside it, and
+  `rate_weight` times the bits of all kernels. Penalties of latents have no part
+  in it: the encoder stays.
 
   Args:
     model: trained.
@@ -73,7 +89,8 @@ def finetune(model: Autoencoder, tensors: dict[str, Quantized],
       among them: where weights, and steps, begin.
     kept: bool `[latent_size]`, the latents that this decoder takes.
     split: training images.
-    config: `finetune_steps`, `rate_weight`, and those of the model.
+    config: `finetune_steps`, `rate_weight`, `adversarial_weight`, and those of
+      the model.
     on_step: is told of steps done, and how far the loss is.
     work: where checkpoints are kept, if at all.
 
@@ -81,9 +98,11 @@ def finetune(model: Autoencoder, tensors: dict[str, Quantized],
     Those tensors of the decoder with other integers and steps.
 
   Raises:
+    ConfigError: as `check`.
     FloatingPointError: if it diverges.
   """
-  tuning = _Tuning(model, tensors, kept, config)
+  check(config)
+  tuning = _Tuning(model, tensors, kept, config, split.image_shape)
   checkpoints = Checkpoints(work, 'finetune', tuning.trained())
   done, total = checkpoints.restore().get('steps', 0), (
       config.codec.finetune_steps)
@@ -109,7 +128,8 @@ class _Tuning(tf.Module):
   """Weights, steps and spreads that are trained together."""
 
   def __init__(self, model: Autoencoder, tensors: dict[str, Quantized],
-               kept: np.ndarray, config: Config):
+               kept: np.ndarray, config: Config,
+               image_shape: tuple[int, ...]):
     super().__init__()
     self._model, self._config = model, config
     self._positions = tf.constant(np.flatnonzero(kept))
@@ -133,10 +153,18 @@ class _Tuning(tf.Module):
     self._optimizer = tfk.optimizers.Adam(tfk.optimizers.schedules.CosineDecay(
         LEARNING_RATE, config.codec.finetune_steps))
     self._optimizer.build(self._trained)
+    self._penalties = dict(model.image_penalties)
+    self._adversary = None
+    if config.codec.adversarial_weight:
+      self._adversary = adversary = Adversary(image_shape, config.seed)
+      self._penalties['adversary'] = (
+          config.codec.adversarial_weight,
+          lambda x, point: adversary.penalty(point))
 
   def trained(self) -> list[tf.Variable]:
     """All that changes from step to step."""
-    return [*self._trained, *self._optimizer.variables]
+    return [*self._trained, *self._optimizer.variables,
+            *(self._adversary.state if self._adversary else ())]
 
   def is_finite(self) -> bool:
     return all(np.isfinite(variable).all() for variable in self._trained)
@@ -158,7 +186,7 @@ class _Tuning(tf.Module):
     and the terms of the loss of the last one, by name."""
     done = tf.constant(0)
     terms = {name: tf.constant(0.0)
-             for name in ('nll', *self._model.image_penalties, 'bits')}
+             for name in ('nll', *self._penalties, 'bits')}
     while done < count and tf.math.is_finite(sum(terms.values())):
       images, labels = next(batches)
       terms = self._step(images, labels)
@@ -187,9 +215,12 @@ class _Tuning(tf.Module):
           training=False)
       terms = {'nll': -tf.reduce_mean(self._model.head(params).log_prob(x))}
       loss = terms['nll']
-      for name, (weight, penalty) in self._model.image_penalties.items():
-        terms[name] = penalty(x, self._model.head.point_image(params))
+      point = self._model.head.point_image(params)
+      for name, (weight, penalty) in self._penalties.items():
+        terms[name] = penalty(x, point)
         loss += weight * terms[name]
+    if self._adversary:
+      self._adversary.learn(x, point)
     # A rounded weight is w + s (round(w / s) - w / s). The gradient of a
     # rounded number is taken for that of the number.
     gradients = tape.gradient(loss, self._decoder.weights)

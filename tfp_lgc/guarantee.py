@@ -36,6 +36,7 @@ _WANTED: dict[str, tuple[tuple[Any, ...], str]] = {
     'selection': (('bic',), 'it looks at latents; --dp_num_components says how '
                   'many components there are'),
     'finetune_steps': ((0,), 'fine-tuning looks at images without noise'),
+    'adversarial_weight': ((0.0,), 'an adversary sees images without noise'),
     'teacher_weight': ((0.0,), 'a teacher is trained without noise'),
     'hard_copies': ((1,), 'which images are hard is seen without noise'),
     'texture': (('none',), 'a texture is measured without noise'),

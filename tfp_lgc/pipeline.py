@@ -14,6 +14,7 @@ from tfp_lgc import config as config_lib
 from tfp_lgc import (
   data,
   distribution,
+  finetuning,
   guaranteed,
   latent,
   memory,
@@ -34,7 +35,6 @@ from tfp_lgc.codec import Quantized
 from tfp_lgc.config import Config
 from tfp_lgc.data import Source, Split
 from tfp_lgc.errors import DataError
-from tfp_lgc.finetuning import finetune
 from tfp_lgc.mixture import Mixture
 from tfp_lgc.progress import Progress
 from tfp_lgc.resuming import NO_WORK, Work
@@ -155,7 +155,7 @@ def finetuned(artifact: Artifact, trained: Trained, split: Split,
               ) -> Artifact:
   """The stage that trains the decoder on, see finetuning.py."""
   return artifact.replaced(_quantized(work.stage(
-      'finetuned', progress, lambda: _arrays(finetune(
+      'finetuned', progress, lambda: _arrays(finetuning.finetune(
           trained.model, artifact.tensors, trained.kept, split, config,
           progress.step, work)),
       config.codec.finetune_steps, 'finetune')))
@@ -181,11 +181,12 @@ def train_encode(source: Source, config: Config, progress: Progress,
   """The first steps, which are the same for all mixtures and codes.
 
   Raises:
-    ConfigError: for a latent model that will not do.
+    ConfigError: for a latent model, or a fine-tuning, that will not do.
     FloatingPointError: if training diverges.
   """
   num_classes = len(source.class_names)
   latent.check(config, num_classes)
+  finetuning.check(config)
   rounds, steps = train.schedule(config.train, source.train.num_examples)
 
   def on_round(i, terms):
