@@ -17,12 +17,12 @@ import tensorflow as tf
 import tf_keras as tfk
 
 from tfp_lgc import divergence, networks
-from tfp_lgc.adversary import Adversary
 from tfp_lgc.autoencoder import Autoencoder, to_unit
 from tfp_lgc.checkpoints import Checkpoints
 from tfp_lgc.codec import dequantize, quantize_by_step, Quantized
 from tfp_lgc.config import Config, replace
 from tfp_lgc.data import Split
+from tfp_lgc.discriminator import Discriminator
 from tfp_lgc.errors import ConfigError
 from tfp_lgc.resuming import NO_WORK, Work
 
@@ -31,6 +31,8 @@ __all__ = ['check', 'finetune', 'laplace_bits']
 LEARNING_RATE = 1e-3
 REMEDY = ('more --decoder_bits, a lower --rate_weight, --teacher_weight or '
           '--adversarial_weight, or no --finetune_steps')
+# Where the discriminator alone is to blame.
+ADVERSARIAL_REMEDY = 'a lower --adversarial_weight, or none'
 # Steps between two words on the progress.
 STEPS_PER_CALL = 50
 # What the run's seed is mixed with for posterior draws, for the noise that
@@ -42,13 +44,13 @@ def check(config: Config) -> None:
   """Refuses what would have no effect.
 
   Raises:
-    ConfigError: for an adversary without fine-tuning.
+    ConfigError: for an adversarial weight without steps of fine-tuning.
   """
   if config.codec.adversarial_weight and not config.codec.finetune_steps:
     raise ConfigError(
         f'adversarial_weight = {config.codec.adversarial_weight}: is for '
-        'fine-tuning; give --finetune_steps=2000 or a --budget, or leave it '
-        'out')
+        'fine-tuning, and finetune_steps = 0; give --finetune_steps=2000, or a '
+        '--budget and no --finetune_steps, or leave it out')
 
 
 def laplace_bits(x: tf.Tensor, spread: tf.Tensor) -> tf.Tensor:
@@ -79,9 +81,9 @@ def finetune(model: Autoencoder, tensors: dict[str, Quantized],
 
   The loss is the mean of -log p(x | z), nats an image, for posterior draws z,
   the model's penalties of reconstructions, as a teacher's, with their weights,
-  `adversarial_weight` times that of an `Adversary`, which learns beside it, and
-  `rate_weight` times the bits of all kernels. Penalties of latents have no part
-  in it: the encoder stays.
+  `adversarial_weight` times that of a `Discriminator`, which learns beside it,
+  and `rate_weight` times the bits of all kernels. Penalties of latents have no
+  part in it: the encoder stays.
 
   Args:
     model: trained.
@@ -113,10 +115,12 @@ def finetune(model: Autoencoder, tensors: dict[str, Quantized],
     done, terms = tuning.run(batches, tf.constant(count))
     if not all(np.isfinite(value) for value in terms.values()):
       step = first + int(done)
+      began = {name: 0 if np.isfinite(value) else step
+               for name, value in terms.items()}
+      alone = [name for name in began if began[name]] == ['adversary']
       raise FloatingPointError(divergence.message(
-          'fine-tuning', {name: 0 if np.isfinite(value) else step
-                          for name, value in terms.items()},
-          step, config.train.batch_size, split.num_examples, REMEDY))
+          'fine-tuning', began, step, config.train.batch_size,
+          split.num_examples, ADVERSARIAL_REMEDY if alone else REMEDY))
     on_step(first + count, f'nll {float(terms["nll"]):.4g}, '
                            f'{float(terms["bits"]) / 8:,.0f} bytes of kernels')
     if tuning.is_finite():  # Or it would replace the last good one.
@@ -154,20 +158,19 @@ class _Tuning(tf.Module):
         LEARNING_RATE, config.codec.finetune_steps))
     self._optimizer.build(self._trained)
     self._penalties = dict(model.image_penalties)
-    self._adversary = None
+    self._discriminator = None
     if config.codec.adversarial_weight:
-      self._adversary = adversary = Adversary(image_shape, config.seed)
-      self._penalties['adversary'] = (
-          config.codec.adversarial_weight,
-          lambda x, point: adversary.penalty(point))
+      self._discriminator = its = Discriminator(image_shape, config.seed)
+      self._penalties['adversary'] = (config.codec.adversarial_weight,
+                                      lambda x, point: its.penalty(point))
 
   def trained(self) -> list[tf.Variable]:
     """All that changes from step to step."""
     return [*self._trained, *self._optimizer.variables,
-            *(self._adversary.state if self._adversary else ())]
+            *(self._discriminator.state if self._discriminator else ())]
 
   def is_finite(self) -> bool:
-    return all(np.isfinite(variable).all() for variable in self._trained)
+    return all(np.isfinite(variable).all() for variable in self.trained())
 
   def tensors(self) -> dict[str, Quantized]:
     result = {}
@@ -200,15 +203,7 @@ class _Tuning(tf.Module):
     x = to_unit(images)
     z = tf.gather(self._model.encode(x, labels).sample(seed=seed),
                   self._positions, axis=-1)
-    rounding = []  # In steps: what rounding adds to each kernel.
-    for i, weight in enumerate(self._weights):
-      if i not in self._kernels:
-        self._decoder.weights[i].assign(weight)
-        continue
-      step = tf.exp(self._log_steps[len(rounding)])
-      rounded = tf.round(weight / step)
-      rounding.append(rounded - weight / step)
-      self._decoder.weights[i].assign(step * rounded)
+    rounding = self._round()
     with tf.GradientTape() as tape:
       params = self._decoder(
           networks.with_labels(z, labels, self._model.num_conditions),
@@ -219,8 +214,8 @@ class _Tuning(tf.Module):
       for name, (weight, penalty) in self._penalties.items():
         terms[name] = penalty(x, point)
         loss += weight * terms[name]
-    if self._adversary:
-      self._adversary.learn(x, point)
+    if self._discriminator:
+      self._discriminator.learn(x, point)
     # A rounded weight is w + s (round(w / s) - w / s). The gradient of a
     # rounded number is taken for that of the number.
     gradients = tape.gradient(loss, self._decoder.weights)
@@ -237,6 +232,20 @@ class _Tuning(tf.Module):
         (a + b, variable)
         for a, b, variable in zip(gradients, by_rate, self._trained))
     return {**terms, 'bits': bits}
+
+  def _round(self):
+    """Has the decoder take the rounded weights; what that adds to each kernel,
+    in steps."""
+    rounding = []
+    for i, weight in enumerate(self._weights):
+      if i not in self._kernels:
+        self._decoder.weights[i].assign(weight)
+        continue
+      step = tf.exp(self._log_steps[len(rounding)])
+      rounded = tf.round(weight / step)
+      rounding.append(rounded - weight / step)
+      self._decoder.weights[i].assign(step * rounded)
+    return rounding
 
   def _num_bits(self, seed):
     """Of all kernels, with uniform noise in place of rounding."""

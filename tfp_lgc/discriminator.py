@@ -10,28 +10,30 @@ Nothing of the network is stored.
 import tensorflow as tf
 import tf_keras as tfk
 
-__all__ = ['Adversary']
+__all__ = ['Discriminator']
 
 FILTERS, KERNEL_SIZE, STRIDES = (32, 64, 128), 4, 2
-LEAK = 0.2
+NEGATIVE_SLOPE = 0.2
 # Of Adam.
 LEARNING_RATE, BETA_1 = 4e-4, 0.5
-# What the run's seed is mixed with, for each kernel another one.
+# What the run's seed is mixed with.
 SEED_SALT = 100
 
 
-class Adversary(tf.Module):
-  """A critic of images and what it learns by.
+class Discriminator(tf.Module):
+  """Three convolutions and a dense layer, and what they learn by.
 
-  Three convolutions and a dense layer, each divided by its largest singular
-  value: T. Miyato et al., Spectral Normalization for Generative Adversarial
-  Networks, ICLR 2018, with the losses of equations 16 and 17, hinges.
+  Each kernel, as a matrix [H W C, filters], is divided by an estimate of its
+  largest singular value, better by a step of the power iteration in each step:
+  T. Miyato et al., Spectral Normalization for Generative Adversarial Networks,
+  ICLR 2018, with the hinge loss of equation 16, and for the decoder that of
+  equation 17.
 
   ```python
-  critic = adversary.Adversary((8, 8, 1), seed=0)
-  real, made = tf.ones([4, 8, 8, 1]), tf.zeros([4, 8, 8, 1])
-  critic.learn(real, made)
-  critic.penalty(made).shape  # (): what to add to the loss of a decoder.
+  its = discriminator.Discriminator((8, 8, 1), seed=0)
+  real, reconstructed = tf.ones([4, 8, 8, 1]), tf.zeros([4, 8, 8, 1])
+  its.learn(real, reconstructed)
+  its.penalty(reconstructed).shape  # (): to be added to a decoder's loss.
   ```
 
   Attributes:
@@ -58,8 +60,9 @@ class Adversary(tf.Module):
       start = tfk.initializers.GlorotUniform(SEED_SALT * (seed + 1) + i)
       self._kernels.append(tf.Variable(start(shape)))
       self._biases.append(tf.Variable(tf.zeros(shape[-1])))
-      self._singular.append(tf.Variable(
-          start((1, shape[-1])), trainable=False))  # A singular vector.
+      # A singular vector, wherever it starts.
+      self._singular.append(tf.Variable(start((1, shape[-1])),
+                                        trainable=False))
     self._trained = [*self._kernels, *self._biases]
     self._optimizer = tfk.optimizers.Adam(LEARNING_RATE, beta_1=BETA_1)
     self._optimizer.build(self._trained)
@@ -70,13 +73,13 @@ class Adversary(tf.Module):
     mean over the batch, of any sign."""
     return -tf.reduce_mean(self._values(images, self._normalized()[0]))
 
-  def learn(self, real: tf.Tensor, made: tf.Tensor) -> None:
+  def learn(self, real: tf.Tensor, reconstructed: tf.Tensor) -> None:
     """Takes a step towards telling them apart, each as `penalty` has them."""
     with tf.GradientTape() as tape:
       kernels, singular = self._normalized()
-      loss = (
-          tf.reduce_mean(tf.nn.relu(1.0 - self._values(real, kernels)))
-          + tf.reduce_mean(tf.nn.relu(1.0 + self._values(made, kernels))))
+      loss = tf.reduce_mean(
+          tf.nn.relu(1.0 - self._values(real, kernels))
+          + tf.nn.relu(1.0 + self._values(reconstructed, kernels)))
     gradients = tape.gradient(loss, self._trained)
     self._optimizer.apply_gradients(zip(gradients, self._trained))
     for variable, value in zip(self._singular, singular):
@@ -87,7 +90,7 @@ class Adversary(tf.Module):
     x = images
     for kernel, bias in zip(kernels[:-1], self._biases):
       x = tf.nn.leaky_relu(
-          tf.nn.conv2d(x, kernel, STRIDES, 'SAME') + bias, LEAK)
+          tf.nn.conv2d(x, kernel, STRIDES, 'SAME') + bias, NEGATIVE_SLOPE)
     return tf.matmul(tf.reshape(x, [tf.shape(x)[0], -1]),
                      kernels[-1]) + self._biases[-1]
 
