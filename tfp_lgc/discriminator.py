@@ -1,10 +1,11 @@
 """A network that tells images from reconstructions, for a decoder to deceive.
 
-What a decoder is uncertain of it blurs, for that is the best mean. No image is
-blurred, and what can tell has it leave that: I. Goodfellow et al., Generative
-Adversarial Nets, NeurIPS 2014; A. B. L. Larsen et al., Autoencoding beyond
-Pixels Using a Learned Similarity Metric, ICML 2016, beside a reconstruction.
-Nothing of the network is stored.
+What latents do not tell a decoder blurs, for that is the most likely mean. Real
+images are not blurred, so that a network which learns to tell them apart has a
+gradient against it: I. Goodfellow et al., Generative Adversarial Nets, NeurIPS
+2014; beside a loss of reconstruction A. B. L. Larsen et al., Autoencoding
+beyond Pixels Using a Learned Similarity Metric, ICML 2016. Nothing of it is
+stored.
 """
 
 import tensorflow as tf
