@@ -238,7 +238,7 @@ class MixtureConfig:
       'the mixture as long as it is in the file.', choices=('bic', 'bytes'))
   num_components_max: int = setting(
       10, 'The number of components, of each class or of the latent model '
-      'global, is chosen from 1 to this.', low=1, high=1000)
+      'global, is chosen from 1 to this.', low=1, high=2000)
   num_restarts: int = setting(
       2, 'EM runs per number of components; the most likely fit is kept.',
       low=1, high=100)

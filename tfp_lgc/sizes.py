@@ -61,7 +61,7 @@ FIXED: dict[str, Any] = {'trunk': 'conv', 'finetune_steps': 2000,
                          'num_restarts': 1}
 # Components of a class at the most. With a tied covariance more of them teach
 # more (docs/what_bytes_buy.md), but every few images would have one.
-MAX_COMPONENTS = 1000
+MAX_COMPONENTS = 1400
 # What a rung decides, and a budget, unless the user does.
 OF_RUNGS = ('num_filters', 'hidden_size', 'latent_size', 'grid_filters', 'beta',
             'rate_weight')
