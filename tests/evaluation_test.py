@@ -23,26 +23,6 @@ def _pixels(*shape):
   return np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
 
 
-_PETS = np.array(['zebra', 'a cat', 'é'])
-# Images, labels, settings -> class names and the images of each.
-CASES = {
-    'strings': (
-        _pixels(40, 5, 7), _PETS[np.arange(40) % 3], {'trunk': 'dense'},
-        ('a cat', 'zebra', 'é'), (13, 14, 13)),
-    'numbers with gaps': (
-        _pixels(40, 13, 9, 3), np.array([900, -3, 5, 5])[np.arange(40) % 4],
-        {'trunk': 'conv'}, ('-3', '5', '900'), (10, 20, 10)),
-    'a class of one image': (
-        _pixels(21, 13, 9, 3), np.arange(21) // 20 + 1, {'trunk': 'dense'},
-        ('1', '2'), (20, 1)),
-    'identical images': (
-        np.tile(_pixels(1, 5, 7, 1), [20, 1, 1, 1]), np.arange(20) % 2,
-        {'trunk': 'conv', 'model': 'ae'}, ('0', '1'), (10, 10)),
-    'one image without a label': (
-        _pixels(1, 1, 2), None, {'trunk': 'dense'}, ('all',), (1,)),
-}
-
-
 def _source(shape=(7, 6, 3), names=('ape', 'cat', 'emu'), test=True):
   images = _pixels(30, *shape)
   labels = np.array(names)[np.arange(30) % len(names)]
