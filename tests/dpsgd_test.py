@@ -121,17 +121,6 @@ def test_any_image_has_at_most_its_bound(dense, batch):
   dense.encoder.set_weights(before)
 
 
-class _Counted(Entropy):
-  """Remembers what was drawn."""
-
-  def __init__(self):
-    self.drawn = []
-
-  def normal(self, shape):
-    self.drawn.append(super().normal(shape))
-    return self.drawn[-1]
-
-
 class _Steps:
   """An optimizer that remembers gradients and changes nothing."""
 
