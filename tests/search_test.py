@@ -18,7 +18,7 @@ from tfp_lgc import (
   teacher,
 )
 from tfp_lgc.config import Config, DataConfig, replace
-from tfp_lgc.errors import ConfigError
+from tfp_lgc.errors import BudgetError, ConfigError
 from tfp_lgc.limits import limits
 from tfp_lgc.progress import Progress
 from tfp_lgc.resuming import Work
@@ -125,6 +125,24 @@ def test_no_mixture_takes_more_memory_than_a_file_may(
                       limits(num_bytes)._replace(padded=10 * 5 * (1 + 1**2)))
   artifact = tfp_lgc.compress(digits, config, budget='6kB', fixed=fixed)
   assert max(artifact.num_components) in (4, 5)
+
+
+@pytest.mark.parametrize('latent_size, stays, want', [
+    (64, {}, [('full', 6), ('full', 5), ('tied', 5), ('tied', 4)]),
+    (65, {}, [('tied', 5), ('tied', 4)]),
+    (65, {'covariance': 'full'}, [('full', 6), ('full', 5), ('full', 4)]),
+    (65, {'mixture_bits': 7}, [('tied', 7)])])
+def test_of_many_latents_there_are_no_full_covariances(
+    latent_size, stays, want, digits, monkeypatch):
+  tried = []
+  monkeypatch.setattr(search._Trials, '_trial', lambda self, config, texture:
+                      tried.append((config.mixture.covariance,
+                                    config.codec.mixture_bits)))
+  with pytest.raises(BudgetError):  # None fits, as far as it is told.
+    tfp_lgc.compress(digits, budget='20kB', latent_size=latent_size,
+                     texture='none', epochs=1, finetune_steps=1,
+                     num_filters=2, fixed={'texture'}, **stays)
+  assert tried == want
 
 
 @pytest.fixture
