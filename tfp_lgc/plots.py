@@ -288,7 +288,9 @@ def frontier(lines: Mapping[str, Sequence[tuple[int, float]]],
     ax.axhline(100 * ceiling, color='0.4', linestyle='--', linewidth=1,
                label='all real images')
   ax.set_xscale('log')
+  ax.xaxis.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
   ax.xaxis.set_major_formatter(ticker.FormatStrFormatter('%g'))
+  ax.xaxis.set_minor_formatter(ticker.NullFormatter())
   ax.set(xlabel='kB', ylabel='accuracy on real test images, %')
   ax.legend(fontsize=8, loc='lower right')
   return drawn
