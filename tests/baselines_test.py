@@ -1,6 +1,8 @@
 """One table, one set of laws: every baseline keeps to its bytes, and the bytes
 are all that a receiver needs."""
 
+import functools
+
 import image_sets
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from sklearn.neighbors import NearestCentroid
 from tfp_lgc import baselines, config, data
 from tfp_lgc.baselines import (
   BASELINES,
+  compress,
   compressed,
   kmeans,
   lossless,
@@ -41,7 +44,7 @@ def colored():
 @pytest.fixture
 def quick_choice(monkeypatch):
   """Settings are chosen by another judge, which takes no time."""
-  def accuracy(made, held_out, seed=0):
+  def accuracy(made, held_out, seed, judge):
     if len(np.unique(made.images.labels)) < 2:
       return -1.0
     judge = NearestCentroid().fit(
@@ -59,7 +62,7 @@ def test_the_table_is_what_can_be_chosen():
 @pytest.mark.parametrize('name', BASELINES)
 def test_bytes_hold_the_images_and_are_not_too_many(name, digits, quick_choice):
   for num_bytes in BUDGETS:
-    made = BASELINES[name](digits, num_bytes, 3)
+    made = compress(BASELINES[name], digits, num_bytes, 3)
     if name in ('random_subset', 'coreset_class', *lossless.MEMBERS):
       assert image_sets.rows(made.images) <= image_sets.rows(digits)
     assert isinstance(made.content, bytes)
@@ -83,12 +86,13 @@ def test_bytes_hold_the_images_and_are_not_too_many(name, digits, quick_choice):
 @pytest.mark.parametrize('name', BASELINES)
 def test_the_seed_decides(name, digits, quick_choice, monkeypatch):
   """Unless all images fit, or a class has one component, a normal."""
-  monkeypatch.setattr(pca_gmm, 'SIZES', (8,))
+  monkeypatch.setitem(BASELINES, 'pca_gmm', functools.partial(pca_gmm.subset,
+                                                              size=8))
   num_bytes = 2000
   if name.startswith('thumbnails_'):
     num_bytes = 60 if 'quarter' in name else 300
   few = Images(digits.images[::4], digits.labels[::4], digits.class_names)
-  first, again, other = [BASELINES[name](few, num_bytes, seed)
+  first, again, other = [compress(BASELINES[name], few, num_bytes, seed)
                          for seed in (1, 1, 2)]
   assert first.content == again.content
   assert first.content != other.content
@@ -96,7 +100,7 @@ def test_the_seed_decides(name, digits, quick_choice, monkeypatch):
 
 @pytest.mark.parametrize('name', BASELINES)
 def test_color_of_any_shape(name, colored, quick_choice):
-  made = BASELINES[name](colored, 4000, 0)
+  made = compress(BASELINES[name], colored, 4000, 0)
   assert made.num_bytes <= 4000
   assert made.images.images.shape[1:] == (9, 13, 3)
   assert set(made.images.labels) == {0, 1, 2}
@@ -110,7 +114,7 @@ def test_color_of_any_shape(name, colored, quick_choice):
 
 @pytest.mark.parametrize('name', BASELINES)
 def test_too_few_bytes_hold_nothing(name, images, quick_choice):
-  made = BASELINES[name](images, 3, 0)
+  made = compress(BASELINES[name], images, 3, 0)
   assert (len(made.images), made.content) == (0, b'')
 
 
@@ -135,10 +139,34 @@ def test_the_best_is_chosen_without_the_images_it_is_judged_by(digits):
     return compressed.Compressed(Images(images.images[:0], images.labels[:0],
                                         images.class_names), b'')
 
-  made = tuning.best([nothing, wrong, good], digits, 10)
+  made = tuning.best([nothing, wrong, good], digits, 10,
+                     judge=EvaluateConfig(judge_steps=100))
   assert made.content == b'right'
   assert seen[:2] == [seen[0]] * 2 and 0.79 < seen[0] / len(digits) < 0.82
   assert seen[2:] == [len(digits)]
+
+
+@pytest.mark.parametrize('num_steps, asked', [
+    (2000, [(i, 400) for i in range(5)] + [(i, 2000) for i in (1, 3, 4)]),
+    (300, [(i, 300) for i in range(5)] + [(i, 300) for i in (1, 3, 4)])])
+def test_the_judge_that_counts_has_the_last_word(images, monkeypatch, num_steps,
+                                                 asked):
+  """On the three that are best by one of fewer steps, with its augmentation."""
+  first, last = [0.1, 0.3, 0.2, 0.4, 0.5], [9, 0.6, 9, 0.8, 0.7]
+  seen = []
+
+  def accuracy(made, held_out, seed, judge):
+    assert judge.judge_augmentation == 'shift' and seed == 7
+    seen.append((made.num_bytes, judge.judge_steps))
+    return (first if len(seen) <= 5 else last)[made.num_bytes]
+
+  monkeypatch.setattr(tuning, 'accuracy', accuracy)
+  made = compress(tuning.BestOf([
+      lambda images, num_bytes, seed, i=i: compressed.Compressed(
+          images, bytes(i)) for i in range(5)]), images, 10, 7,
+      EvaluateConfig(judge_steps=num_steps, judge_augmentation='shift'))
+  assert seen == asked
+  assert made.num_bytes == 3
 
 
 def test_weights_count_in_training(digits):

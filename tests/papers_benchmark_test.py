@@ -8,7 +8,7 @@ from benchmark_rows import PAPERS
 
 from tfp_lgc import config as config_lib
 from tfp_lgc import models, sources
-from tfp_lgc.baselines import BASELINES
+from tfp_lgc.baselines.subset import random_subset
 from tfp_lgc.benchmarks import papers
 from tfp_lgc.commands import benchmark
 
@@ -35,7 +35,7 @@ def test_papers_measures_a_row_at_its_bytes(capsys, tmp_path):
   assert row['published_index'] == pytest.approx(
       row['tstr_accuracy'] * raw / row['num_bytes'], abs=0.05)
   images = source.train.to_memory(source.class_names)
-  subset = BASELINES['random_subset'](images, row['num_bytes'], 0)
+  subset = random_subset(images, row['num_bytes'], 0)
   assert row['random_num_images'] == len(subset.images)
   assert subset.num_bytes <= row['num_bytes']
   accuracies = [row['tstr_accuracy'], other['tstr_accuracy']]

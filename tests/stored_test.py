@@ -10,6 +10,7 @@ import pytest
 
 from tfp_lgc.baselines import (
   BASELINES,
+  compress,
   compressed,
   image_codecs,
   pixels,
@@ -107,7 +108,7 @@ def test_lossy_codes_lose_less_at_a_higher_quality(codec, colored):
 def test_a_format_that_pillow_lacks_is_named(images, monkeypatch):
   monkeypatch.setattr('PIL.features.check', lambda feature: feature != 'avif')
   with pytest.raises(ConfigError, match='avif.*Pillow .* without avif'):
-    BASELINES['avif'](images, 1000, 0)
+    compress(BASELINES['avif'], images, 1000, 0)
 
 
 def test_thumbnails_are_means_of_pixels_at_few_levels(images):

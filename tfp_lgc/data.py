@@ -23,6 +23,8 @@ SHUFFLE_NUM_BYTES = 2**28
 MAX_CLASSES = 65536
 # TensorFlow's seed of a program that sets none.
 GRAPH_SEED = 87654321
+# Train images that settings are chosen by, at the most.
+NUM_TO_CHOOSE_BY, FRACTION_TO_CHOOSE_BY = 5000, 0.2
 
 
 @dataclasses.dataclass(frozen=True, eq=False)  # Arrays have no one truth.
@@ -237,6 +239,13 @@ def hold_out(labels: np.ndarray, fraction: float,
     members = order[labels[order] == label]
     is_test[members[:int(fraction * len(members))]] = True
   return np.flatnonzero(~is_test), np.flatnonzero(is_test)
+
+
+def to_choose_by(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+  """Positions of the train images that something is fitted to, and of those
+  that a judge then chooses by; as for `hold_out`."""
+  return hold_out(labels, min(FRACTION_TO_CHOOSE_BY,
+                              NUM_TO_CHOOSE_BY / len(labels)))
 
 
 def array_split(images: np.ndarray, labels: np.ndarray,

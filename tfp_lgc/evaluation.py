@@ -13,7 +13,7 @@ from tfp_lgc import config as config_lib
 from tfp_lgc import data, memory, opening, overlap, pipeline
 from tfp_lgc import options as options_lib
 from tfp_lgc.artifact import Artifact
-from tfp_lgc.baselines import BASELINES, Compressed
+from tfp_lgc.baselines import BASELINES, compress, Compressed
 from tfp_lgc.classifier import OnStep
 from tfp_lgc.config import Config, EvaluateConfig
 from tfp_lgc.data import Images, Source, Split
@@ -164,7 +164,8 @@ def evaluate_baseline(baseline: str, budget: Union[int, str],
 
   def compressed(seed: int) -> Compressed:
     if seed not in made:
-      made[seed] = BASELINES[baseline](images(), num_bytes, seed)
+      made[seed] = compress(BASELINES[baseline], images(), num_bytes, seed,
+                            config.evaluate)
     if not len(made[seed].images):
       raise LgcError(f'baseline = {baseline!r}: nothing of it fits into '
                      f'{num_bytes:,} bytes; give a larger budget')

@@ -1,6 +1,7 @@
 """What else could be sent in as many bytes.
 
-A baseline is a function `(images, num_bytes, seed) -> Compressed`.
+A baseline is a function `(images, num_bytes, seed) -> Compressed`, or the best
+of several by a judge, `BestOf`; `compress` knows both.
 """
 
 from tfp_lgc.baselines import (
@@ -14,9 +15,10 @@ from tfp_lgc.baselines import (
   thumbnails,
 )
 from tfp_lgc.baselines.compressed import Compressed
-from tfp_lgc.baselines.tuning import Baseline
+from tfp_lgc.baselines.tuning import Baseline, BestOf, compress
 
-__all__ = ['BASELINES', 'Baseline', 'Compressed', 'decode']
+__all__ = ['BASELINES', 'Baseline', 'BestOf', 'Compressed', 'compress',
+           'decode']
 
 BASELINES: dict[str, Baseline] = {
     'random_subset': subset.random_subset,
@@ -36,7 +38,7 @@ def decode(content: bytes, image_shape: tuple[int, int, int],
   """What a receiver makes of the content that any baseline sends.
 
   ```python
-  sent = BASELINES['coreset'](images, 32_000, seed=0).content
+  sent = compress(BASELINES['jpeg'], images, 32_000, seed=0).content
   received = decode(sent, images.images.shape[1:], images.class_names)
   received.images, received.weights
   ```

@@ -8,7 +8,7 @@ from tfp_lgc.baselines.pixels import require
 from tfp_lgc.baselines.subset import stratified
 from tfp_lgc.data import Images
 
-__all__ = ['MEMBERS', 'image_codec', 'subset']
+__all__ = ['MEMBERS', 'subset']
 
 # What the best is chosen from: few good images, or many bad ones. AVIF has
 # its own scale, and takes seconds for what the others do in milliseconds.
@@ -33,21 +33,15 @@ def subset(images: Images, num_bytes: int, seed: int = 0, *, codec: str,
   Raises:
     ConfigError: where Pillow cannot write the format.
   """
+  require(codec)
   layout = stored.Layout(codec, reduction, 8, quality)
   return stored.as_many(images, stratified(images.labels, seed), [layout],
                         num_bytes, slack=SLACK)
 
 
-def image_codec(images: Images, num_bytes: int, seed: int = 0, *,
-                codec: str) -> Compressed:
-  """The best number, size and quality of images, see `tuning.best`."""
-  require(codec)
-  return tuning.best(
-      [functools.partial(subset, codec=codec, reduction=reduction,
-                         quality=quality)
-       for reduction in REDUCTIONS for quality in QUALITIES[codec]],
-      images, num_bytes, seed)
-
-
 MEMBERS: dict[str, tuning.Baseline] = {
-    codec: functools.partial(image_codec, codec=codec) for codec in QUALITIES}
+    codec: tuning.BestOf([
+        functools.partial(subset, codec=codec, reduction=reduction,
+                          quality=quality)
+        for reduction in REDUCTIONS for quality in QUALITIES[codec]])
+    for codec in QUALITIES}

@@ -10,7 +10,7 @@ from tfp_lgc.baselines.compressed import Compressed
 from tfp_lgc.baselines.subset import stratified
 from tfp_lgc.data import Images
 
-__all__ = ['MEMBERS', 'kmeans', 'prototypes', 'subset']
+__all__ = ['MEMBERS', 'prototypes', 'subset']
 
 # Size and depth of a prototype, which has more gray than an image.
 SHAPES = ((1, 8), (1, 2), (2, 8), (2, 2), (2, 1))
@@ -67,10 +67,6 @@ def subset(images: Images, num_bytes: int, seed: int = 0, *, reduction: int = 1,
       len(fitting.images), images, num_bytes)
 
 
-def kmeans(images: Images, num_bytes: int, seed: int = 0) -> Compressed:
-  """Prototypes of the best size and depth, see `tuning.best`."""
-  return tuning.best([functools.partial(subset, reduction=reduction, bits=bits)
-                      for reduction, bits in SHAPES], images, num_bytes, seed)
-
-
-MEMBERS = {'kmeans': kmeans}
+MEMBERS: dict[str, tuning.Baseline] = {'kmeans': tuning.BestOf([
+    functools.partial(subset, reduction=reduction, bits=bits)
+    for reduction, bits in SHAPES])}

@@ -27,7 +27,7 @@ from tfp_lgc.baselines.compressed import (
 from tfp_lgc.baselines.stored import decode_or_nothing
 from tfp_lgc.data import Images
 
-__all__ = ['MEMBERS', 'pca_gmm', 'read', 'subset']
+__all__ = ['MEMBERS', 'read', 'subset']
 
 FORMAT = 2  # The first byte.
 # Principal components that the best is chosen from.
@@ -200,10 +200,5 @@ def read(content: bytes, image_shape: tuple[int, int, int],
                 'num_images': len(images)})
 
 
-def pca_gmm(images: Images, num_bytes: int, seed: int = 0) -> Compressed:
-  """The best number of principal components, see `tuning.best`."""
-  return tuning.best([functools.partial(subset, size=size) for size in SIZES],
-                     images, num_bytes, seed)
-
-
-MEMBERS = {'pca_gmm': pca_gmm}
+MEMBERS: dict[str, tuning.Baseline] = {'pca_gmm': tuning.BestOf([
+    functools.partial(subset, size=size) for size in SIZES])}

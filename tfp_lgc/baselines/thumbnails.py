@@ -7,7 +7,7 @@ from tfp_lgc.baselines.compressed import Compressed
 from tfp_lgc.baselines.subset import stratified
 from tfp_lgc.data import Images
 
-__all__ = ['MEMBERS', 'SIZES', 'subset', 'thumbnails']
+__all__ = ['MEMBERS', 'SIZES', 'subset']
 
 SIZES = {'full': 1, 'half': 2, 'quarter': 4}
 
@@ -33,16 +33,12 @@ def subset(images: Images, num_bytes: int, seed: int = 0, *,
       slack=stored.SLACK)
 
 
-FIXED: dict[str, tuning.Baseline] = {
+FIXED: dict[str, tuning.Method] = {
     f'thumbnails_{size}_{bits}bit': functools.partial(
         subset, reduction=reduction, bits=bits)
     for size, reduction in SIZES.items() for bits in (1, 2, 4, 8)
     if (reduction, bits) != (1, 8)}  # That is `lossless`.
 
 
-def thumbnails(images: Images, num_bytes: int, seed: int = 0) -> Compressed:
-  """The best size and depth, see `tuning.best`."""
-  return tuning.best(list(FIXED.values()), images, num_bytes, seed)
-
-
-MEMBERS: dict[str, tuning.Baseline] = {'thumbnails': thumbnails, **FIXED}
+MEMBERS: dict[str, tuning.Baseline] = {
+    'thumbnails': tuning.BestOf(list(FIXED.values())), **FIXED}

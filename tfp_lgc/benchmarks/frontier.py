@@ -32,7 +32,7 @@ from tfp_lgc import (
   sizes,
 )
 from tfp_lgc import config as config_lib
-from tfp_lgc.baselines import BASELINES
+from tfp_lgc.baselines import BASELINES, compress
 from tfp_lgc.benchmarks.frontier_table import JUDGES, Row
 from tfp_lgc.config import Config
 from tfp_lgc.data import Images, Source, Split
@@ -178,7 +178,8 @@ def _made(method: str, num_bytes: int, images: Images, source: Source,
   if method == 'lgc':
     return _ours(num_bytes, source, config, fixed, artifacts, progress, about)
   with progress.stage(f'{method} {num_bytes}'):
-    made = BASELINES[method](images, num_bytes, config.seed)
+    made = compress(BASELINES[method], images, num_bytes, config.seed,
+                    config.evaluate)
   split = data.array_split(made.images.images, made.images.labels,
                            weights=made.weights) if len(made.images) else None
   return split, {**about, 'num_bytes': made.num_bytes,

@@ -17,7 +17,7 @@ from tfp_lgc import (
   sources,
 )
 from tfp_lgc.artifact import Artifact
-from tfp_lgc.baselines import BASELINES
+from tfp_lgc.baselines.subset import random_subset
 from tfp_lgc.config import Config
 from tfp_lgc.data import Images, Source
 from tfp_lgc.errors import ConfigError, DataError
@@ -157,8 +157,7 @@ class _Bench:
     raw = self.source.train.num_raw_bytes(len(self.source.class_names))
     remaining = 100 * artifact.num_bytes / raw
     samples = sampling.sample(artifact, len(self.images), seed=config.seed)
-    subset = BASELINES['random_subset'](self.images, artifact.num_bytes,
-                                        config.seed)
+    subset = random_subset(self.images, artifact.num_bytes, config.seed)
     result = {
         'num_bytes': artifact.num_bytes,
         'compression_ratio': round(raw / artifact.num_bytes, 1),
