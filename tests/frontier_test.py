@@ -111,6 +111,36 @@ def test_rows_and_artifacts_tell_how_many_samples_there_were(
   assert len(list(tmp_path.glob('*.lgc'))) == 2
 
 
+def test_rows_of_other_settings_are_not_mixed(capsys, tmp_path):
+  flags = ['--rows=random_subset', '--budgets=3kB', '--judges=mlp/none',
+           '--runs=1', f'--output={tmp_path}/rows.jsonl']
+  row = _rows(capsys, *flags, '--judge_batch_size=32')[-2]
+  assert row['given'] == {'judge_batch_size': 32}
+  assert len(row['code']) == 8
+  # What a baseline does not depend on may differ.
+  _rows(capsys, *flags, '--judge_batch_size=32', '--latent_size=4')
+  assert benchmark.main(['benchmark', *FLAGS, *flags]) == 2
+  error = capsys.readouterr().err
+  assert 'of judge_batch_size 32, these' in error
+
+
+def test_a_row_of_ours_is_of_its_settings(capsys, tmp_path, monkeypatch,
+                                          artifact):
+  monkeypatch.setattr(compression, 'compress', lambda *_, **__: artifact)
+  monkeypatch.setattr(frontier, 'sample', lambda _, n, seed: data.Images(
+      np.zeros([n, 8, 8, 1], np.uint8), np.arange(n) % 10, tuple('0123456789')))
+  flags = ['--rows=lgc', '--budgets=3kB', '--judges=mlp/none', '--runs=1',
+           f'--output={tmp_path}/rows.jsonl']
+  row = _rows(capsys, *flags, '--beta=0.5', '--grid_filters=0')[-2]
+  wanted = {'beta': 0.5, 'grid_filters': 0, 'latent_size': 3}
+  assert row['given'].items() >= wanted.items()
+  assert not {'seed', 'dataset', 'decoder_bits'} & set(row['given'])
+  for other in (['--beta=0.5'], ['--grid_filters=0'],
+                ['--beta=0.25', '--grid_filters=0']):
+    assert benchmark.main(['benchmark', *FLAGS, *flags, *other]) == 2
+    assert 'these settings are ' in capsys.readouterr().err
+
+
 @pytest.mark.parametrize('suite', ['frontier', 'baselines'])
 def test_a_flag_that_says_the_default_stays_as_it_is(suite, tmp_path,
                                                      monkeypatch, artifact):
@@ -196,8 +226,8 @@ def test_where_nothing_fits_there_is_no_accuracy(capsys):
 
 
 @pytest.mark.parametrize('flag, message', [
-    ('--rows=gan', 'there is no gan; choose from lgc, '),
-    ('--judges=cnn', 'there is no cnn; choose from cnn/shift, '),
+    ('--rows=gan', "there is no 'gan'; choose from lgc, "),
+    ('--judges=cnn', "there is no 'cnn'; choose from cnn/shift, "),
     ('--budgets=4kiB', 'budgets = ')])
 def test_what_there_is_not_is_refused(flag, message, capsys):
   assert benchmark.main(['benchmark', *FLAGS, flag]) == 2
@@ -268,7 +298,7 @@ def test_baselines_are_judged_by_both_networks(capsys, tmp_path):
 
 def test_a_method_of_one_suite_is_not_of_the_other(capsys):
   assert benchmark.main(['benchmark', *FLAGS, '--rows=gzip']) == 2
-  assert 'there is no gzip' in capsys.readouterr().err
+  assert "there is no 'gzip'" in capsys.readouterr().err
 
 
 def test_a_judge_of_real_images_alone_has_no_table():

@@ -171,7 +171,7 @@ class BenchmarkConfig:
   artifacts: str = setting(
       '', 'Folder where the suites frontier and baselines keep artifacts, and '
       'scale its data sets, and find those of an earlier run of the same '
-      'version. Unfinished work goes on from there; one process at a time '
+      'code. Unfinished work goes on from there; one process at a time '
       'may use it. Empty: none, or of scale a temporary one.')
   sizes: str = setting(
       '60000,600000,3000000', 'Numbers of train images of the suite scale, '

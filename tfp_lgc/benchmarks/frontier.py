@@ -6,6 +6,7 @@ was chosen by.
 """
 
 import dataclasses
+import functools
 import json
 import os
 import pathlib
@@ -14,6 +15,7 @@ import zlib
 from typing import (
   AbstractSet,
   Any,
+  Callable,
   Iterator,
   Mapping,
   NamedTuple,
@@ -28,11 +30,13 @@ from tfp_lgc import (
   evaluation,
   opening,
   pipeline,
+  resuming,
   search,
   sizes,
 )
 from tfp_lgc import config as config_lib
-from tfp_lgc.baselines import BASELINES, compress
+from tfp_lgc.baselines import BASELINES, compress, image_codecs
+from tfp_lgc.baselines.pixels import require
 from tfp_lgc.benchmarks.frontier_table import JUDGES, Row
 from tfp_lgc.config import Config
 from tfp_lgc.data import Images, Source, Split
@@ -87,9 +91,15 @@ def run(config: Config, progress: Progress, done: Mapping[str, dict],
 
   Yields:
     For each, name (SUITE/DATASET/METHOD/BUDGET/SEED), num_bytes, settings
-    (how it was made), judge_steps, and accuracies by judge: again after each
-    judge, the last row of a name being the fullest. The method `real`, whose
-    budget is 0, is all images: the ceiling. Then means over the seeds.
+    (how it was made), given (settings of the run that are not the default),
+    code (the first digits of `resuming.code`), judge_steps, and accuracies by
+    judge: again after each judge, the last row of a name being the fullest. The
+    method `real`, whose budget is 0, is all images: the ceiling. Then means
+    over the seeds.
+
+  Raises:
+    ConfigError: for what is not there to choose, a format that Pillow lacks, or
+      rows in `done` that were made otherwise.
   """
   source = pipeline.open_source(config.data.dataset, config)
   if reason := evaluation.cannot_judge(source):
@@ -102,33 +112,46 @@ def run(config: Config, progress: Progress, done: Mapping[str, dict],
   images = source.train.to_memory(source.class_names)
   points = [('real', 0)] + [(method, num_bytes) for num_bytes in budgets
                             for method in methods]
+  for method in methods:
+    if method in image_codecs.QUALITIES:
+      require(method)
   for method, num_bytes in points:
     name = f'{protocol.name}/{short_name(source)}/{method}/{num_bytes}'
     rows = []
     for seed in range(config.seed, config.seed + options.runs):
       seeded = config_lib.replace(config, seed=seed)
-      row = dict(done.get(f'{name}/{seed}', {'name': f'{name}/{seed}'}))
-      _check_alike(row, method, config)
-      missing = [judge for judge in judges
-                 if judge not in row.get('accuracies', {})]
-      split = None
-      if missing and row.get('num_bytes') != 0:
-        split, about = _made(method, num_bytes, images, source, seeded,
-                             fixed, options.artifacts, progress)
-        if _is_another(row, about):
-          progress.note(f'{row["name"]} was of another version')
-          row, missing = {'name': row['name']}, list(judges)
-        row.update(about)
-      if split is None:
+      row = begun = dict(done.get(f'{name}/{seed}',
+                                  {'name': f'{name}/{seed}'}))
+      _check_alike(row, method, config, fixed)
+      for row in _judged(begun, judges, source, seeded, functools.partial(
+          _made, method, num_bytes, images, source, seeded, fixed,
+          options.artifacts, progress), progress):
         yield row
-      else:
-        for judge in missing:
-          row = {**row, 'accuracies': {
-              **row.get('accuracies', {}),
-              judge: _accuracy(judge, split, source, seeded, progress)}}
-          yield row
       rows.append(row)
     yield {'name': name, **_means(rows)}
+
+
+def _judged(row: Row, judges: Sequence[str], source: Source, config: Config,
+            make: Callable[[], tuple[Optional[Split], Row]],
+            progress: Progress) -> Iterator[Row]:
+  """A row with ever more of the judges; `make` is called if one is missing."""
+  missing = [judge for judge in judges if judge not in row.get('accuracies',
+                                                               {})]
+  split = None
+  if missing and row.get('num_bytes') != 0:
+    split, about = make()
+    if _is_another(row, about):
+      progress.note(f'{row["name"]} was of another version')
+      row, missing = {'name': row['name']}, list(judges)
+    row.update(about)
+  if split is None:
+    yield row
+    return
+  for judge in missing:
+    row = {**row, 'accuracies': {
+        **row.get('accuracies', {}),
+        judge: _accuracy(judge, split, source, config, progress)}}
+    yield row
 
 
 def _is_another(row: Row, made: Row) -> bool:
@@ -147,13 +170,28 @@ def chosen(name: str, text: str, known: Sequence[str]) -> Sequence[str]:
   """The members of a list that a user wrote, or all."""
   wanted = text.split(',') if text else known
   if unknown := [member for member in wanted if member not in known]:
-    raise ConfigError(f'{name} = {text!r}: there is no {unknown[0]}; choose '
+    raise ConfigError(f'{name} = {text!r}: there is no {unknown[0]!r}; choose '
                       f'from {", ".join(known)}')
   return wanted
 
 
-def _check_alike(row: Mapping[str, Any], method: str, config: Config) -> None:
-  """Refuses a row whose judges had other steps or, if it is ours, samples."""
+def _given(method: str, config: Config, fixed: AbstractSet[str],
+           ) -> dict[str, Any]:
+  """Settings of a row that are not as they are by default, or that the budget
+  does not choose; of a baseline only those that it depends on."""
+  ours, default = method == 'lgc', Config()
+  return {name: sizes.value(config, name)
+          for name, (section, _) in config_lib.settings(config).items()
+          if name not in ('dataset', 'data_dir', 'seed', 'judge_steps',
+                          'judge_samples')  # These have keys of their own.
+          and (ours or section in ('data', 'evaluate'))
+          and (sizes.value(config, name) != sizes.value(default, name)
+               or ours and name in fixed and name in sizes.CHOSEN)}
+
+
+def _check_alike(row: Mapping[str, Any], method: str, config: Config,
+                 fixed: AbstractSet[str]) -> None:
+  """Refuses a row of an earlier run that was made or judged otherwise."""
   defaults = {'judge_steps': config.evaluate.judge_steps}
   if method == 'lgc' and row.get('accuracies'):
     defaults['judge_samples'] = 0  # Before there was a choice.
@@ -163,6 +201,11 @@ def _check_alike(row: Mapping[str, Any], method: str, config: Config) -> None:
       raise ConfigError(
           f'{name} = {wanted}: {row["name"]} of --output has {had}, and only '
           'equal ones compare; give those, or another file')
+  given = json.loads(json.dumps(_given(method, config, fixed)))
+  if (had := row.get('given', given)) != given:
+    raise ConfigError(
+        f'output: {row["name"]} there is of {_words(had)}, these settings are '
+        f'{_words(given)}; give those, or another file')
 
 
 def _made(method: str, num_bytes: int, images: Images, source: Source,
@@ -171,7 +214,9 @@ def _made(method: str, num_bytes: int, images: Images, source: Source,
   """What a judge is trained on, and how it came about; None, and 0 bytes, if
   the method has nothing of so few."""
   about: Row = {'budget': num_bytes,
-                'judge_steps': config.evaluate.judge_steps}
+                'judge_steps': config.evaluate.judge_steps,
+                'given': _given(method, config, fixed),
+                'code': resuming.code().hex()[:8]}
   if method == 'real':
     return source.train, {**about, 'num_bytes': source.train.num_raw_bytes(
         len(source.class_names))}
@@ -190,8 +235,10 @@ def _ours(num_bytes: int, source: Source, config: Config,
           fixed: AbstractSet[str], artifacts: str, progress: Progress,
           about: Row) -> tuple[Optional[Split], Row]:
   about['judge_samples'] = config.evaluate.judge_samples
-  # Other settings, other files; a budget chooses by a judge as these have it.
-  settings: dict[str, Any] = dataclasses.asdict(config)
+  # Other settings or code, other files; a budget chooses by a judge as these
+  # have it.
+  settings: dict[str, Any] = {**dataclasses.asdict(config),
+                              'code': about['code']}
   del settings['data']['data_dir']
   # What is not the default stays in any case.
   if stays := sorted(sizes.staying(Config(), fixed)
@@ -233,6 +280,11 @@ def _accuracy(judge: str, split: Split, source: Source, config: Config,
     right = evaluation.judge(split, source, judged_by, config.seed,
                              progress.step)
   return round(float(right.mean()), 4)
+
+
+def _words(given: Mapping[str, Any]) -> str:
+  return ', '.join(f'{name} {value}' for name, value in given.items()) or (
+      'no others than by default')
 
 
 def _means(rows: Sequence[Row]) -> Row:

@@ -75,8 +75,8 @@ def _benchmark(argv: Sequence[str]) -> None:
   if options.table and not done:
     raise ConfigError(f'output = {options.output!r}: has no row; --table shows '
                       'those of an earlier run')
-  for place in (options.output, options.figures):
-    _check_place(place)
+  for name in ('output', 'figures'):
+    _check_place(name, getattr(options, name))
   start_tensorflow()
   from tfp_lgc import benchmarks, plots
   suite, rows = benchmarks.SUITES[options.suite], []
@@ -104,12 +104,12 @@ def _benchmark(argv: Sequence[str]) -> None:
     plots.save(suite.figures(rows), options.figures)
 
 
-def _check_place(path: str) -> None:
+def _check_place(name: str, path: str) -> None:
   """Refuses what cannot be written to, before anything is measured."""
   folder = os.path.dirname(os.path.abspath(path))
   if path and not (os.path.isdir(folder) and os.access(folder, os.W_OK)):
-    raise ConfigError(f'{path!r}: {folder} is no directory that can be written '
-                      'to')
+    raise ConfigError(f'{name} = {path!r}: {folder} is no directory that can '
+                      'be written to')
 
 
 def _rows(path: str) -> dict[str, dict]:
