@@ -18,6 +18,7 @@ def test_sizes(text, num_bytes):
     ('', "budget = ''"), ('kB', 'number of bytes'), ('-1', 'number of bytes'),
     ('1e6', 'number of bytes'), ('nan', 'number of bytes'),
     ('32KiB', 'KiB.*did you mean 32kB'), ('32mb', 'did you mean 32MB'),
+    ('2M', 'did you mean 2MB'), ('2G', 'did you mean 2GB'),
     ('3 apples', 'unknown unit'), ('0', 'at least 1'),
     ('0.0001kB', 'at least 1')])
 def test_what_is_no_size(text, match):

@@ -342,3 +342,16 @@ def test_published_tables_are_those_of_their_rows(rows, page, begins):
   # As people call it.
   table = table.replace('cifar10_small', '10,000 images of CIFAR-10')
   assert table[table.index(begins):] in (root / page).read_text()
+
+
+def test_no_published_file_is_larger_than_its_budget():
+  """Nor has one of ours 600 bytes beside decoder and mixture."""
+  path = pathlib.Path(__file__).parent.parent / 'docs/frontier.jsonl'
+  rows = list(map(json.loads, path.read_text().splitlines()))
+  of_files = [row for row in rows if row['budget']]
+  assert of_files
+  assert all(row['num_bytes'] <= row['budget'] for row in of_files)
+  parts = [row['num_bytes_by_part'] for row in rows
+           if 'num_bytes_by_part' in row]
+  assert parts
+  assert all(part['header'] + part['labels'] < 600 for part in parts)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import tfp_lgc
-from tfp_lgc import container, packing
+from tfp_lgc import codec, container, packing
 from tfp_lgc.opening import num_bytes_on_disk
 
 GOLDENS = sorted((pathlib.Path(__file__).parent / 'goldens').glob('v*/*.lgc'))
@@ -21,6 +21,17 @@ GOLDENS = sorted((pathlib.Path(__file__).parent / 'goldens').glob('v*/*.lgc'))
 def test_every_version_has_goldens():
   versions = {int(path.parent.name[1:]) for path in GOLDENS}
   assert versions == set(range(1, container.FORMAT_VERSION + 1))
+
+
+def test_there_is_one_of_everything_a_budget_chooses():
+  """And of every integer code that a file may have."""
+  grid = tfp_lgc.load(GOLDENS[0].parents[1] / 'v4' / 'grid.lgc')
+  assert grid.model.grid_filters and grid.texture is not None
+  assert set(grid.structures) == {'tied'} and max(grid.num_components) > 1
+  used = {codec.encode_smallest(tensor)[0]
+          for path in GOLDENS if path.parent.name == 'v4'
+          for tensor in tfp_lgc.load(path).tensors.values()}
+  assert used == set(codec.CODECS)
 
 
 @pytest.mark.parametrize('version, is_old', [

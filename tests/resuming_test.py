@@ -15,7 +15,6 @@ from tfp_lgc import (
   held_out,
   memory,
   resuming,
-  search,
   streams,
   teacher,
   train,
@@ -23,6 +22,7 @@ from tfp_lgc import (
 from tfp_lgc.arrays import from_arrays
 from tfp_lgc.config import Config, replace
 from tfp_lgc.errors import ConfigError, DataError, LgcError
+from tfp_lgc.metrics import tstr
 from tfp_lgc.progress import Progress
 
 # All stages, short.
@@ -266,7 +266,7 @@ def test_a_search_that_stops_ends_in_the_same_bytes(
   undisturbed = Progress()
   expected = tfp_lgc.compress(images, settings, budget=1500,
                               progress=undisturbed).to_bytes()
-  judge = search.tstr.right
+  judge = tstr.right
   for stop in range(3):  # The last one is between two trials of hard images.
     calls = []
 
@@ -276,10 +276,10 @@ def test_a_search_that_stops_ends_in_the_same_bytes(
         raise _Stop
       return judge(*args)
 
-    monkeypatch.setattr(search.tstr, 'right', stopping)
+    monkeypatch.setattr(tstr, 'right', stopping)
     with pytest.raises(_Stop):
       tfp_lgc.compress(images, settings, budget=1500, work_dir=tmp_path / 'x')
-  monkeypatch.setattr(search.tstr, 'right', judge)
+  monkeypatch.setattr(tstr, 'right', judge)
   progress = Progress()
   assert tfp_lgc.compress(images, settings, budget=1500, progress=progress,
                           work_dir=tmp_path / 'x').to_bytes() == expected

@@ -16,6 +16,7 @@ from tfp_lgc import (
   search,
   sources,
   teacher,
+  trials,
 )
 from tfp_lgc.config import Config, DataConfig, replace
 from tfp_lgc.errors import BudgetError, ConfigError
@@ -92,6 +93,8 @@ def test_a_budget_is_for_mixtures_by_class(digits):
   for latent_model in ('global', 'prior'):
     with pytest.raises(ConfigError, match='latent_model'):
       tfp_lgc.compress(digits, budget='4kB', latent_model=latent_model)
+  with pytest.raises(ConfigError, match='selection = bic.*choose bytes'):
+    tfp_lgc.compress(digits, budget='4kB', selection='bic')
 
 
 def test_what_the_user_says_stays(digits):
@@ -135,7 +138,7 @@ def test_no_mixture_takes_more_memory_than_a_file_may(
 def test_of_many_latents_there_are_no_full_covariances(
     latent_size, stays, want, digits, monkeypatch):
   tried = []
-  monkeypatch.setattr(search._Trials, '_trial', lambda self, config, texture:
+  monkeypatch.setattr(trials.Trials, '_trial', lambda self, config, texture:
                       tried.append((config.mixture.covariance,
                                     config.codec.mixture_bits)))
   with pytest.raises(BudgetError):  # None fits, as far as it is told.
@@ -147,7 +150,7 @@ def test_of_many_latents_there_are_no_full_covariances(
 
 @pytest.fixture
 def one_trial(monkeypatch):
-  monkeypatch.setattr(search, 'MIXTURES', (('diag', 6),))
+  monkeypatch.setattr(trials, 'MIXTURES', (('diag', 6),))
 
 
 @pytest.mark.parametrize('fits', [True, False])
@@ -161,7 +164,7 @@ def test_what_the_judge_prefers_is_fitted_on_to_all_images(
   fit_em = refitting.fit_em
   monkeypatch.setattr(refitting, 'fit_em', lambda x, *args:
                       sizes.append(len(x)) or fit_em(x, *args))
-  fitting = search._Trials._fitting
+  fitting = trials.Trials._fitting
 
   def spied(self, choices, config, texture, room, whole):
     found = None if whole and not fits else fitting(
@@ -170,7 +173,7 @@ def test_what_the_judge_prefers_is_fitted_on_to_all_images(
     # As if a correction had made the judged one smaller.
     return found and (found[0], 0.9 * found[1])
 
-  monkeypatch.setattr(search._Trials, '_fitting', spied)
+  monkeypatch.setattr(trials.Trials, '_fitting', spied)
   progress = Progress()
   artifact = tfp_lgc.compress(
       digits, replace(Config(), trunk='dense', **SHORT), budget='4kB',
@@ -215,14 +218,14 @@ def test_so_many_autoencoders_are_trained_and_the_best_is_taken(
       accuracy = accuracies[self.place]
       if accuracy is not None and np.isnan(accuracy):
         raise FloatingPointError('it diverged')
-      return None if accuracy is None else search.Trial(
+      return None if accuracy is None else trials.Trial(
           self.place, accuracy, {'accuracy': accuracy}, Config(), {}, 0.0)
 
     def of_whole(self, trial):
       finished.append(self.place)
       return trial
 
-  monkeypatch.setattr(search, '_Trials', Trials)
+  monkeypatch.setattr(search, 'Trials', Trials)
   config, progress = replace(Config(), num_autoencoders=asked), Progress()
   assert chosen == search.compress_within(digits, 4000, config, progress,
                                           work=Work(tmp_path))

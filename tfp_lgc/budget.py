@@ -34,7 +34,7 @@ def parse(text: str, name: str = 'budget') -> int:
   number, unit = match.groups()
   if unit not in UNITS:
     hint = next((known for known in UNITS if known
-                 and known.lower() == unit.lower().replace('i', '')), 'kB')
+                 and known[0].lower() == unit[:1].lower()), 'kB')
     raise ConfigError(f'{name} = {text!r}: unknown unit {unit!r}; choose from '
                       f'B, kB (1,000 bytes), MB, GB; did you mean '
                       f'{number}{hint}?')

@@ -188,8 +188,8 @@ class TrainConfig:
       'stored. 0: none.', low=0.0, high=1e6)
   num_autoencoders: int = setting(
       1, 'How many autoencoders that fit into a budget are trained, one after '
-      'the other; a judge takes the best. Each takes about as long as one. '
-      'More than one needs --budget.', low=1, high=20)
+      'the other; a judge takes the best, and n of them take about n times as '
+      'long. More than one needs --budget.', low=1, high=20)
   learning_rate_schedule: str = setting(
       'cosine', 'How the learning rate falls to zero, or constant.',
       choices=('cosine', 'constant'))

@@ -89,12 +89,14 @@ def dumps(header: dict[str, Any], tensors: dict[str, Quantized]) -> bytes:
   # allows, then as any does.
   most = largest = limits(MAX_NUM_BYTES)
   least = limits(0)
-  for i in range(5):
-    encode = (_smallest(largest),
-              _smallest(largest._replace(contexts=most.contexts)),
-              _smallest(largest._replace(contexts=least.contexts)),
-              _smallest(least), _packed)[i]
-    entries, payload = _coded(tensors, encode)
+  for encoder in (lambda most: _smallest(largest),
+                  lambda most: _smallest(largest._replace(
+                      contexts=most.contexts)),
+                  lambda most: _smallest(largest._replace(
+                      contexts=least.contexts)),
+                  lambda most: _smallest(least),
+                  lambda most: _packed):
+    entries, payload = _coded(tensors, encoder(most))
     text = _header_text({**header, 'tensors': entries})
     body = b''.join([_PREFIX.pack(MAGIC, FORMAT_VERSION), _deflate(text),
                      *payload])

@@ -57,10 +57,11 @@ class Run:
   output: str = setting('lgc_artifact', 'Directory to write to.')
   budget: str = setting(
       '', 'Bytes that artifact.lgc may have at the most: a number, or as 500B, '
-      '32kB (32,000 bytes), 1.5MB. Sizes of the decoder, its KL weight and '
-      'rate_weight, bits, mixtures and texture are then chosen for it, with a '
-      'judge and a part of the train split; what other flags say stays. Empty: '
-      'flags decide.')
+      '32kB (32,000 bytes), 1.5MB. The conv trunk, fine-tuning, sizes of the '
+      'decoder, its KL weight and rate_weight, bits, mixtures, texture and how '
+      'often hard images count are then chosen for it, in part by a judge of '
+      '2,000 steps on a part of the train split; what other flags say stays. '
+      'Empty: flags decide.')
   overwrite: bool = setting(
       False, 'Replace an artifact that stands in --output.')
   evaluate: bool = setting(
