@@ -104,31 +104,13 @@ def _compress(argv: Sequence[str]) -> None:
     _check_private(options)
   _check_strategy(config, options)
   start_tensorflow(config.train.strategy)
-  from tfp_lgc import (
-    distribution,
-    guarantee,
-    layout,
-    locking,
-    memory,
-    sources,
-    staging,
-  )
-  from tfp_lgc.metrics import tstr
+  from tfp_lgc import distribution, layout, locking, staging
   its = distribution.of(config.train.strategy)
   output = pathlib.Path(options.output)
   # One with work may be of this very run.
   if its.is_chief and not (output / WORK_NAME).is_dir():
     layout.check_output(output, options.overwrite)
-  tstr.check(config.evaluate)
-  if config.privacy.dp_epsilon:
-    guarantee.check(config)
-  source = sources.load(config.data)
-  # What would be refused after training.
-  if options.evaluate:
-    tstr.check(config.evaluate, source.train)
-  if options.report:
-    for split in filter(None, (source.train, source.test)):
-      memory.check(split.num_bytes, split.bound, '--report')
+  source = _opened(config, options)
   if not its.is_chief:
     _help(its, source, config)
     return
@@ -145,6 +127,22 @@ def _compress(argv: Sequence[str]) -> None:
     summary = _run(source, config, options, export, about)
   print_table(table(summary, options.output))
   print(json.dumps(summary))
+
+
+def _opened(config: Config, options: Run):
+  """The data set; refuses what would be refused after training."""
+  from tfp_lgc import guarantee, memory, sources
+  from tfp_lgc.metrics import tstr
+  tstr.check(config.evaluate)
+  if config.privacy.dp_epsilon:
+    guarantee.check(config)
+  source = sources.load(config.data)
+  if options.evaluate:
+    tstr.check(config.evaluate, source.train)
+  if options.report:
+    for split in filter(None, (source.train, source.test)):
+      memory.check(split.num_bytes, split.bound, '--report')
+  return source
 
 
 def _check_strategy(config: Config, options: Run) -> None:
