@@ -75,6 +75,12 @@ def test_hold_out_is_a_draw_that_is_always_the_same():
   assert 20 < test.max()
 
 
+@pytest.mark.parametrize('count, held', [(60_000, 5000), (1000, 200), (3, 0)])
+def test_so_many_images_are_chosen_by(count, held):
+  kept, chosen_by = data.to_choose_by(np.zeros(count, int))
+  assert (len(kept), len(chosen_by)) == (count - held, held)
+
+
 # Sizes.
 
 

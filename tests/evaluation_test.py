@@ -9,8 +9,8 @@ import pytest
 import tfp_lgc
 from tfp_lgc import classifier, evaluation, pipeline
 from tfp_lgc.arrays import from_arrays
-from tfp_lgc.baselines import BASELINES, Compressed
-from tfp_lgc.config import Config, replace
+from tfp_lgc.baselines import BASELINES, Compressed, tuning
+from tfp_lgc.config import Config, EvaluateConfig, replace
 from tfp_lgc.errors import ConfigError, DataError, LgcError
 from tfp_lgc.metrics import tstr
 from tfp_lgc.progress import Progress
@@ -176,6 +176,18 @@ def test_a_baseline_is_made_of_train_images_alone(monkeypatch):
     np.testing.assert_array_equal(image, train.images[i])
     assert label == train.labels[i]
     assert weight == pytest.approx(0.5 + i / 29)
+
+
+def test_settings_of_a_baseline_are_chosen_by_the_judge_of_the_settings(
+    monkeypatch):
+  judges = []
+  monkeypatch.setattr(tuning, 'accuracy', lambda made, held_out, seed, judge:
+                      judges.append(judge) or 0.5)
+  monkeypatch.setattr(tstr, 'right', lambda *_: np.arange(30) < 15)
+  settings = {'judge_steps': 7, 'judge_augmentation': 'shift'}
+  tfp_lgc.evaluate_baseline('jpeg', '1.5kB', _source(), **settings)
+  assert judges and all(judge == EvaluateConfig(**settings)
+                        for judge in judges)
 
 
 @pytest.mark.parametrize('name, budget, source, error, match', [

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import tfp_lgc
-from tfp_lgc import compression, data, held_out, search, teacher
-from tfp_lgc.baselines import BASELINES
+from tfp_lgc import compression, data, held_out, resuming, search, teacher
+from tfp_lgc.baselines import BASELINES, tuning
 from tfp_lgc.benchmarks import baselines, frontier, frontier_table
 from tfp_lgc.commands import benchmark
 from tfp_lgc.errors import BudgetError
@@ -109,6 +109,9 @@ def test_rows_and_artifacts_tell_how_many_samples_there_were(
   assert 'judge_samples = 0: ' in capsys.readouterr().err
   _rows(capsys, *flags[:-1])
   assert len(list(tmp_path.glob('*.lgc'))) == 2
+  monkeypatch.setattr(resuming, 'code', lambda: b'other')
+  _rows(capsys, *flags[:-1])
+  assert len(list(tmp_path.glob('*.lgc'))) == 3
 
 
 def test_rows_of_other_settings_are_not_mixed(capsys, tmp_path):
@@ -122,6 +125,25 @@ def test_rows_of_other_settings_are_not_mixed(capsys, tmp_path):
   assert benchmark.main(['benchmark', *FLAGS, *flags]) == 2
   error = capsys.readouterr().err
   assert 'of judge_batch_size 32, these' in error
+
+
+def test_another_format_that_pillow_lacks_is_told_at_once(capsys, monkeypatch):
+  monkeypatch.setattr('PIL.features.check', lambda feature: feature != 'avif')
+  monkeypatch.setattr(frontier, '_made', None)  # Nothing is made before.
+  assert benchmark.main(['benchmark', *FLAGS, '--rows=random_subset,avif']) == 2
+  assert 'without avif' in capsys.readouterr().err
+
+
+def test_settings_of_a_baseline_are_chosen_by_the_judge_of_the_flags(
+    capsys, monkeypatch):
+  judges = []
+  monkeypatch.setattr(tuning, 'accuracy', lambda made, held_out, seed, judge:
+                      judges.append(judge) or 0.5)
+  row = _rows(capsys, '--rows=pca_gmm', '--budgets=3kB', '--judges=mlp/none',
+              '--runs=1', '--judge_augmentation=shift')[-2]
+  assert {(judge.judge_augmentation, judge.judge_steps)
+          for judge in judges} == {('shift', 30)}
+  assert row['given'] == {'judge_augmentation': 'shift'}
 
 
 def test_a_row_of_ours_is_of_its_settings(capsys, tmp_path, monkeypatch,
@@ -138,7 +160,7 @@ def test_a_row_of_ours_is_of_its_settings(capsys, tmp_path, monkeypatch,
   for other in (['--beta=0.5'], ['--grid_filters=0'],
                 ['--beta=0.25', '--grid_filters=0']):
     assert benchmark.main(['benchmark', *FLAGS, *flags, *other]) == 2
-    assert 'these settings are ' in capsys.readouterr().err
+    assert ', these are ' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('suite', ['frontier', 'baselines'])
@@ -203,15 +225,20 @@ def test_a_row_is_of_one_set_of_images(capsys, tmp_path, monkeypatch):
   assert row['accuracies'] == {'mlp/shift': 0.25, 'mlp/none': 0.25}
 
 
-@pytest.mark.parametrize('made, another', [
-    ({'num_bytes': 3, 'settings': {'sides': (1, 2)}}, False),
-    ({'num_bytes': 3, 'settings': {'sides': (1, 3)}}, True),
-    ({'num_bytes': 4, 'settings': {'sides': (1, 2)}}, True),
-    ({'num_bytes': 0}, True)], ids=str)
-def test_bytes_and_settings_tell_images_apart(made, another):
-  row = {'name': 'x', 'num_bytes': 3, 'settings': {'sides': [1, 2]}}
-  assert frontier._is_another(row, made) == another
+@pytest.mark.parametrize('other, another', [
+    ({}, False), ({'settings': {'sides': (1, 3)}}, True),
+    ({'num_bytes': 4}, True), ({'given': {'beta': 0.5}}, True),
+    ({'code': '1234'}, True), ({'num_bytes': 0, 'settings': None}, True)],
+    ids=str)
+def test_what_is_known_of_a_row_tells_it_from_another(other, another):
+  made = {'num_bytes': 3, 'settings': {'sides': (1, 2)}, 'given': {},
+          'code': 'abcd'}
+  row = {'name': 'x', **made, 'settings': {'sides': [1, 2]},
+         'accuracies': {'mlp/none': 0.5}}
+  assert frontier._is_another(row, {**made, **other}) == another
   assert not frontier._is_another({'name': 'x'}, made)
+  del row['code']  # As of rows from before they had one.
+  assert frontier._is_another(row, {**made, **other})
 
 
 def test_where_nothing_fits_there_is_no_accuracy(capsys):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tfp_lgc import data, held_out
+from tfp_lgc.config import Config, replace
 from tfp_lgc.data import Source
 
 NAMES = ('a', 'b', 'none', 'two')
@@ -49,3 +50,19 @@ def test_there_is_nothing_to_judge_one_class_by(source):
                                      np.zeros(9, int)), class_names=('a',)))
   assert seen.source.test is None and seen.rest.all()
   assert seen.accuracy(None, None, lambda done: None) == -1.0
+
+
+def test_the_judge_that_chooses_is_not_the_one_that_counts(source, monkeypatch):
+  """Its seed and that of its samples are others, also of the largest."""
+  seeds = []
+  monkeypatch.setattr(held_out, 'sample', lambda artifact, n, seed:
+                      seeds.append(seed) or artifact)
+  monkeypatch.setattr(held_out.tstr, 'right', lambda *args: seeds.append(
+      args[4]) or np.array([True, False]))
+  seen = held_out.HeldOut(source)
+  drawn = source.train.to_memory(NAMES)
+  for seed in (0, 7, 2**31 - 1):
+    config = replace(Config(), seed=seed)
+    assert seen.accuracy(drawn, config, lambda done: None) == 0.5
+  assert len(set(seeds)) == 3 and all(
+      0 <= seed < 2**31 and seed not in (0, 7, 2**31 - 1) for seed in seeds)

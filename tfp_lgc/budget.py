@@ -33,11 +33,11 @@ def parse(text: str, name: str = 'budget') -> int:
                       '32000, 500B, 32kB or 1.5MB')
   number, unit = match.groups()
   if unit not in UNITS:
-    hint = next((known for known in UNITS if known
-                 and known[0].lower() == unit[:1].lower()), 'kB')
+    near = [known for known in UNITS if known
+            and known[0].lower() == unit[0].lower()]
+    hint = f'; did you mean {number}{near[0]}?' if near else ''
     raise ConfigError(f'{name} = {text!r}: unknown unit {unit!r}; choose from '
-                      f'B, kB (1,000 bytes), MB, GB; did you mean '
-                      f'{number}{hint}?')
+                      f'B, kB (1,000 bytes), MB, GB{hint}')
   # Decimal digits times a power of ten: exact, whatever a float would say.
   whole, _, part = number.partition('.')
   num_bytes = int(whole + part) * UNITS[unit] // 10 ** len(part)

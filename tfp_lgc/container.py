@@ -89,13 +89,11 @@ def dumps(header: dict[str, Any], tensors: dict[str, Quantized]) -> bytes:
   # allows, then as any does.
   most = largest = limits(MAX_NUM_BYTES)
   least = limits(0)
-  for encoder in (lambda most: _smallest(largest),
-                  lambda most: _smallest(largest._replace(
-                      contexts=most.contexts)),
-                  lambda most: _smallest(largest._replace(
-                      contexts=least.contexts)),
-                  lambda most: _smallest(least),
-                  lambda most: _packed):
+  for encoder in (
+      lambda _: _smallest(largest),
+      lambda last: _smallest(largest._replace(contexts=last.contexts)),
+      lambda _: _smallest(largest._replace(contexts=least.contexts)),
+      lambda _: _smallest(least), lambda _: _packed):
     entries, payload = _coded(tensors, encoder(most))
     text = _header_text({**header, 'tensors': entries})
     body = b''.join([_PREFIX.pack(MAGIC, FORMAT_VERSION), _deflate(text),

@@ -25,6 +25,10 @@ MAX_CLASSES = 65536
 GRAPH_SEED = 87654321
 # Train images that settings are chosen by, at the most.
 NUM_TO_CHOOSE_BY, FRACTION_TO_CHOOSE_BY = 5000, 0.2
+# Of the seed of the judge that chooses, and of the samples that it sees: the
+# one that counts shall not be the very same. By exclusive or, so that no seed
+# becomes too large.
+SALT = 2**20
 
 
 @dataclasses.dataclass(frozen=True, eq=False)  # Arrays have no one truth.

@@ -170,9 +170,9 @@ class BenchmarkConfig:
       'all of frontier, two of baselines.')
   artifacts: str = setting(
       '', 'Folder where the suites frontier and baselines keep artifacts, and '
-      'scale its data sets, and find those of an earlier run of the same '
-      'code. Unfinished work goes on from there; one process at a time '
-      'may use it. Empty: none, or of scale a temporary one.')
+      'scale its data sets, and find those of an earlier run, artifacts if it '
+      'had the same code. Unfinished work goes on from there; one process at '
+      'a time may use it. Empty: none, or of scale a temporary one.')
   sizes: str = setting(
       '60000,600000,3000000', 'Numbers of train images of the suite scale, '
       'separated by commas.')

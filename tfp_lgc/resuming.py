@@ -21,6 +21,7 @@ run is the same with checkpoints, without them, and across a kill.
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import json
 import os
@@ -87,6 +88,7 @@ def versions() -> dict[str, str]:
       np, scipy, sklearn, tensorflow, tensorflow_probability, tf_keras)}
 
 
+@functools.cache  # What runs, whatever becomes of the files.
 def code() -> bytes:
   """SHA-256 of this package's source."""
   digest = hashlib.sha256()

@@ -88,9 +88,9 @@ def _check(config: Config, fixed: AbstractSet[str]) -> None:
     raise ConfigError(f'latent_model = {config.mixture.latent_model}: a budget '
                       'is for mixtures by class; choose gmm, or no --budget')
   if 'selection' in fixed and config.mixture.selection != 'bytes':
-    raise ConfigError(f'selection = {config.mixture.selection}: a budget '
-                      'prices mixtures in bytes; choose bytes, or no --budget'
-                      )
+    raise ConfigError(
+        f'selection = {config.mixture.selection}: a budget prices mixtures in '
+        'bytes; choose bytes, or no --budget')
   tstr.check(config.evaluate)
 
 

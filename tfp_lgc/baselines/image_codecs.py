@@ -4,7 +4,6 @@ import functools
 
 from tfp_lgc.baselines import stored, tuning
 from tfp_lgc.baselines.compressed import Compressed
-from tfp_lgc.baselines.pixels import require
 from tfp_lgc.baselines.subset import stratified
 from tfp_lgc.data import Images
 
@@ -33,7 +32,6 @@ def subset(images: Images, num_bytes: int, seed: int = 0, *, codec: str,
   Raises:
     ConfigError: where Pillow cannot write the format.
   """
-  require(codec)
   layout = stored.Layout(codec, reduction, 8, quality)
   return stored.as_many(images, stratified(images.labels, seed), [layout],
                         num_bytes, slack=SLACK)

@@ -1,5 +1,5 @@
-"""A baseline's settings, chosen as ours are: by the judge that counts, on a
-part of the train split."""
+"""A baseline's settings, chosen as ours are: by a judge as the flags have it,
+on a part of the train split."""
 
 import dataclasses
 from typing import Callable, Optional, Sequence, Union
@@ -10,13 +10,13 @@ from tfp_lgc.config import EvaluateConfig
 from tfp_lgc.data import Images
 from tfp_lgc.metrics import tstr
 
-__all__ = ['Baseline', 'BestOf', 'accuracy', 'best', 'compress']
+__all__ = ['Baseline', 'BestOf', 'Method', 'accuracy', 'best', 'compress']
 
 # (images, num_bytes, seed), see `baselines.BASELINES`.
 Method = Callable[[Images, int, int], Compressed]
 
 # Steps of a first judge, enough to tell good from bad, and how many of the best
-# that which counts is trained on: successive halving, K. Jamieson, A.
+# one of all steps is trained on: successive halving, K. Jamieson, A.
 # Talwalkar, Non-stochastic Best Arm Identification, AISTATS 2016.
 FIRST_STEPS, NUM_FINALISTS = 400, 3
 
@@ -32,6 +32,9 @@ class BestOf:
 
 
 Baseline = Union[Method, BestOf]
+
+# An accuracy, minus the place of the method in the list, what it made.
+_Scored = tuple[float, int, Compressed]
 
 
 def compress(baseline: Baseline, images: Images, num_bytes: int, seed: int = 0,
@@ -88,14 +91,22 @@ def best(methods: Sequence[Method], images: Images, num_bytes: int,
   part, held_out = [
       Images(images.images[some], images.labels[some], images.class_names)
       for some in (kept, held)]
-  made = [method(part, num_bytes, seed) for method in methods]
 
-  def ranked(some: Sequence[int], num_steps: int) -> list[int]:
-    judged_by = dataclasses.replace(judge, judge_steps=num_steps)
-    return sorted(some, key=lambda i: -accuracy(made[i], held_out, seed,
-                                                judged_by))
+  def scored(i: int, made: Compressed, num_steps: int) -> _Scored:
+    # The first of equals is the greater.
+    return accuracy(made, held_out, seed ^ data.SALT, dataclasses.replace(
+        judge, judge_steps=num_steps)), -i, made
 
-  # The order of the list is that of equals, also among those that are left.
-  first = ranked(range(len(methods)), min(FIRST_STEPS, judge.judge_steps))
-  last = ranked(sorted(first[:NUM_FINALISTS]), judge.judge_steps)
-  return methods[last[0]](images, num_bytes, seed)
+  is_one_round = (len(methods) <= NUM_FINALISTS
+                  or judge.judge_steps <= FIRST_STEPS)
+  first_steps = judge.judge_steps if is_one_round else FIRST_STEPS
+  finalists: list[_Scored] = []  # All that is made of the others is let go.
+  for i, method in enumerate(methods):
+    finalists.append(scored(i, method(part, num_bytes, seed), first_steps))
+    finalists = sorted(finalists, key=lambda its: its[:2],
+                       reverse=True)[:NUM_FINALISTS]
+  if not is_one_round:
+    finalists = [scored(-place, made, judge.judge_steps)
+                 for _, place, made in finalists]
+  _, place, _ = max(finalists, key=lambda its: its[:2])
+  return methods[-place](images, num_bytes, seed)

@@ -35,7 +35,7 @@ from tfp_lgc import (
   sizes,
 )
 from tfp_lgc import config as config_lib
-from tfp_lgc.baselines import BASELINES, compress, image_codecs
+from tfp_lgc.baselines import BASELINES, BestOf, compress, image_codecs
 from tfp_lgc.baselines.pixels import require
 from tfp_lgc.benchmarks.frontier_table import JUDGES, Row
 from tfp_lgc.config import Config
@@ -45,6 +45,7 @@ from tfp_lgc.metrics import tstr
 from tfp_lgc.options import BenchmarkConfig
 from tfp_lgc.progress import Progress
 from tfp_lgc.sampling import sample
+from tfp_lgc.trials import words
 
 __all__ = ['BUDGETS', 'METHODS', 'Protocol', 'chosen', 'run', 'short_name']
 
@@ -83,8 +84,8 @@ def run(config: Config, progress: Progress, done: Mapping[str, dict],
       as it is by default is kept, the rest is chosen by the budget.
     progress: is told of every part.
     done: rows of an earlier run by name; judges that they have are not trained
-      again, unless another judge is missing and what is made for it is not what
-      the row was of: then it has only the judges of this run.
+      again, unless another judge is missing and what is made for it, or the
+      code, is not what the row was of: then it has only the judges of this run.
     options: `rows`, methods; `budgets`; `judges`; `runs`; `artifacts`.
     fixed: names of further settings that the budget does not choose.
     protocol: what `options` are chosen from, and their defaults.
@@ -112,22 +113,28 @@ def run(config: Config, progress: Progress, done: Mapping[str, dict],
   images = source.train.to_memory(source.class_names)
   points = [('real', 0)] + [(method, num_bytes) for num_bytes in budgets
                             for method in methods]
-  for method in methods:
+  begins = f'{protocol.name}/{short_name(source)}'
+  seeds = range(config.seed, config.seed + options.runs)
+  # Before hours have passed.
+  for method, num_bytes in points:
     if method in image_codecs.QUALITIES:
       require(method)
+    for seed in seeds:
+      if row := done.get(f'{begins}/{method}/{num_bytes}/{seed}'):
+        _check_alike(row, method, config, fixed)
   for method, num_bytes in points:
-    name = f'{protocol.name}/{short_name(source)}/{method}/{num_bytes}'
-    rows = []
-    for seed in range(config.seed, config.seed + options.runs):
+    name, rows = f'{begins}/{method}/{num_bytes}', []
+    for seed in seeds:
       seeded = config_lib.replace(config, seed=seed)
       row = begun = dict(done.get(f'{name}/{seed}',
                                   {'name': f'{name}/{seed}'}))
-      _check_alike(row, method, config, fixed)
       for row in _judged(begun, judges, source, seeded, functools.partial(
           _made, method, num_bytes, images, source, seeded, fixed,
           options.artifacts, progress), progress):
         yield row
       rows.append(row)
+    if len({row.get('code') for row in rows}) > 1:
+      progress.note(f'{name} is the mean of rows of several versions')
     yield {'name': name, **_means(rows)}
 
 
@@ -155,10 +162,12 @@ def _judged(row: Row, judges: Sequence[str], source: Source, config: Config,
 
 
 def _is_another(row: Row, made: Row) -> bool:
-  """Whether a row of an earlier run is of other images than what was made."""
+  """Whether a row of an earlier run is of other images than what was made, or
+  may be, or had other judges."""
   made = json.loads(json.dumps(made))  # Rows come out of a file.
-  return any(row[key] != made[key] for key in ('num_bytes', 'settings')
-             if key in row and key in made)
+  return bool(row.get('accuracies')) and any(
+      row.get(key) != made.get(key)
+      for key in ('num_bytes', 'settings', 'given', 'code'))
 
 
 def short_name(source: Source) -> str:
@@ -180,11 +189,12 @@ def _given(method: str, config: Config, fixed: AbstractSet[str],
   """Settings of a row that are not as they are by default, or that the budget
   does not choose; of a baseline only those that it depends on."""
   ours, default = method == 'lgc', Config()
+  apart = {'dataset', 'data_dir', 'seed', 'judge_steps', 'judge_samples'}
+  if not ours and not isinstance(BASELINES.get(method), BestOf):
+    apart |= {'judge', 'judge_augmentation'}  # These choose nothing there.
   return {name: sizes.value(config, name)
           for name, (section, _) in config_lib.settings(config).items()
-          if name not in ('dataset', 'data_dir', 'seed', 'judge_steps',
-                          'judge_samples')  # These have keys of their own.
-          and (ours or section in ('data', 'evaluate'))
+          if name not in apart and (ours or section in ('data', 'evaluate'))
           and (sizes.value(config, name) != sizes.value(default, name)
                or ours and name in fixed and name in sizes.CHOSEN)}
 
@@ -204,8 +214,8 @@ def _check_alike(row: Mapping[str, Any], method: str, config: Config,
   given = json.loads(json.dumps(_given(method, config, fixed)))
   if (had := row.get('given', given)) != given:
     raise ConfigError(
-        f'output: {row["name"]} there is of {_words(had)}, these settings are '
-        f'{_words(given)}; give those, or another file')
+        f'output: {row["name"]} there is of {words(had) or "no settings"}, '
+        f'these are {words(given) or "none"}; give those, or another file')
 
 
 def _made(method: str, num_bytes: int, images: Images, source: Source,
@@ -280,11 +290,6 @@ def _accuracy(judge: str, split: Split, source: Source, config: Config,
     right = evaluation.judge(split, source, judged_by, config.seed,
                              progress.step)
   return round(float(right.mean()), 4)
-
-
-def _words(given: Mapping[str, Any]) -> str:
-  return ', '.join(f'{name} {value}' for name, value in given.items()) or (
-      'no others than by default')
 
 
 def _means(rows: Sequence[Row]) -> Row:
