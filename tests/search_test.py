@@ -1,6 +1,8 @@
 """Artifacts of at most so many bytes."""
 
+import contextlib
 import dataclasses
+import types
 
 import numpy as np
 import pytest
@@ -148,6 +150,44 @@ def test_of_many_latents_there_are_no_full_covariances(
   assert tried == want
 
 
+@pytest.mark.parametrize('num_bytes, accuracies, stays, asked', [
+    (17_000, {6: 0.5, 5: 0.4, 7: 0.6, 8: 0.55}, {}, [6, 5, 7, 8]),
+    (17_000, {6: 0.5, 5: 0.4, 7: None}, {}, [6, 5, 7]),
+    (17_000, {6: 0.4, 5: 0.5}, {}, [6, 5]),
+    (17_000, {6: None, 5: None}, {}, [6, 5]),
+    (17_000, {6: 0.5, 5: 0.4, 7: 0.6, 8: 0.7, 9: 0.8, 10: 0.9}, {},
+     [6, 5, 7, 8, 9, 10]),
+    (19_000, {6: 0.5, 5: 0.4}, {}, [6, 5]),
+    (17_000, {7: 0.5}, {'mixture_bits': 7}, [7])])
+def test_where_bytes_are_left_the_best_is_tried_with_more_bits(
+    num_bytes, accuracies, stays, asked, digits, monkeypatch):
+  """As long as it fits and the judge prefers it."""
+  tried, chosen = [], []
+
+  def trial(self, config, texture):
+    bits = config.codec.mixture_bits
+    tried.append(bits)
+    return None if accuracies[bits] is None else trials.Trial(
+        types.SimpleNamespace(num_bytes=num_bytes), accuracies[bits], {},
+        config, {}, 0.0)
+
+  monkeypatch.setattr(trials, 'MIXTURES', (('full', 6), ('full', 5)))
+  monkeypatch.setattr(trials.Trials, '_trial', trial)
+  monkeypatch.setattr(trials.Trials, 'of_whole', lambda self, best:
+                      chosen.append(best.accuracy) or best)
+  options = dict(budget='20kB', texture='none', hard_copies=1, epochs=1,
+                 finetune_steps=1, num_filters=2, latent_size=3, **stays,
+                 fixed={'texture', 'hard_copies'})
+  if best := [value for value in accuracies.values() if value]:
+    with contextlib.suppress(AttributeError):  # It is no artifact.
+      tfp_lgc.compress(digits, **options)
+    assert chosen == [max(best)]
+  else:
+    with pytest.raises(BudgetError):
+      tfp_lgc.compress(digits, **options)
+  assert tried == asked
+
+
 @pytest.fixture
 def one_trial(monkeypatch):
   monkeypatch.setattr(trials, 'MIXTURES', (('diag', 6),))
@@ -177,7 +217,7 @@ def test_what_the_judge_prefers_is_fitted_on_to_all_images(
   progress = Progress()
   artifact = tfp_lgc.compress(
       digits, replace(Config(), trunk='dense', **SHORT), budget='4kB',
-      fixed={'texture', 'hard_copies'}, progress=progress)
+      fixed={'texture', 'hard_copies', 'mixture_bits'}, progress=progress)
   [before] = judged
   assert artifact.structures == before.structures
   assert artifact.num_bytes <= 4000

@@ -36,6 +36,9 @@ MIXTURES = (('full', 6), ('full', 5), ('tied', 5), ('tied', 4))
 # Of more latents a full covariance has so many numbers that few components fit,
 # which taught less at 392 kB of each data set that was tried.
 MAX_LATENTS_OF_FULL = 64
+# A mixture that leaves more than this share of the bytes is tried with more
+# bits, up to so many: of few images there are not components for all bytes.
+FULL, MAX_BITS = 0.9, 10
 # How often images count in last trials, and the share of them that does. The
 # first taught more of MNIST at 7 kB, the second at 74 and at 184.
 HARD = ((4, 0.3), (8, 0.1))
@@ -103,6 +106,9 @@ class Trials:
     always = self._config.model.texture == 'residual'
     trials = [trial for config in self._mixtures()
               if (trial := self._trial(config, texture if always else {}))]
+    while (finer := self._finer(trials)) and (
+        trial := self._trial(finer, texture if always else {})):
+      trials.append(trial)
     if trials and texture and not always:
       trials += filter(None, [self._trial(_best(trials).config, texture)])
     # Where there is nothing to judge by, nothing tells whether it is better.
@@ -142,6 +148,21 @@ class Trials:
     return [config_lib.replace(self._config, covariance=structure,
                                mixture_bits=bits)
             for structure, bits in dict.fromkeys(tried)]
+
+  def _finer(self, trials: Sequence[Trial]) -> Optional[Config]:
+    """The best one's with one bit more; None where that would not fit, or was
+    tried, or nothing tells whether it is better."""
+    if not trials or 'mixture_bits' in self._stays or (
+        not self._seen.source.test):
+      return None
+    best = _best(trials)
+    bits = best.config.codec.mixture_bits + 1
+    tried = {trial.config.codec.mixture_bits for trial in trials
+             if trial.config.mixture == best.config.mixture}
+    if bits > MAX_BITS or bits in tried or (
+        best.artifact.num_bytes > FULL * self._num_bytes):
+      return None
+    return config_lib.replace(best.config, mixture_bits=bits)
 
   def _trial(self, config: Config, texture: dict[str, Quantized],
              ) -> Optional[Trial]:
