@@ -24,9 +24,10 @@ from tfp_lgc.packing import pack_mixture
 __all__ = ['Candidate', 'MIN_PRICE', 'allocate', 'candidates',
            'candidates_of', 'cheapest', 'from_arrays', 'num_bits', 'to_arrays']
 
-# Bits of a class' likelihood that a bit of its mixture has to bring. A
-# parameter of six bits costs as much by Akaike's criterion, one nat.
-MIN_PRICE = 0.25
+# Bits of a class' likelihood that a bit of its mixture has to bring. Those that
+# a budget leaves are worth nothing: with 0.25, where a parameter of six bits
+# costs one nat as by Akaike's criterion, components were left out that teach.
+MIN_PRICE = 0.02
 MAX_PRICE = 1e6
 # Numbers of components grow by at least this share.
 GROWTH = 0.4
