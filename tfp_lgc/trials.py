@@ -36,8 +36,8 @@ MIXTURES = (('full', 6), ('full', 5), ('tied', 5), ('tied', 4))
 # Of more latents a full covariance has so many numbers that few components fit,
 # which taught less at 392 kB of each data set that was tried.
 MAX_LATENTS_OF_FULL = 64
-# A mixture that leaves more than this share of the bytes is tried with more
-# bits, up to so many: of few images there are not components for all bytes.
+# Where the best mixture takes no more than this share of the bytes, it is tried
+# with more bits, up to so many: of few images there are not components for all.
 FULL, MAX_BITS = 0.9, 10
 # How often images count in last trials, and the share of them that does. The
 # first taught more of MNIST at 7 kB, the second at 74 and at 184.
@@ -150,8 +150,8 @@ class Trials:
             for structure, bits in dict.fromkeys(tried)]
 
   def _finer(self, trials: Sequence[Trial]) -> Optional[Config]:
-    """The best one's with one bit more; None where that would not fit, or was
-    tried, or nothing tells whether it is better."""
+    """The best one's with one bit more; None where few bytes are left for that,
+    or it was tried, or nothing tells whether it is better."""
     if not trials or 'mixture_bits' in self._stays or (
         not self._seen.source.test):
       return None
