@@ -3,12 +3,15 @@
 import contextlib
 import types
 
+import numpy as np
 import pytest
 
 import tfp_lgc
+from tfp_lgc import config as config_lib
 from tfp_lgc import sources, trials
 from tfp_lgc.config import DataConfig
 from tfp_lgc.errors import BudgetError
+from tfp_lgc.progress import Progress
 
 
 @pytest.fixture(scope='module')
@@ -70,3 +73,31 @@ def test_where_bytes_are_left_the_best_is_tried_with_more_bits(
     with pytest.raises(BudgetError):
       tfp_lgc.compress(digits, **options)
   assert tried == asked
+
+
+@pytest.mark.parametrize('judged, sizes, num_components, want', [
+    ({4: 400, 5: 300}, {4: 63, 5: 71, 6: 79}, {5: 400, 6: 300}, 5),
+    ({4: 400, 5: 300}, {4: 63, 5: 68, 6: 71, 7: 74}, {5: 400, 6: 400}, 6),
+    ({4: 400, 5: 400}, {4: 63}, {}, 4), ({4: 400}, {4: 71}, {}, 4),
+    ({4: 400}, {4: 63, 5: None}, {}, 4)])
+def test_what_is_fitted_to_all_images_takes_bits_that_are_left(
+    judged, sizes, num_components, want):
+  """Of the same components, and not where the judge refused them."""
+  def trial(config, num_bytes, count):
+    return trials.Trial(types.SimpleNamespace(
+        num_bytes=num_bytes, num_components=(count,)), 0.5, {}, config, {}, 0.0)
+
+  def whole(trial_):
+    bits = trial_.config.codec.mixture_bits
+    return None if sizes[bits] is None else trial(
+        trial_.config, sizes[bits], num_components.get(bits, 400))
+
+  its = trials.Trials.__new__(trials.Trials)
+  its._stays, its._num_bytes, its._progress = set(), 78, Progress()
+  its._seen = types.SimpleNamespace(rest=np.array([True, False]),
+                                    source=types.SimpleNamespace(test=True))
+  its._tried = [trial(config_lib.replace(
+      config_lib.Config(), covariance='tied', mixture_bits=bits), 75, count)
+      for bits, count in judged.items()]
+  its._whole = whole
+  assert its.of_whole(its._tried[0]).config.codec.mixture_bits == want

@@ -86,6 +86,7 @@ class Trials:
     self._floor = latent.floor(streams.repeated(
         self._trained.latents, self._trained.copies), config)
     self._found: dict[str, Choices] = {}
+    self._tried: list[Trial] = []
     self._refitted = Refitted(self._trained, seen.source.train, seen.rest,
                               config, self._floor, progress, work)
     self._base = self._with_mixture([nothing(self._trained.latents.shape[1])
@@ -104,9 +105,10 @@ class Trials:
       texture = pipeline.texture_of(self._seen.source.train, self._base,
                                     self._trained.latents, self._work)
     always = self._config.model.texture == 'residual'
-    trials = [trial for config in self._mixtures()
-              if (trial := self._trial(config, texture if always else {}))]
-    while (finer := self._finer(trials)) and (
+    trials = self._tried = [
+        trial for config in self._mixtures()
+        if (trial := self._trial(config, texture if always else {}))]
+    while trials and (finer := self._finer(_best(trials), trials)) and (
         trial := self._trial(finer, texture if always else {})):
       trials.append(trial)
     if trials and texture and not always:
@@ -122,19 +124,45 @@ class Trials:
     return _best(trials) if trials else None
 
   def of_whole(self, trial: Trial) -> Trial:
-    """The same, its mixture fitted on to the images that it was chosen by."""
+    """The same, its mixture fitted on to the images that it was chosen by, and
+    with more bits where that leaves many bytes and all components fit."""
     if self._seen.rest.all():
       return trial
     with self._progress.stage('all images'):
-      found = self._fitting(self._candidates(trial.config, trial.room),
-                            trial.config, trial.texture, trial.room, True)
+      found = self._whole(trial)
+      while found and (finer := self._finer_whole(found)):
+        found = finer
     if not found:
       self._progress.note('fitted on to all images it does not fit, and stays '
                           'as it was')
       return trial
+    return found
+
+  def _whole(self, trial: Trial) -> Optional[Trial]:
+    """The same, fitted on to all images; None if it does not fit."""
+    config = trial.config
+    found = self._fitting(self._candidates(config, trial.room), config,
+                          trial.texture, trial.room, True)
+    if not found:
+      return None
     artifact, room = found
     return trial._replace(artifact=artifact, room=room, about={
-        **trial.about, **_size(artifact)})
+        **trial.about, 'mixture_bits': config.codec.mixture_bits,
+        **_size(artifact)})
+
+  def _finer_whole(self, found: Trial) -> Optional[Trial]:
+    """The same components with one bit more; None as for `_finer`, or where
+    they do not fit.
+
+    Fitted to more points they are wider, so that as many bits are coarser and
+    take fewer bytes. Nothing is left to judge by, but more bits of the same
+    components have not taught less.
+    """
+    components = found.artifact.num_components
+    finer = self._finer(found, [trial for trial in self._tried if
+                                trial.artifact.num_components == components])
+    its = self._whole(found._replace(config=finer)) if finer else None
+    return its if its and its.artifact.num_components == components else None
 
   def _mixtures(self) -> list[Config]:
     """Structures and bits to try, in which what stays is as it is."""
@@ -149,16 +177,15 @@ class Trials:
                                mixture_bits=bits)
             for structure, bits in dict.fromkeys(tried)]
 
-  def _finer(self, trials: Sequence[Trial]) -> Optional[Config]:
-    """The best one's with one bit more; None where few bytes are left for that,
-    or it was tried, or nothing tells whether it is better."""
-    if not trials or 'mixture_bits' in self._stays or (
-        not self._seen.source.test):
+  def _finer(self, best: Trial, judged: Sequence[Trial]) -> Optional[Config]:
+    """With one bit more; None where few bytes are left for that, or the judge
+    had its say on as many, or nothing tells whether it is better."""
+    if 'mixture_bits' in self._stays or not self._seen.source.test:
       return None
-    best = _best(trials)
     bits = best.config.codec.mixture_bits + 1
-    tried = {trial.config.codec.mixture_bits for trial in trials
-             if trial.config.mixture == best.config.mixture}
+    tried = {trial.config.codec.mixture_bits for trial in judged
+             if trial.config.mixture.covariance
+             == best.config.mixture.covariance}
     if bits > MAX_BITS or bits in tried or (
         best.artifact.num_bytes > FULL * self._num_bytes):
       return None
