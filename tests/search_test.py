@@ -153,8 +153,8 @@ def test_what_the_judge_prefers_is_fitted_on_to_all_images(
         self, choices, config, texture, room, whole)
     rooms.append(room)
     # As if a correction had made the judged one smaller.
-    found = found and (found[0], 0.9 * found[1])
-    ended.append(found and found[1])
+    found = found and found._replace(room=0.9 * found.room)
+    ended.append(found and found.room)
     return found
 
   monkeypatch.setattr(trials.Trials, '_fitting', spied)

@@ -5,11 +5,11 @@ import types
 
 import numpy as np
 import pytest
+from scipy.spatial import distance
 
 import tfp_lgc
-from tfp_lgc import config as config_lib
-from tfp_lgc import sources, trials
-from tfp_lgc.config import DataConfig
+from tfp_lgc import held_out, sources, trials
+from tfp_lgc.config import Config, DataConfig, replace
 from tfp_lgc.errors import BudgetError
 from tfp_lgc.progress import Progress
 
@@ -75,29 +75,47 @@ def test_where_bytes_are_left_the_best_is_tried_with_more_bits(
   assert tried == asked
 
 
-@pytest.mark.parametrize('judged, sizes, num_components, want', [
-    ({4: 400, 5: 300}, {4: 63, 5: 71, 6: 79}, {5: 400, 6: 300}, 5),
-    ({4: 400, 5: 300}, {4: 63, 5: 68, 6: 71, 7: 74}, {5: 400, 6: 400}, 6),
-    ({4: 400, 5: 400}, {4: 63}, {}, 4), ({4: 400}, {4: 71}, {}, 4),
-    ({4: 400}, {4: 63, 5: None}, {}, 4)])
+@pytest.mark.parametrize('num_bytes, fixed, refused, want', [
+    (20_000, set(), False, 10), (20_000, set(), True, 6),
+    (20_000, {'mixture_bits'}, False, 8), (2200, set(), False, None)])
 def test_what_is_fitted_to_all_images_takes_bits_that_are_left(
-    judged, sizes, num_components, want):
-  """Of the same components, and not where the judge refused them."""
-  def trial(config, num_bytes, count):
-    return trials.Trial(types.SimpleNamespace(
-        num_bytes=num_bytes, num_components=(count,)), 0.5, {}, config, {}, 0.0)
+    num_bytes, fixed, refused, want, digits, monkeypatch):
+  """As many as fit, of the same components, unless the judge refused them."""
+  monkeypatch.setattr(trials, 'MIXTURES', (('diag', 6),))
+  monkeypatch.setattr(held_out.HeldOut, 'accuracy', lambda *_: 0.5)
+  if not refused:  # The search is to try no others.
+    monkeypatch.setattr(trials, 'FULL', 0.0)
+  fitting, found = trials.Trials._fitting, []
 
-  def whole(trial_):
-    bits = trial_.config.codec.mixture_bits
-    return None if sizes[bits] is None else trial(
-        trial_.config, sizes[bits], num_components.get(bits, 400))
+  def spied(self, choices, config, texture, room, whole):
+    result = fitting(self, choices, config, texture, room, whole)
+    if whole:
+      monkeypatch.setattr(trials, 'FULL', 1.0)
+      found.append(result)
+    return result
 
-  its = trials.Trials.__new__(trials.Trials)
-  its._stays, its._num_bytes, its._progress = set(), 78, Progress()
-  its._seen = types.SimpleNamespace(rest=np.array([True, False]),
-                                    source=types.SimpleNamespace(test=True))
-  its._tried = [trial(config_lib.replace(
-      config_lib.Config(), covariance='tied', mixture_bits=bits), 75, count)
-      for bits, count in judged.items()]
-  its._whole = whole
-  assert its.of_whole(its._tried[0]).config.codec.mixture_bits == want
+  monkeypatch.setattr(trials.Trials, '_fitting', spied)
+  progress = Progress()
+  artifact = tfp_lgc.compress(
+      digits, replace(Config(), trunk='dense', epochs=4, finetune_steps=30,
+                      num_components_max=3), budget=num_bytes,
+      fixed={'texture', 'hard_copies', *fixed}, progress=progress)
+  [whole] = found
+  [chosen] = [row for row in progress.records if row['event'] == 'chosen']
+  bits = chosen['mixture_bits']
+  assert artifact.num_components == whole.artifact.num_components
+  assert whole.artifact.num_bytes <= artifact.num_bytes <= num_bytes
+  assert chosen['num_bytes'] == artifact.num_bytes
+  if want:
+    assert bits == want
+  else:  # One more takes about as many bytes as the last one.
+    assert 6 < bits < 10 and artifact.num_bytes + (
+        artifact.num_bytes - whole.artifact.num_bytes) / (bits - 6) > num_bytes
+  # Their order in a file is another one.
+  errors = [np.mean([
+      distance.cdist(each.components.loc, made.mixture.components(label).loc
+                     ).min(axis=1).mean()
+      for label, each in enumerate(whole.sent)])
+            for made in (whole.artifact, artifact)]
+  if artifact.num_bytes > whole.artifact.num_bytes:
+    assert errors[1] < 0.6 * errors[0]

@@ -2,7 +2,7 @@
 
 What there is to choose, mixtures, a texture and images that count more often,
 is chosen by a judge that is trained on samples and tested on images that no
-mixture was fitted to so far.
+mixture was fitted to so far; but bits that are left in the end are used.
 """
 
 import functools
@@ -54,8 +54,8 @@ class Trial(NamedTuple):
 
   Attributes:
     artifact: what would be sent.
-    accuracy: of the judge, before the mixture was fitted on to all images; -1
-      where there is nothing to judge by.
+    accuracy: of the judge, before the mixture was fitted on to all images and
+      was given bits that this left; -1 where there is nothing to judge by.
     about: how it was made, for people.
     config: what it was made with.
     texture: tensors of its texture; empty for none.
@@ -67,6 +67,19 @@ class Trial(NamedTuple):
   config: Config
   texture: dict[str, Quantized]
   room: float
+
+
+class Found(NamedTuple):
+  """What fits, of a trial.
+
+  Attributes:
+    artifact: of at most so many bytes.
+    room: bits that its candidates were allocated.
+    sent: its mixtures of each class, before they are rounded.
+  """
+  artifact: Artifact
+  room: float
+  sent: Sequence[Candidate]
 
 
 class Trials:
@@ -105,11 +118,12 @@ class Trials:
       texture = pipeline.texture_of(self._seen.source.train, self._base,
                                     self._trained.latents, self._work)
     always = self._config.model.texture == 'residual'
-    trials = self._tried = [
-        trial for config in self._mixtures()
-        if (trial := self._trial(config, texture if always else {}))]
-    while trials and (finer := self._finer(_best(trials), trials)) and (
-        trial := self._trial(finer, texture if always else {})):
+    trials = self._tried  # What is added to one is added to the other.
+    trials += filter(None, [self._trial(config, texture if always else {})
+                            for config in self._mixtures()])
+    while trials and (finer := self._finer(
+        _best(trials).config, _best(trials).artifact, trials)) and (
+            trial := self._trial(finer, texture if always else {})):
       trials.append(trial)
     if trials and texture and not always:
       trials += filter(None, [self._trial(_best(trials).config, texture)])
@@ -125,44 +139,40 @@ class Trials:
 
   def of_whole(self, trial: Trial) -> Trial:
     """The same, its mixture fitted on to the images that it was chosen by, and
-    with more bits where that leaves many bytes and all components fit."""
+    with more bits where that leaves many bytes."""
     if self._seen.rest.all():
       return trial
     with self._progress.stage('all images'):
-      found = self._whole(trial)
-      while found and (finer := self._finer_whole(found)):
-        found = finer
+      found = self._fitting(self._candidates(trial.config, trial.room),
+                            trial.config, trial.texture, trial.room, True)
     if not found:
       self._progress.note('fitted on to all images it does not fit, and stays '
                           'as it was')
       return trial
-    return found
+    config, artifact = self._with_bits_left(trial, found)
+    return trial._replace(
+        artifact=artifact, room=found.room, config=config, about={
+            **trial.about, 'mixture_bits': config.codec.mixture_bits,
+            **_size(artifact)})
 
-  def _whole(self, trial: Trial) -> Optional[Trial]:
-    """The same, fitted on to all images; None if it does not fit."""
-    config = trial.config
-    found = self._fitting(self._candidates(config, trial.room), config,
-                          trial.texture, trial.room, True)
-    if not found:
-      return None
-    artifact, room = found
-    return trial._replace(artifact=artifact, room=room, about={
-        **trial.about, 'mixture_bits': config.codec.mixture_bits,
-        **_size(artifact)})
+  def _with_bits_left(self, trial: Trial, found: Found,
+                      ) -> tuple[Config, Artifact]:
+    """What was fitted to all images, with as many bits as fit.
 
-  def _finer_whole(self, found: Trial) -> Optional[Trial]:
-    """The same components with one bit more; None as for `_finer`, or where
-    they do not fit.
-
-    Fitted to more points they are wider, so that as many bits are coarser and
-    take fewer bytes. Nothing is left to judge by, but more bits of the same
-    components have not taught less.
+    Such components are wider, so that as many bits are coarser and take fewer
+    bytes. Nothing is left to judge by, but more bits of the same components
+    have not taught less.
     """
-    components = found.artifact.num_components
-    finer = self._finer(found, [trial for trial in self._tried if
-                                trial.artifact.num_components == components])
-    its = self._whole(found._replace(config=finer)) if finer else None
-    return its if its and its.artifact.num_components == components else None
+    config, artifact = trial.config, found.artifact
+    judged = [each for each in self._tried
+              if each.artifact.num_components == artifact.num_components]
+    while (finer := self._finer(config, artifact, judged)) and (
+        made := self._made(found.sent, finer, trial.texture)
+        ).num_bytes <= self._num_bytes:
+      config, artifact = finer, made
+      self._progress.note(f'mixture_bits {config.codec.mixture_bits} fit as '
+                          f'well, num_bytes {artifact.num_bytes}')
+    return config, artifact
 
   def _mixtures(self) -> list[Config]:
     """Structures and bits to try, in which what stays is as it is."""
@@ -177,19 +187,19 @@ class Trials:
                                mixture_bits=bits)
             for structure, bits in dict.fromkeys(tried)]
 
-  def _finer(self, best: Trial, judged: Sequence[Trial]) -> Optional[Config]:
+  def _finer(self, config: Config, artifact: Artifact,
+             judged: Sequence[Trial]) -> Optional[Config]:
     """With one bit more; None where few bytes are left for that, or the judge
     had its say on as many, or nothing tells whether it is better."""
     if 'mixture_bits' in self._stays or not self._seen.source.test:
       return None
-    bits = best.config.codec.mixture_bits + 1
+    bits = config.codec.mixture_bits + 1
     tried = {trial.config.codec.mixture_bits for trial in judged
-             if trial.config.mixture.covariance
-             == best.config.mixture.covariance}
+             if trial.config.mixture.covariance == config.mixture.covariance}
     if bits > MAX_BITS or bits in tried or (
-        best.artifact.num_bytes > FULL * self._num_bytes):
+        artifact.num_bytes > FULL * self._num_bytes):
       return None
-    return config_lib.replace(best.config, mixture_bits=bits)
+    return config_lib.replace(config, mixture_bits=bits)
 
   def _trial(self, config: Config, texture: dict[str, Quantized],
              ) -> Optional[Trial]:
@@ -202,7 +212,7 @@ class Trials:
     found = self._fitting(choices, config, texture, room, False)
     if not found:
       return None
-    artifact, room = found
+    artifact, room, _ = found
     structure, bits = config.mixture.covariance, config.codec.mixture_bits
     hard = config.mixture.hard_copies
     judged = self._work.stage(
@@ -222,19 +232,20 @@ class Trials:
 
   def _fitting(self, choices: Choices, config: Config,
                texture: dict[str, Quantized], room: float, whole: bool,
-               ) -> Optional[tuple[Artifact, float]]:
+               ) -> Optional[Found]:
     """The largest artifact of candidates that fits, or of what they become
-    when they are fitted on to all images, and the bits that they were
-    allocated, at first `room`; None if none does."""
-    found: Optional[tuple[Artifact, float]] = None
+    when they are fitted on to all images; `room` is what they are allocated
+    first; None if none does."""
+    found: Optional[Found] = None
     last = -1.0
     for _ in range(MAX_CORRECTIONS):
-      made, num_bytes, used, choices = self._allocated(choices, room, config,
-                                                       texture, whole)
+      made, used, choices = self._allocated(choices, room, config, texture,
+                                            whole)
+      num_bytes = made.artifact.num_bytes
       left = self._num_bytes - num_bytes
-      if left >= 0 and (found is None or num_bytes > found[0].num_bytes):
-        found = made, room
-      self.smallest = min(self.smallest, num_bytes)
+      if left >= 0 and (found is None
+                        or num_bytes > found.artifact.num_bytes):
+        found = made
       if 0 <= left < MAX_LEFT * self._num_bytes or used == last:
         break
       last = used
@@ -245,17 +256,16 @@ class Trials:
 
   def _allocated(self, choices: Choices, room: float, config: Config,
                  texture: dict[str, Quantized], whole: bool,
-                 ) -> tuple[Artifact, int, float, Choices]:
-    """An artifact of candidates for `room`, its bytes, the bits that they are
-    said to take, and the candidates that did not take too much memory, which
-    alone are for further corrections."""
+                 ) -> tuple[Found, float, Choices]:
+    """An artifact of candidates for `room`, the bits that they are said to
+    take, and the candidates that did not take too much memory, which alone are
+    for further corrections."""
     while True:
       picks = allocation.allocate(choices, room)
       sent = self._refitted.fitted(picks, config, whole)
-      made = self._with_mixture([each[:2] for each in sent], config).replaced(
-          {**self._decoder(), **texture})
       try:
-        num_bytes = made.num_bytes
+        made = self._made(sent, config, texture)
+        self.smallest = min(self.smallest, made.num_bytes)
       except PaddingError:
         most = max(len(pick.components.loc) for pick in picks)
         if most == 1:
@@ -263,7 +273,14 @@ class Trials:
         choices = [[choice for choice in some
                     if len(choice.components.loc) < most] for some in choices]
       else:
-        return made, num_bytes, sum(pick.num_bits for pick in picks), choices
+        return (Found(made, room, sent), sum(pick.num_bits for pick in picks),
+                choices)
+
+  def _made(self, sent: Sequence[Candidate], config: Config,
+            texture: dict[str, Quantized]) -> Artifact:
+    """With the decoder and a texture, if any."""
+    return self._with_mixture([each[:2] for each in sent], config).replaced(
+        {**self._decoder(), **texture})
 
   def _decoder(self) -> dict[str, Quantized]:
     return {name: tensor for name, tensor in self._base.tensors.items()
