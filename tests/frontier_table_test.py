@@ -40,6 +40,15 @@ def test_a_judge_of_real_images_alone_has_no_table():
       'judge') == 1
 
 
+def test_ours_stands_above_the_others_by_name():
+  rows = [{'name': f'frontier/digits/{name}/1000', 'budget': 1000,
+           'num_runs': 1, 'stddevs': {}, 'accuracies': {
+               frontier_table.JUDGES[0]: 0.9}}
+          for name in ('webp', 'lgc', 'avif')]
+  lines = frontier_table.table({row['name']: row for row in rows}).splitlines()
+  assert [line.split()[1] for line in lines[-3:]] == ['lgc', 'avif', 'webp']
+
+
 def test_several_other_judges_stand_side_by_side():
   first, second, third = frontier_table.JUDGES[:3]
   rows = [{'name': f'frontier/digits/{name}', 'budget': budget, 'num_runs': 1,

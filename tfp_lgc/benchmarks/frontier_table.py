@@ -57,8 +57,8 @@ def hull(num_bytes: Sequence[int], accuracies: Sequence[float]) -> list[int]:
 
 def table(rows: Mapping[str, Row]) -> str:
   """The means of `frontier.run`, by name, as tables of the README (Markdown):
-  of each data set one by the first judge, in which the best of its bytes is
-  bold, and one of several other judges side by side, in which none is."""
+  of each data set one by the first judge, ours above the others, in which the
+  best of its bytes is bold, and one of several other judges side by side, in which none is."""
   first, *others = JUDGES
   by_method = {judge: _means_by_method(rows, judge) for judge in JUDGES}
   datasets = list(dict.fromkeys(
@@ -114,7 +114,8 @@ def _table(dataset: str, judge: str, by_method: Mapping[str, list[Row]]) -> str:
                      by_method.items() if method != 'real' for row in rows
                      if row['budget'] == size), default=math.nan)
           for size in budgets}
-  for method, rows in by_method.items():
+  for method, rows in sorted(by_method.items(),
+                             key=lambda its: (its[0] != 'lgc', its[0])):
     if method != 'real':
       cells = {row['budget']: _cell(row, judge, best[row['budget']])
                for row in rows}
