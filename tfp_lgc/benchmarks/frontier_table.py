@@ -58,7 +58,8 @@ def hull(num_bytes: Sequence[int], accuracies: Sequence[float]) -> list[int]:
 def table(rows: Mapping[str, Row]) -> str:
   """The means of `frontier.run`, by name, as tables of the README (Markdown):
   of each data set one by the first judge, ours above the others, in which the
-  best of its bytes is bold, and one of several other judges side by side, in which none is."""
+  best of its bytes is bold, and one of several other judges side by side, in
+  which none is."""
   first, *others = JUDGES
   by_method = {judge: _means_by_method(rows, judge) for judge in JUDGES}
   datasets = list(dict.fromkeys(
