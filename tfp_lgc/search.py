@@ -3,8 +3,7 @@
 What there is to choose is chosen by a judge that is trained on samples and
 tested on a part of the train split that no mixture was fitted to so far, but
 autoencoders were. The mixture that is chosen is then fitted on to all of it,
-with bits that this leaves.
-The test split chooses nothing.
+with bits that this leaves. The test split chooses nothing.
 """
 
 import math

@@ -161,7 +161,7 @@ class Trials:
 
     Such components are wider, so that as many bits are coarser and take fewer
     bytes. Nothing is left to judge by, but more bits of the same components
-    have not taught less.
+    have not taught less, beyond chance.
     """
     config, artifact = trial.config, found.artifact
     judged = [each for each in self._tried
@@ -278,7 +278,8 @@ class Trials:
 
   def _made(self, sent: Sequence[Candidate], config: Config,
             texture: dict[str, Quantized]) -> Artifact:
-    """With the decoder and a texture, if any."""
+    """Of mixtures of each class, with the decoder and a texture, if any; not
+    yet coded."""
     return self._with_mixture([each[:2] for each in sent], config).replaced(
         {**self._decoder(), **texture})
 
