@@ -193,6 +193,24 @@ def test_prototypes_are_means_of_a_class(digits):
     assert np.abs(image - mean).mean() < 4
 
 
+@pytest.mark.parametrize('reduction, bits', kmeans.SHAPES)
+def test_prototypes_that_are_sent_are_all_of_their_clustering(
+    reduction, bits, digits, monkeypatch):
+  """A part of many centers does not stand for all images."""
+  made, prototypes = [], kmeans.prototypes
+  monkeypatch.setattr(kmeans, 'prototypes', lambda *args: made.append(
+      prototypes(*args)) or made[-1])
+  sent = kmeans.subset(digits, 3000, 0, reduction=reduction, bits=bits)
+  assert sent.num_bytes <= 3000
+  assert sent.num_bytes > 2400 or len(sent.images) == len(digits)
+  assert any(len(sent.images) >= 0.98 * len(some) for some in made)
+  pixels = [{image.tobytes() for image in some.images} for some in made]
+  if (reduction, bits) == (1, 8):  # They lose nothing.
+    own = {image.tobytes() for image in sent.images.images}
+    assert [own <= some for some in pixels].count(True) >= 1
+    assert min(len(some) for some in pixels if own <= some) == len(own)
+
+
 def test_gaussians_have_the_moments_of_the_images(digits):
   """One component of each class with all dimensions is a normal."""
   made = pca_gmm.subset(digits, 10**6, 0, size=64)
@@ -213,3 +231,11 @@ def test_more_bytes_hold_more_components(digits):
   few, many = [pca_gmm.subset(digits, num_bytes, 0, size=8)
                .settings['num_components'] for num_bytes in (1100, 3000)]
   assert 1 <= few < many <= 9
+
+
+@pytest.mark.parametrize('num_bytes', [1100, 1500, 2000])
+def test_not_one_more_component_of_each_class_fits(num_bytes, digits):
+  made = pca_gmm.subset(digits, num_bytes, 0, size=8)
+  assert 1 <= made.settings['num_components'] < 8
+  # Logit, mean, diagonal and what is below it, of each of ten classes.
+  assert num_bytes - made.num_bytes < 10 * (8 + 8 * 7 + 8 * 6 + 28 * 6) / 8

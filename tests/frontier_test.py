@@ -240,15 +240,42 @@ def test_what_is_known_of_a_row_tells_it_from_another(other, another):
   assert frontier._is_another(row, {**made, **other})
 
 
-def test_where_nothing_fits_there_is_no_accuracy(capsys):
-  rows = _rows(capsys, '--rows=lgc,lossless,random_subset', '--budgets=50B',
-               '--judges=mlp/none', '--runs=1')
+def test_where_nothing_fits_there_is_no_accuracy(capsys, tmp_path,
+                                                 monkeypatch):
+  flags = ['--rows=lgc,lossless,random_subset', '--budgets=50B', '--runs=1',
+           '--judges=mlp/none', f'--output={tmp_path}/rows.jsonl']
+  rows = _rows(capsys, *flags)
   without = {row['name'] for row in rows if not row.get('accuracies')}
   assert without == {f'frontier/digits/{method}/50{seed}'
                      for method in ('lgc', 'lossless', 'random_subset')
                      for seed in ('', '/0')}
-  # And it is not tried again.
   assert {row['num_bytes'] for row in rows if row['name'] in without} == {0}
+  # It is not tried again, but by another version.
+  made, tried = frontier._made, []
+  monkeypatch.setattr(frontier, '_made', lambda method, *args: tried.append(
+      method) or made(method, *args))
+  _rows(capsys, *flags)
+  assert not tried
+  monkeypatch.setattr(resuming, 'code', lambda: b'other')
+  _rows(capsys, *flags)
+  assert tried == ['lgc', 'lossless', 'random_subset']
+
+
+def test_means_are_of_all_seeds_though_one_alone_is_asked_for(capsys, tmp_path):
+  flags = ['--rows=random_subset', '--budgets=3kB',
+           f'--output={tmp_path}/rows.jsonl']
+  three = _rows(capsys, *flags, '--judges=mlp/none', '--runs=3')
+  again = _rows(capsys, *flags, '--judges=mlp/none', '--runs=1')
+  assert again[-1] == three[-1] and again[-1]['num_runs'] == 3
+  # Of another judge there is but one.
+  more = _rows(capsys, *flags, '--judges=mlp/none,mlp/shift', '--runs=1')[-1]
+  assert more['accuracies']['mlp/none'] == three[-1]['accuracies']['mlp/none']
+  assert set(more['accuracies']) == {'mlp/none', 'mlp/shift'}
+  assert set(more['stddevs']) == {'mlp/none'}
+  # Rows of seeds that are not asked for have to be alike as well.
+  assert benchmark.main(['benchmark', *FLAGS, *flags, '--judges=mlp/none',
+                         '--runs=1', '--seed=3', '--judge_steps=31']) == 2
+  assert 'judge_steps = 31' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('flag, message', [

@@ -144,3 +144,26 @@ def test_slack_ends_a_search_near_the_bytes():
   exact, exact_content = compressed.largest(encode, 7000, 5000)
   assert count <= exact and len(content) <= len(exact_content) <= 7000
   assert num_tried < len(tried) - num_tried
+
+
+@pytest.mark.parametrize('cost, k, least', [
+    (lambda k: 40, 54, 25),  # Fewer fit than of real ones.
+    (lambda k: 20 + 400 // k, 10, 27),  # Ever more do.
+    (lambda k: 30 + k, 40, 18), (lambda k: 10, 12, 99),
+    (lambda k: 2000, 3, 0), (lambda k: 1, 0, 0)])
+def test_all_that_were_chosen_are_sent(cost, k, least, images):
+  tried = []
+
+  def chosen(k):
+    tried.append(k)
+    count = min(k, 1000 // cost(k))
+    return compressed.Compressed(
+        Images(images.images[:count], images.labels[:count],
+               images.class_names), bytes(count * cost(k)))
+
+  made = stored.as_many_chosen(chosen, k, images, 1000)
+  count = len(made.images)
+  assert count >= least and made.num_bytes <= 1000
+  # Of no more than so many were these chosen.
+  assert not count or min(its for its in tried if its >= count) * 0.98 <= count
+  assert len(set(tried)) == len(tried) <= stored.ROUNDS

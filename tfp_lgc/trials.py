@@ -164,8 +164,9 @@ class Trials:
     have not taught less, beyond chance.
     """
     config, artifact = trial.config, found.artifact
-    judged = [each for each in self._tried
-              if each.artifact.num_components == artifact.num_components]
+    # Of far fewer components the judge said nothing of these.
+    judged = [each for each in self._tried if sum(each.artifact.num_components)
+              >= FULL * sum(artifact.num_components)]
     while (finer := self._finer(config, artifact, judged)) and (
         made := self._made(found.sent, finer, trial.texture)
         ).num_bytes <= self._num_bytes:

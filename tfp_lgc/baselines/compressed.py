@@ -57,7 +57,7 @@ def read_numbers(content: bytes, count: int) -> tuple[list[int], bytes]:
 
 
 def largest(encode: Callable[[int], bytes], num_bytes: int, most: int,
-            slack: float = 0.0) -> tuple[int, bytes]:
+            slack: float = 0.0, guess: int = 16) -> tuple[int, bytes]:
   """The largest count that is coded into `num_bytes`, and its code.
 
   Sizes are taken to grow with the count, nearly in proportion, so that a few
@@ -69,6 +69,7 @@ def largest(encode: Callable[[int], bytes], num_bytes: int, most: int,
     num_bytes: at the most.
     most: the largest count there is.
     slack: ends the search once less than this share of `num_bytes` is left.
+    guess: about as many as fit.
 
   Returns:
     count: fits; one more does not, unless `slack` ended the search. 0 if none
@@ -76,7 +77,7 @@ def largest(encode: Callable[[int], bytes], num_bytes: int, most: int,
     content: its code; no bytes for 0.
   """
   low, content, high, over = 0, b'', most + 1, 0
-  same_side, guess = 0, min(most, 16)
+  same_side, guess = 0, min(most, guess)
   while high - low > 1 and len(content) < (1 - slack) * num_bytes:
     code = encode(guess)
     fits = len(code) <= num_bytes

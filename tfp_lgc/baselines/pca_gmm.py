@@ -9,7 +9,6 @@ then the steps and the code of each.
 
 import functools
 import warnings
-from typing import Sequence
 
 import numpy as np
 from scipy import special
@@ -21,6 +20,7 @@ from tfp_lgc import codec
 from tfp_lgc.baselines import tuning
 from tfp_lgc.baselines.compressed import (
   Compressed,
+  largest,
   read_numbers,
   write_numbers,
 )
@@ -55,11 +55,6 @@ def _shapes(num_pixels: int, size: int, num_components: int,
           'logits': (num_components,), 'loc': (num_components, size),
           'log_scale': (num_components, size),
           'tril': (num_components, size * (size - 1) // 2)}
-
-
-def _num_bytes(name: str, shape: Sequence[int]) -> int:
-  """At most, of a tensor: its bits packed, and its step."""
-  return -(-int(np.prod(shape)) * BITS[name] // 8) + 2
 
 
 def _encode(name: str, x: np.ndarray) -> tuple[list[int], bytes]:
@@ -119,39 +114,37 @@ def subset(images: Images, num_bytes: int, seed: int = 0, *, size: int = 16,
   stddev = np.sqrt(pca.explained_variance_)
   # Scores of one scale: one step serves all, and costs a pixel alike.
   stddev = np.maximum(stddev, 1e-6 * stddev.max() + 1e-6)
-  tensors = {'mean': pca.mean_[:, np.newaxis],
-             'basis': pca.components_.T * stddev}
-  coded = {name: _encode(name, x) for name, x in tensors.items()}
+  decoder = [_encode('mean', pca.mean_[:, np.newaxis]),
+             _encode('basis', pca.components_.T * stddev)]
   counts = np.bincount(images.labels, minlength=len(images.class_names))
   most = np.minimum(counts // (IMAGES_PER_DIMENSION * size), MAX_COMPONENTS)
   most = np.where(counts > 0, np.maximum(most, 1), 0)
   head = bytes([FORMAT]) + write_numbers([size, *counts])
-
-  def planned(k: int) -> int:
-    """Bytes at the most, of up to k components a class."""
-    num_components = int(np.minimum(most, k).sum())
-    shapes = _shapes(pixels.shape[1], size, num_components)
-    return (len(head) + len(counts) + 6 * len(shapes)
-            + sum(len(content) for _, content in coded.values())
-            + sum(_num_bytes(name, shape) for name, shape in shapes.items()
-                  if name not in coded))
-
-  fitting = [k for k in range(1, most.max() + 1) if planned(k) <= num_bytes]
-  if not fitting:
-    return decode_or_nothing(b'', images)
-  ks = np.minimum(most, fitting[-1])
   scores = pca.transform(pixels) / stddev
-  rng, parts = np.random.default_rng(seed), []
-  for label, k in enumerate(ks):
-    if k:
-      own = scores[images.labels == label]
-      own = own[rng.permutation(len(own))[:MAX_POINTS]]
-      parts.append(_mixture(own, int(k), VARIANCE_FLOOR, seed))
-  for name in parts[0]:
-    coded[name] = _encode(name, np.concatenate([part[name] for part in parts]))
-  content = head + write_numbers(
-      [*ks, *(number for numbers, _ in coded.values() for number in numbers)]
-  ) + b''.join(code for _, code in coded.values())
+  rng = np.random.default_rng(seed)
+  points = [own[rng.permutation(len(own))[:MAX_POINTS]] for own in (
+      scores[images.labels == label] for label in np.flatnonzero(counts))]
+
+  def coded(k: int) -> bytes:
+    """Of up to k components a class."""
+    ks = np.minimum(most, k)
+    parts = [_mixture(own, int(its), VARIANCE_FLOOR, seed)
+             for own, its in zip(points, ks[counts > 0])]
+    tensors = decoder + [_encode(name, np.concatenate(
+        [part[name] for part in parts])) for name in parts[0]]
+    return head + write_numbers(
+        [*ks, *(number for numbers, _ in tensors for number in numbers)]
+    ) + b''.join(code for _, code in tensors)
+
+  # Packed, one of each class takes so many bytes, and coded hardly more.
+  shapes = _shapes(pixels.shape[1], size, int((counts > 0).sum()))
+  each = sum(BITS[name] * np.prod(shape) / 8 for name, shape in shapes.items()
+             if name not in ('mean', 'basis'))
+  room = num_bytes - sum(len(code) for _, code in decoder)
+  _, content = largest(coded, num_bytes, int(most.max()),
+                       guess=max(int(room / each), 1))
+  if not content:
+    return decode_or_nothing(content, images)
   return read(content, images.images.shape[1:], images.class_names)
 
 

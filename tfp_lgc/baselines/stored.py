@@ -21,8 +21,10 @@ __all__ = ['Layout', 'as_many', 'as_many_chosen', 'lossless', 'read', 'write']
 FORMAT = 1  # The first byte.
 # What the best of several layouts is found by.
 NUM_TRIED = 256
-# How often a number of images to choose is corrected by what they really took.
-ROUNDS = 3
+# How often a number of images to choose is corrected by what they really took,
+# and the share of them that is as good as all: others of a choice do not stand
+# for what those stood for that are left off.
+ROUNDS, WHOLE = 5, 0.98
 # The share of bytes that may be left where each code takes long, or settings
 # are chosen by many of them.
 SLACK = 0.002
@@ -181,16 +183,27 @@ def as_many_chosen(chosen: Callable[[int], Compressed], k: int,
     k: to begin with; 0 if not one fits.
     images: there are at most as many as these.
     num_bytes: at the most.
+
+  Returns:
+    The most of which all, or nearly all, fit, rather than a part of more.
   """
-  result = decode_or_nothing(b'', images)
-  for _ in range(ROUNDS if k else 0):
-    made = chosen(k)
-    if len(made.images) > len(result.images):
-      result = made
-    # Some were left off, so the bytes are full, but for the slack.
-    if len(made.images) < k or k == len(images):
+  result, was_whole = decode_or_nothing(b'', images), False
+  tried, too_many = set[int](), len(images) + 1
+  for _ in range(ROUNDS):
+    if not k or k in tried:
       break
-    k = min(len(images), max(k + 1, k * num_bytes // made.num_bytes))
+    tried.add(k)
+    made = chosen(k)
+    sent = len(made.images)
+    is_whole = sent >= WHOLE * k
+    if (is_whole, sent) > (was_whole, len(result.images)):
+      result, was_whole = made, is_whole
+    if is_whole and made.num_bytes >= (1 - SLACK) * num_bytes:
+      break
+    if sent < k:
+      too_many, k = k, sent
+    else:
+      k = min(too_many - 1, k * num_bytes // made.num_bytes)
   return result
 
 

@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import statistics
+import time
 import zlib
 from typing import (
   AbstractSet,
@@ -93,10 +94,11 @@ def run(config: Config, progress: Progress, done: Mapping[str, dict],
   Yields:
     For each, name (SUITE/DATASET/METHOD/BUDGET/SEED), num_bytes, settings
     (how it was made), given (settings of the run that are not the default),
-    code (the first digits of `resuming.code`), judge_steps, and accuracies by
-    judge: again after each judge, the last row of a name being the fullest. The
-    method `real`, whose budget is 0, is all images: the ceiling. Then means
-    over the seeds.
+    code (the first digits of `resuming.code`), seconds (of making it, in the
+    process that ended it), judge_steps, and accuracies by judge: again after
+    each judge, the last row of a name being the fullest. The method `real`,
+    whose budget is 0, is all images: the ceiling. Then means over all seeds
+    that there are, those of earlier runs, too.
 
   Raises:
     ConfigError: for what is not there to choose, a format that Pillow lacks, or
@@ -119,11 +121,11 @@ def run(config: Config, progress: Progress, done: Mapping[str, dict],
   for method, num_bytes in points:
     if method in image_codecs.QUALITIES:
       require(method)
-    for seed in seeds:
-      if row := done.get(f'{begins}/{method}/{num_bytes}/{seed}'):
-        _check_alike(row, method, config, fixed)
+    for row in _of_seeds(f'{begins}/{method}/{num_bytes}', done).values():
+      _check_alike(row, method, config, fixed)
   for method, num_bytes in points:
-    name, rows = f'{begins}/{method}/{num_bytes}', []
+    name = f'{begins}/{method}/{num_bytes}'
+    rows = _of_seeds(name, done)
     for seed in seeds:
       seeded = config_lib.replace(config, seed=seed)
       row = begun = dict(done.get(f'{name}/{seed}',
@@ -132,10 +134,16 @@ def run(config: Config, progress: Progress, done: Mapping[str, dict],
           _made, method, num_bytes, images, source, seeded, fixed,
           options.artifacts, progress), progress):
         yield row
-      rows.append(row)
-    if len({row.get('code') for row in rows}) > 1:
+      rows[row['name']] = row
+    if len({row.get('code') for row in rows.values()}) > 1:
       progress.note(f'{name} is the mean of rows of several versions')
-    yield {'name': name, **_means(rows)}
+    yield {'name': name, **_means(list(rows.values()))}
+
+
+def _of_seeds(name: str, done: Mapping[str, Row]) -> dict[str, Row]:
+  """Rows of an earlier run, also of seeds that this one has not."""
+  return {its: row for its, row in done.items()
+          if its.rpartition('/')[0] == name}
 
 
 def _judged(row: Row, judges: Sequence[str], source: Source, config: Config,
@@ -145,7 +153,8 @@ def _judged(row: Row, judges: Sequence[str], source: Source, config: Config,
   missing = [judge for judge in judges if judge not in row.get('accuracies',
                                                                {})]
   split = None
-  if missing and row.get('num_bytes') != 0:
+  nothing_fits = row.get('num_bytes') == 0 and row.get('code') == _code()
+  if missing and not nothing_fits:
     split, about = make()
     if _is_another(row, about):
       progress.note(f'{row["name"]} was of another version')
@@ -218,6 +227,11 @@ def _check_alike(row: Mapping[str, Any], method: str, config: Config,
         f'these are {words(given) or "none"}; give those, or another file')
 
 
+def _code() -> str:
+  """Tells versions apart."""
+  return resuming.code().hex()[:8]
+
+
 def _made(method: str, num_bytes: int, images: Images, source: Source,
           config: Config, fixed: AbstractSet[str], artifacts: str,
           progress: Progress) -> tuple[Optional[Split], Row]:
@@ -226,18 +240,20 @@ def _made(method: str, num_bytes: int, images: Images, source: Source,
   about: Row = {'budget': num_bytes,
                 'judge_steps': config.evaluate.judge_steps,
                 'given': _given(method, config, fixed),
-                'code': resuming.code().hex()[:8]}
+                'code': _code()}
   if method == 'real':
     return source.train, {**about, 'num_bytes': source.train.num_raw_bytes(
         len(source.class_names))}
   if method == 'lgc':
     return _ours(num_bytes, source, config, fixed, artifacts, progress, about)
+  begun = time.monotonic()
   with progress.stage(f'{method} {num_bytes}'):
     made = compress(BASELINES[method], images, num_bytes, config.seed,
                     config.evaluate)
   split = data.array_split(made.images.images, made.images.labels,
                            weights=made.weights) if len(made.images) else None
-  return split, {**about, 'num_bytes': made.num_bytes,
+  return split, {**about, 'seconds': round(time.monotonic() - begun),
+                 'num_bytes': made.num_bytes,
                  'settings': dict(made.settings)}
 
 
@@ -262,6 +278,7 @@ def _ours(num_bytes: int, source: Source, config: Config,
   else:
     if artifacts:
       os.makedirs(artifacts, exist_ok=True)
+    begun = time.monotonic()
     try:
       # A row takes minutes, so it goes on where it was killed.
       artifact = compression.compress(
@@ -269,6 +286,7 @@ def _ours(num_bytes: int, source: Source, config: Config,
           work_dir=f'{path}.work' if artifacts else None)
     except BudgetError:
       return None, {**about, 'num_bytes': 0}
+    about['seconds'] = round(time.monotonic() - begun)
     if artifacts:
       with open(f'{path}.part', 'wb') as file:
         file.write(artifact.to_bytes())
@@ -293,14 +311,18 @@ def _accuracy(judge: str, split: Split, source: Source, config: Config,
 
 
 def _means(rows: Sequence[Row]) -> Row:
-  """Over seeds; a judge that not all seeds have is left out."""
+  """Of each judge over the seeds that have it; of none where one has nothing
+  that fits."""
   result: Row = {'num_runs': len(rows), 'budget': rows[0]['budget'],
                  'num_bytes': max(row['num_bytes'] for row in rows),
                  'accuracies': {}, 'stddevs': {}}
-  for judge in rows[0].get('accuracies', {}):
-    values = [row.get('accuracies', {}).get(judge) for row in rows]
-    if None not in values:
-      result['accuracies'][judge] = round(statistics.fmean(values), 4)
-      if len(values) > 1:
-        result['stddevs'][judge] = round(statistics.stdev(values), 4)
+  if not all(row['num_bytes'] for row in rows):
+    return result
+  for judge in dict.fromkeys(judge for row in rows
+                             for judge in row['accuracies']):
+    values = [row['accuracies'][judge] for row in rows
+              if judge in row['accuracies']]
+    result['accuracies'][judge] = round(statistics.fmean(values), 4)
+    if len(values) > 1:
+      result['stddevs'][judge] = round(statistics.stdev(values), 4)
   return result
