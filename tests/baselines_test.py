@@ -118,6 +118,13 @@ def test_too_few_bytes_hold_nothing(name, images, quick_choice):
   assert (len(made.images), made.content) == (0, b'')
 
 
+def test_one_image_is_a_mixture_of_itself(images):
+  one = images.images[:1]
+  made = pca_gmm.subset(Images(one, images.labels[:1], images.class_names),
+                        2000)
+  np.testing.assert_allclose(made.images.images, one, atol=2)
+
+
 # Choosing.
 
 

@@ -19,8 +19,8 @@ def test_sizes(text, num_bytes):
     ('1e6', 'number of bytes'), ('nan', 'number of bytes'),
     ('32KiB', 'KiB.*did you mean 32kB'), ('32mb', 'did you mean 32MB'),
     ('2M', 'did you mean 2MB'), ('2G', 'did you mean 2GB'),
-    ('3 apples', 'unknown unit'), ('0', 'at least 1'),
-    ('0.0001kB', 'at least 1')])
+    ('9' * 5000, 'number of bytes'), ('3 apples', 'unknown unit'),
+    ('0', 'at least 1'), ('0.0001kB', 'at least 1')])
 def test_what_is_no_size(text, match):
   with pytest.raises(ConfigError, match=match):
     budget.parse(text)

@@ -245,6 +245,15 @@ def test_the_smallest_code_is_taken(bits):
   assert len(names) > 1
 
 
+def test_what_has_no_contexts_is_coded_once(monkeypatch):
+  values = codec.quantize(np.random.default_rng(0).normal(size=500), 5)
+  want = codec.CODECS['ans_rows'].encode(values.values, 5)
+  assert want == codec.CODECS['ans_columns'].encode(values.values, 5)
+  for name in ('ans_rows', 'ans_columns'):
+    monkeypatch.setitem(codec.CODECS, name, None)
+  assert codec.encode_smallest(values) == ('ans', want)
+
+
 def test_python_codes_no_more_symbols_than_it_can():
   quantized = codec.quantize(np.random.default_rng(0).normal(size=5000), 5)
   assert codec.encode_smallest(quantized)[0] == 'ans'

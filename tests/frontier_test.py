@@ -8,7 +8,12 @@ import pytest
 import tfp_lgc
 from tfp_lgc import compression, data, held_out, resuming, search, teacher
 from tfp_lgc.baselines import BASELINES, tuning
-from tfp_lgc.benchmarks import baselines, frontier, frontier_table
+from tfp_lgc.benchmarks import (
+  baselines,
+  frontier,
+  frontier_rows,
+  frontier_table,
+)
 from tfp_lgc.commands import benchmark
 from tfp_lgc.errors import BudgetError
 
@@ -126,11 +131,31 @@ def test_rows_of_other_settings_are_not_mixed(capsys, tmp_path):
   assert 'of judge_batch_size 32, these' in error
 
 
-def test_another_format_that_pillow_lacks_is_told_at_once(capsys, monkeypatch):
-  monkeypatch.setattr('PIL.features.check', lambda feature: feature != 'avif')
+@pytest.mark.parametrize('method, feature', [
+    ('avif', 'avif'), ('kmeans', 'webp'), ('thumbnails', 'libtiff')])
+def test_another_format_that_pillow_lacks_is_told_at_once(
+    method, feature, capsys, monkeypatch):
+  monkeypatch.setattr('PIL.features.check', lambda its: its != feature)
   monkeypatch.setattr(frontier, '_made', None)  # Nothing is made before.
-  assert benchmark.main(['benchmark', *FLAGS, '--rows=random_subset,avif']) == 2
-  assert 'without avif' in capsys.readouterr().err
+  assert benchmark.main(['benchmark', *FLAGS,
+                         f'--rows=random_subset,pca_gmm,{method}']) == 2
+  assert f'without {feature}' in capsys.readouterr().err
+
+
+def test_rows_of_other_images_of_one_name_are_not_mixed(capsys, tmp_path):
+  rng = np.random.default_rng(0)
+  labels = np.arange(60) % 2
+  for folder in ('first', 'second'):
+    (tmp_path / folder).mkdir()
+    images = rng.integers(0, 256, [60, 6, 6, 1], np.uint8)
+    np.savez(tmp_path / folder / 'two.npz', x_train=images, y_train=labels,
+             x_test=images, y_test=labels)
+  flags = ['--rows=lossless', '--budgets=1kB', '--judges=mlp/none', '--runs=1',
+           f'--output={tmp_path}/rows.jsonl']
+  _rows(capsys, *flags, f'--dataset={tmp_path}/first/two.npz')
+  assert benchmark.main(['benchmark', *FLAGS, *flags,
+                         f'--dataset={tmp_path}/second/two.npz']) == 2
+  assert 'other images of that name' in capsys.readouterr().err
 
 
 def test_settings_of_a_baseline_are_chosen_by_the_judge_of_the_flags(
@@ -234,10 +259,10 @@ def test_what_is_known_of_a_row_tells_it_from_another(other, another):
           'code': 'abcd'}
   row = {'name': 'x', **made, 'settings': {'sides': [1, 2]},
          'accuracies': {'mlp/none': 0.5}}
-  assert frontier._is_another(row, {**made, **other}) == another
-  assert not frontier._is_another({'name': 'x'}, made)
+  assert frontier_rows.is_another(row, {**made, **other}) == another
+  assert not frontier_rows.is_another({'name': 'x'}, made)
   del row['code']  # As of rows from before they had one.
-  assert frontier._is_another(row, {**made, **other})
+  assert frontier_rows.is_another(row, {**made, **other})
 
 
 def test_where_nothing_fits_there_is_no_accuracy(capsys, tmp_path,

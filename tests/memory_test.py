@@ -46,6 +46,15 @@ def test_an_array_that_is_too_large_is_refused():
     tfp_lgc.compress((images, None), max_memory='1.5GB')
 
 
+def test_a_budget_holds_its_latents_and_says_so():
+  images = np.zeros([100_000, 6, 6, 1], np.uint8)
+  labels = np.arange(100_000) % 2
+  with pytest.raises(ConfigError, match='a budget holds 6,400,000 bytes of '
+                                        'latents in memory; give 1.6GB'):
+    tfp_lgc.compress((images, labels), budget='4kB', latent_size=16,
+                     max_memory='1.5GB')
+
+
 _PROGRAM = """
 import resource, sys
 from tfp_lgc.commands import compress

@@ -132,6 +132,7 @@ def candidates_of(fit_of: Callable[[str, int], Fit], most: Mapping[str, int],
       costs.append(_cost(found[-1], MIN_PRICE))
       if len(costs) > 2 and costs[-1] > costs[-2] > costs[-3]:
         break
+  assert found  # One Gaussian of finite points is finite.
   return found
 
 

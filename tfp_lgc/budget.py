@@ -7,7 +7,7 @@ from tfp_lgc.errors import ConfigError
 __all__ = ['check_num_autoencoders', 'parse']
 
 UNITS = {'': 1, 'B': 1, 'kB': 1000, 'MB': 1000**2, 'GB': 1000**3}
-_SIZE = re.compile(r'([0-9]+(?:\.[0-9]+)?) ?([A-Za-z]*)')
+_SIZE = re.compile(r'([0-9]{1,20}(?:\.[0-9]{1,20})?) ?([A-Za-z]*)')
 
 
 def parse(text: str, name: str = 'budget') -> int:

@@ -52,6 +52,9 @@ def quantize(x: np.ndarray, bits: int) -> Quantized:
   Args:
     x: below 2^127, any shape.
     bits: from 2 to 16; zero is always exact.
+
+  Raises:
+    ValueError: for nan, or numbers from 2^127 on.
   """
   x = np.asarray(x, np.float32)
   peak = np.abs(x).max(initial=0.0)
@@ -76,6 +79,9 @@ def quantize_by_step(x: np.ndarray, step: float) -> Quantized:
   Args:
     x: below 2^127, any shape.
     step: positive.
+
+  Raises:
+    ValueError: as `quantize`.
   """
   coarsest = quantize(x, 16)
   steps = _round_up_to_bfloat16(np.atleast_1d(np.float32(step)))
@@ -205,12 +211,14 @@ def _ans_decode(data: bytes, shape, bits: int) -> np.ndarray:
   return (high.astype(np.int32) - bool(num_low) << num_low) | low
 
 
+# Of each code with contexts the axis that tells them apart.
+_AXES = {'ans_rows': 0, 'ans_columns': -1}
+
+
 def num_contexts(codec: str, shape: Sequence[int]) -> int:
   """Of a tensor by `ans_rows`, its rows, which the first axis tells apart, and
   by `ans_columns`, for which it is the last; 0 where there are none."""
-  if len(shape) < 2:
-    return 0
-  return {'ans_rows': shape[0], 'ans_columns': shape[-1]}.get(codec, 0)
+  return shape[_AXES[codec]] if codec in _AXES and len(shape) > 1 else 0
 
 
 def _ans(name: str) -> Codec:
@@ -251,7 +259,7 @@ def _deltas_decode(data: bytes, shape, bits: int) -> np.ndarray:
 # The names stand in files: one is never given to another code.
 CODECS = {'packed': Codec(_pack, _unpack),
           'lzma': Codec(_lzma_encode, _lzma_decode),
-          **{name: _ans(name) for name in ('ans', 'ans_rows', 'ans_columns')},
+          **{name: _ans(name) for name in ('ans', *_AXES)},
           'ans_deltas': Codec(_deltas_encode, _deltas_decode)}
 
 
@@ -263,9 +271,13 @@ def encode_smallest(quantized: Quantized, max_ans: int = MAX_ANS_SYMBOLS,
   `max_contexts`.
   """
   shape = quantized.values.shape
-  encoded = {name: codec.encode(quantized.values, quantized.bits)
-             for name, codec in CODECS.items() if not name.startswith('ans')
-             or (quantized.values.size <= max_ans
-                 and num_contexts(name, shape) <= max_contexts)}
+  encoded = {}
+  for name, codec in CODECS.items():
+    contexts = num_contexts(name, shape)
+    if name in _AXES and not contexts:
+      continue  # As `ans`, and seconds of a large tensor.
+    if not name.startswith('ans') or (quantized.values.size <= max_ans
+                                      and contexts <= max_contexts):
+      encoded[name] = codec.encode(quantized.values, quantized.bits)
   name = min(encoded, key=lambda name: len(encoded[name]))
   return name, encoded[name]

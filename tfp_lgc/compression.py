@@ -120,6 +120,7 @@ def fingerprint(source: Source, config: Config, num_bytes: int,
   if num_bytes:
     settings.update(num_bytes=num_bytes, fixed=sorted(
         fixed & set(sizes.CHOSEN)))
+    del settings['evaluate']['judge_steps']  # Those of what chooses are fixed.
   else:
     del settings['evaluate']
   return resuming.fingerprint(settings, source.train, source.class_names)

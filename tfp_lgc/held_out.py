@@ -42,10 +42,10 @@ class HeldOut:
       held = held[:0]
     self.rest = np.ones(len(images), bool)
     self.rest[held] = False
-    self.source = Source(
+    self.source = data.bounded(Source(
         source.name, train,
         data.array_split(images.images[held], images.labels[held])
-        if len(held) else None, names)
+        if len(held) else None, names), source.train.bound)
 
   def accuracy(self, artifact: Artifact, config: Config, on_step: OnStep,
                ) -> float:

@@ -89,6 +89,24 @@ def check(num_bytes: int, bound: Optional[Limits], what: str) -> None:
                       '--max_memory')
 
 
+def check_latents(num_bytes: int, bound: Optional[Limits], what: str) -> None:
+  """`check`, of latents.
+
+  Args:
+    num_bytes: of latents that would be held.
+    bound: see `limits`.
+    what: would hold them.
+
+  Raises:
+    ConfigError: if there is a bound, and it is too low.
+  """
+  if bound and num_bytes > bound.latents:
+    enough = (BASE_NUM_BYTES + 16 * num_bytes) / 1e9
+    raise ConfigError(f'max_memory: {what} holds {num_bytes:,} bytes of '
+                      f'latents in memory; give {enough + 0.1:.1f}GB or more, '
+                      'or no --max_memory')
+
+
 def begin_peak() -> None:
   """The peak of this process begins anew, see `held`; Linux alone does it.
 

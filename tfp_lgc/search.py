@@ -43,7 +43,9 @@ def compress_within(source: Source, num_bytes: int, config: Config,
   Raises:
     BudgetError: if nothing fits.
     ConfigError: for a latent model that has no mixtures by class, a selection
-      by BIC, or a judge that there is not.
+      by BIC, a judge that there is not, or a bound of memory that its images
+      or latents are not within.
+    FloatingPointError: if the first autoencoder diverges.
   """
   _check(config, fixed)
   stays = sizes.staying(config, fixed)

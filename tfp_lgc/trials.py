@@ -12,7 +12,7 @@ from typing import Any, Mapping, NamedTuple, Optional, Sequence
 import numpy as np
 import tf_keras as tfk
 
-from tfp_lgc import allocation, held_out, latent, pipeline, streams
+from tfp_lgc import allocation, held_out, latent, memory, pipeline, streams
 from tfp_lgc import config as config_lib
 from tfp_lgc.allocation import Candidate
 from tfp_lgc.artifact import Artifact
@@ -94,6 +94,8 @@ class Trials:
                callbacks: Sequence[tfk.callbacks.Callback], work: Work):
     self._seen, self._num_bytes, self._config = seen, num_bytes, config
     self._stays, self._progress, self._work = stays, progress, work
+    memory.check_latents(4 * len(seen.rest) * config.model.latent_size,
+                         seen.source.train.bound, 'a budget')
     self._trained = pipeline.train_encode(seen.source, config, progress,
                                           callbacks, work)
     self._floor = latent.floor(streams.repeated(

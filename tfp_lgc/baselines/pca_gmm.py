@@ -110,8 +110,9 @@ def subset(images: Images, num_bytes: int, seed: int = 0, *, size: int = 16,
   """
   pixels = images.images.reshape(len(images), -1).astype(np.float32)
   size = min(size, *pixels.shape)
-  pca = PCA(size, svd_solver='auto', random_state=seed).fit(pixels)
-  stddev = np.sqrt(pca.explained_variance_)
+  with np.errstate(invalid='ignore'):  # One image has no variance.
+    pca = PCA(size, svd_solver='auto', random_state=seed).fit(pixels)
+  stddev = np.sqrt(np.nan_to_num(pca.explained_variance_))
   # Scores of one scale: one step serves all, and costs a pixel alike.
   stddev = np.maximum(stddev, 1e-6 * stddev.max() + 1e-6)
   decoder = [_encode('mean', pca.mean_[:, np.newaxis]),

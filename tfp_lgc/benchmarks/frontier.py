@@ -10,7 +10,6 @@ import functools
 import json
 import os
 import pathlib
-import statistics
 import time
 import zlib
 from typing import (
@@ -31,13 +30,18 @@ from tfp_lgc import (
   evaluation,
   opening,
   pipeline,
-  resuming,
   search,
   sizes,
 )
 from tfp_lgc import config as config_lib
-from tfp_lgc.baselines import BASELINES, BestOf, compress, image_codecs
+from tfp_lgc.baselines import (
+  BASELINES,
+  compress,
+  image_codecs,
+  stored,
+)
 from tfp_lgc.baselines.pixels import require
+from tfp_lgc.benchmarks import frontier_rows
 from tfp_lgc.benchmarks.frontier_table import JUDGES, Row
 from tfp_lgc.config import Config
 from tfp_lgc.data import Images, Source, Split
@@ -46,7 +50,6 @@ from tfp_lgc.metrics import tstr
 from tfp_lgc.options import BenchmarkConfig
 from tfp_lgc.progress import Progress
 from tfp_lgc.sampling import sample
-from tfp_lgc.trials import words
 
 __all__ = ['BUDGETS', 'METHODS', 'Protocol', 'chosen', 'run', 'short_name']
 
@@ -55,6 +58,8 @@ BUDGETS = ('4kB', '7.84kB', '16kB', '20kB', '32kB', '64kB', '78.4kB', '392kB')
 METHODS = ('lgc', 'thumbnails', 'lossless', 'random_subset', 'coreset',
            'coreset_class', 'coreset_weighted', 'webp', 'avif', 'jpeg',
            'kmeans', 'pca_gmm')
+# Whose bytes no image format is in.
+WITHOUT_PILLOW = ('random_subset', 'gzip', 'pca_gmm')
 
 
 class Protocol(NamedTuple):
@@ -70,6 +75,15 @@ class Protocol(NamedTuple):
   methods: Sequence[str]
   budgets: Sequence[str]
   judges: Sequence[str]
+
+
+class _Inputs(NamedTuple):
+  """What all rows of a run are made of."""
+  source: Source
+  images: Images  # Of its train split.
+  digest: str  # Of both splits.
+  fixed: AbstractSet[str]
+  artifacts: str  # The folder for them, if any.
 
 
 FRONTIER = Protocol('frontier', METHODS, BUDGETS, JUDGES)
@@ -94,15 +108,15 @@ def run(config: Config, progress: Progress, done: Mapping[str, dict],
   Yields:
     For each, name (SUITE/DATASET/METHOD/BUDGET/SEED), num_bytes, settings
     (how it was made), given (settings of the run that are not the default),
-    code (the first digits of `resuming.code`), seconds (of making it, in the
-    process that ended it), judge_steps, and accuracies by judge: again after
-    each judge, the last row of a name being the fullest. The method `real`,
-    whose budget is 0, is all images: the ceiling. Then means over all seeds
-    that there are, those of earlier runs, too.
+    code and images (the first digits of their hashes), seconds (of making it,
+    in the process that ended it), judge_steps, and accuracies by judge: again
+    after each judge, the last row of a name being the fullest. The method
+    `real`, whose budget is 0, is all images: the ceiling. Then means over all
+    seeds that there are, those of earlier runs, too.
 
   Raises:
     ConfigError: for what is not there to choose, a format that Pillow lacks, or
-      rows in `done` that were made otherwise.
+      rows in `done` that were made otherwise, or of other images.
   """
   source = pipeline.open_source(config.data.dataset, config)
   if reason := evaluation.cannot_judge(source):
@@ -113,37 +127,32 @@ def run(config: Config, progress: Progress, done: Mapping[str, dict],
   budgets = [budget_lib.parse(text, 'budgets') for text in (
       options.budgets.split(',') if options.budgets else protocol.budgets)]
   images = source.train.to_memory(source.class_names)
+  inputs = _Inputs(source, images, frontier_rows.digest(source), fixed,
+                   options.artifacts)
   points = [('real', 0)] + [(method, num_bytes) for num_bytes in budgets
                             for method in methods]
   begins = f'{protocol.name}/{short_name(source)}'
   seeds = range(config.seed, config.seed + options.runs)
   # Before hours have passed.
   for method, num_bytes in points:
-    if method in image_codecs.QUALITIES:
-      require(method)
-    for row in _of_seeds(f'{begins}/{method}/{num_bytes}', done).values():
-      _check_alike(row, method, config, fixed)
+    _check_formats(method)
+    for row in frontier_rows.of_seeds(f'{begins}/{method}/{num_bytes}',
+                                      done).values():
+      frontier_rows.check_alike(row, method, config, fixed, inputs.digest)
   for method, num_bytes in points:
     name = f'{begins}/{method}/{num_bytes}'
-    rows = _of_seeds(name, done)
+    rows = frontier_rows.of_seeds(name, done)
     for seed in seeds:
       seeded = config_lib.replace(config, seed=seed)
       row = begun = dict(done.get(f'{name}/{seed}',
                                   {'name': f'{name}/{seed}'}))
       for row in _judged(begun, judges, source, seeded, functools.partial(
-          _made, method, num_bytes, images, source, seeded, fixed,
-          options.artifacts, progress), progress):
+          _made, method, num_bytes, inputs, seeded, progress), progress):
         yield row
       rows[row['name']] = row
     if len({row.get('code') for row in rows.values()}) > 1:
       progress.note(f'{name} is the mean of rows of several versions')
-    yield {'name': name, **_means(list(rows.values()))}
-
-
-def _of_seeds(name: str, done: Mapping[str, Row]) -> dict[str, Row]:
-  """Rows of an earlier run, also of seeds that this one has not."""
-  return {its: row for its, row in done.items()
-          if its.rpartition('/')[0] == name}
+    yield {'name': name, **frontier_rows.means(list(rows.values()))}
 
 
 def _judged(row: Row, judges: Sequence[str], source: Source, config: Config,
@@ -153,10 +162,11 @@ def _judged(row: Row, judges: Sequence[str], source: Source, config: Config,
   missing = [judge for judge in judges if judge not in row.get('accuracies',
                                                                {})]
   split = None
-  nothing_fits = row.get('num_bytes') == 0 and row.get('code') == _code()
+  nothing_fits = (row.get('num_bytes') == 0
+                  and row.get('code') == frontier_rows.code())
   if missing and not nothing_fits:
     split, about = make()
-    if _is_another(row, about):
+    if frontier_rows.is_another(row, about):
       progress.note(f'{row["name"]} was of another version')
       row, missing = {'name': row['name']}, list(judges)
     row.update(about)
@@ -168,15 +178,6 @@ def _judged(row: Row, judges: Sequence[str], source: Source, config: Config,
         **row.get('accuracies', {}),
         judge: _accuracy(judge, split, source, config, progress)}}
     yield row
-
-
-def _is_another(row: Row, made: Row) -> bool:
-  """Whether a row of an earlier run is of other images than what was made, or
-  may be, or had other judges."""
-  made = json.loads(json.dumps(made))  # Rows come out of a file.
-  return bool(row.get('accuracies')) and any(
-      row.get(key) != made.get(key)
-      for key in ('num_bytes', 'settings', 'given', 'code'))
 
 
 def short_name(source: Source) -> str:
@@ -193,62 +194,31 @@ def chosen(name: str, text: str, known: Sequence[str]) -> Sequence[str]:
   return wanted
 
 
-def _given(method: str, config: Config, fixed: AbstractSet[str],
-           ) -> dict[str, Any]:
-  """Settings of a row that are not as they are by default, or that the budget
-  does not choose; of a baseline only those that it depends on."""
-  ours, default = method == 'lgc', Config()
-  apart = {'dataset', 'data_dir', 'seed', 'judge_steps', 'judge_samples'}
-  if not ours and not isinstance(BASELINES.get(method), BestOf):
-    apart |= {'judge', 'judge_augmentation'}  # These choose nothing there.
-  return {name: sizes.value(config, name)
-          for name, (section, _) in config_lib.settings(config).items()
-          if name not in apart and (ours or section in ('data', 'evaluate'))
-          and (sizes.value(config, name) != sizes.value(default, name)
-               or ours and name in fixed and name in sizes.CHOSEN)}
+def _check_formats(method: str) -> None:
+  """Raises ConfigError where this Pillow lacks one."""
+  if method in image_codecs.QUALITIES:
+    require(method)
+  elif method in BASELINES and method not in WITHOUT_PILLOW:
+    for layout in stored.lossless(bits=1):
+      require(layout.codec)
 
 
-def _check_alike(row: Mapping[str, Any], method: str, config: Config,
-                 fixed: AbstractSet[str]) -> None:
-  """Refuses a row of an earlier run that was made or judged otherwise."""
-  defaults = {'judge_steps': config.evaluate.judge_steps}
-  if method == 'lgc' and row.get('accuracies'):
-    defaults['judge_samples'] = 0  # Before there was a choice.
-  for name, default in defaults.items():
-    wanted, had = getattr(config.evaluate, name), row.get(name, default)
-    if had != wanted:
-      raise ConfigError(
-          f'{name} = {wanted}: {row["name"]} of --output has {had}, and only '
-          'equal ones compare; give those, or another file')
-  given = json.loads(json.dumps(_given(method, config, fixed)))
-  if (had := row.get('given', given)) != given:
-    raise ConfigError(
-        f'output: {row["name"]} there is of {words(had) or "no settings"}, '
-        f'these are {words(given) or "none"}; give those, or another file')
-
-
-def _code() -> str:
-  """Tells versions apart."""
-  return resuming.code().hex()[:8]
-
-
-def _made(method: str, num_bytes: int, images: Images, source: Source,
-          config: Config, fixed: AbstractSet[str], artifacts: str,
+def _made(method: str, num_bytes: int, inputs: _Inputs, config: Config,
           progress: Progress) -> tuple[Optional[Split], Row]:
   """What a judge is trained on, and how it came about; None, and 0 bytes, if
   the method has nothing of so few."""
   about: Row = {'budget': num_bytes,
                 'judge_steps': config.evaluate.judge_steps,
-                'given': _given(method, config, fixed),
-                'code': _code()}
+                'given': frontier_rows.given(method, config, inputs.fixed),
+                'code': frontier_rows.code(), 'images': inputs.digest}
   if method == 'real':
-    return source.train, {**about, 'num_bytes': source.train.num_raw_bytes(
-        len(source.class_names))}
+    train, names = inputs.source.train, inputs.source.class_names
+    return train, {**about, 'num_bytes': train.num_raw_bytes(len(names))}
   if method == 'lgc':
-    return _ours(num_bytes, source, config, fixed, artifacts, progress, about)
+    return _ours(num_bytes, inputs, config, progress, about)
   begun = time.monotonic()
   with progress.stage(f'{method} {num_bytes}'):
-    made = compress(BASELINES[method], images, num_bytes, config.seed,
+    made = compress(BASELINES[method], inputs.images, num_bytes, config.seed,
                     config.evaluate)
   split = data.array_split(made.images.images, made.images.labels,
                            weights=made.weights) if len(made.images) else None
@@ -257,15 +227,15 @@ def _made(method: str, num_bytes: int, images: Images, source: Source,
                  'settings': dict(made.settings)}
 
 
-def _ours(num_bytes: int, source: Source, config: Config,
-          fixed: AbstractSet[str], artifacts: str, progress: Progress,
+def _ours(num_bytes: int, inputs: _Inputs, config: Config, progress: Progress,
           about: Row) -> tuple[Optional[Split], Row]:
+  source, _, _, fixed, artifacts = inputs
   about['judge_samples'] = config.evaluate.judge_samples
-  # Other settings or code, other files; a budget chooses by a judge as these
-  # have it.
+  # Other settings, images or code, other files; a budget chooses by a judge as
+  # these have it, but for its steps.
   settings: dict[str, Any] = {**dataclasses.asdict(config),
-                              'code': about['code']}
-  del settings['data']['data_dir']
+                              'data': about['images'], 'code': about['code']}
+  del settings['evaluate']['judge_steps']
   # What is not the default stays in any case.
   if stays := sorted(sizes.staying(Config(), fixed)
                      - sizes.staying(config, frozenset())):
@@ -310,19 +280,3 @@ def _accuracy(judge: str, split: Split, source: Source, config: Config,
   return round(float(right.mean()), 4)
 
 
-def _means(rows: Sequence[Row]) -> Row:
-  """Of each judge over the seeds that have it; of none where one has nothing
-  that fits."""
-  result: Row = {'num_runs': len(rows), 'budget': rows[0]['budget'],
-                 'num_bytes': max(row['num_bytes'] for row in rows),
-                 'accuracies': {}, 'stddevs': {}}
-  if not all(row['num_bytes'] for row in rows):
-    return result
-  for judge in dict.fromkeys(judge for row in rows
-                             for judge in row['accuracies']):
-    values = [row['accuracies'][judge] for row in rows
-              if judge in row['accuracies']]
-    result['accuracies'][judge] = round(statistics.fmean(values), 4)
-    if len(values) > 1:
-      result['stddevs'][judge] = round(statistics.stdev(values), 4)
-  return result

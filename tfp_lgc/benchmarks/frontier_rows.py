@@ -1,0 +1,120 @@
+"""Rows of the frontier that compare: made of the same images, with the same
+settings, by the same code."""
+
+import hashlib
+import json
+import statistics
+from typing import AbstractSet, Any, Mapping, Sequence
+
+from tfp_lgc import config as config_lib
+from tfp_lgc import resuming, sizes
+from tfp_lgc.baselines import BASELINES, BestOf
+from tfp_lgc.benchmarks.frontier_table import Row
+from tfp_lgc.config import Config
+from tfp_lgc.data import Source
+from tfp_lgc.errors import ConfigError
+from tfp_lgc.trials import words
+
+__all__ = ['check_alike', 'code', 'digest', 'given', 'is_another', 'means',
+           'of_seeds']
+
+
+def code() -> str:
+  """Tells versions apart."""
+  return resuming.code().hex()[:8]
+
+
+def digest(source: Source) -> str:
+  """Tells images apart, whatever their data set is called."""
+  found = hashlib.sha256()
+  for split in filter(None, (source.train, source.test)):
+    resuming.add_examples(found, split)
+  return found.hexdigest()[:8]
+
+
+def given(method: str, config: Config, fixed: AbstractSet[str],
+           ) -> dict[str, Any]:
+  """Settings of a row that are not as they are by default, or that the budget
+  does not choose; of a baseline only those that it depends on.
+
+  Args:
+    method: of `frontier.METHODS`, or 'real'.
+    config: of the run.
+    fixed: names of further settings that the budget does not choose.
+  """
+  ours, default = method == 'lgc', Config()
+  apart = {'dataset', 'data_dir', 'seed', 'judge_steps', 'judge_samples'}
+  if not ours and not isinstance(BASELINES.get(method), BestOf):
+    apart |= {'judge', 'judge_augmentation'}  # These choose nothing there.
+  return {name: sizes.value(config, name)
+          for name, (section, _) in config_lib.settings(config).items()
+          if name not in apart and (ours or section in ('data', 'evaluate'))
+          and (sizes.value(config, name) != sizes.value(default, name)
+               or ours and name in fixed and name in sizes.CHOSEN)}
+
+
+def check_alike(row: Mapping[str, Any], method: str, config: Config,
+                fixed: AbstractSet[str], images: str) -> None:
+  """Refuses a row of an earlier run that was made or judged otherwise.
+
+  Args:
+    row: of a seed; what it does not say, as one of an earlier version, is taken
+      to be alike.
+    method: as for `given`, and so are the next two.
+    config: see there.
+    fixed: see there.
+    images: `digest` of those of this run.
+
+  Raises:
+    ConfigError: if it does not compare.
+  """
+  defaults = {'judge_steps': config.evaluate.judge_steps}
+  if method == 'lgc' and row.get('accuracies'):
+    defaults['judge_samples'] = 0  # Before there was a choice.
+  for name, default in defaults.items():
+    wanted, had = getattr(config.evaluate, name), row.get(name, default)
+    if had != wanted:
+      raise ConfigError(
+          f'{name} = {wanted}: {row["name"]} of --output has {had}, and only '
+          'equal ones compare; give those, or another file')
+  if row.get('images', images) != images:
+    raise ConfigError(f'output: {row["name"]} there is of other images of that '
+                      'name; give another file')
+  ours = json.loads(json.dumps(given(method, config, fixed)))
+  if (had := row.get('given', ours)) != ours:
+    raise ConfigError(
+        f'output: {row["name"]} there is of {words(had) or "no settings"}, '
+        f'these are {words(ours) or "none"}; give those, or another file')
+
+
+def is_another(row: Row, made: Row) -> bool:
+  """Whether a row of an earlier run is of other images than what was made, or
+  may be, or had other judges."""
+  made = json.loads(json.dumps(made))  # Rows come out of a file.
+  return bool(row.get('accuracies')) and any(
+      row.get(key) != made.get(key)
+      for key in ('num_bytes', 'settings', 'given', 'code', 'images'))
+
+
+def of_seeds(name: str, done: Mapping[str, Row]) -> dict[str, Row]:
+  """Rows of an earlier run, also of seeds that this one has not."""
+  return {its: row for its, row in done.items()
+          if its.rpartition('/')[0] == name}
+
+
+def means(rows: Sequence[Row]) -> Row:
+  """Of each judge over the seeds that have it; of none where one has nothing
+  that fits."""
+  result: Row = {'num_runs': len(rows), 'budget': rows[0]['budget'],
+                 'num_bytes': max(row['num_bytes'] for row in rows),
+                 'accuracies': {}, 'stddevs': {}}
+  if not all(row['num_bytes'] for row in rows):
+    return result
+  for judge in dict.fromkeys(judge for row in rows
+                             for judge in row['accuracies']):
+    values = [row['accuracies'][judge] for row in rows
+              if judge in row['accuracies']]
+    result['accuracies'][judge] = round(statistics.fmean(values), 4)
+    if len(values) > 1:
+      result['stddevs'][judge] = round(statistics.stdev(values), 4)
+  return result
