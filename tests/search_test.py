@@ -1,6 +1,7 @@
 """Artifacts of at most so many bytes."""
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -133,6 +134,29 @@ def test_no_mixture_takes_more_memory_than_a_file_may(
 @pytest.fixture
 def one_trial(monkeypatch):
   monkeypatch.setattr(trials, 'MIXTURES', (('diag', 6),))
+
+
+@pytest.mark.parametrize('num_bytes', [1500, 32_000])
+def test_a_budget_of_color_images_is_never_exceeded(
+    num_bytes, tmp_path, one_trial):
+  """And what is tried is told, with its size."""
+  rng = np.random.default_rng(0)
+  images = rng.integers(0, 256, [240, 7, 9, 3]).astype(np.uint8)
+  said = []
+  artifact = tfp_lgc.compress(
+      (images, np.arange(240) % 3), budget=num_bytes,
+      progress=Progress(said.append), fixed={'hard_copies'}, **SHORT)
+  artifact.save(tmp_path)
+  size = (tmp_path / 'artifact.lgc').stat().st_size
+  assert size == artifact.num_bytes <= num_bytes
+  parts = artifact.num_bytes_by_part
+  assert parts['header'] + parts['labels'] < 600
+  tried = [line for line in said if line.startswith('covariance diag, ')]
+  assert len(tried) > 1 and any(line.startswith('tries ') for line in said)
+  sizes = [int(re.search(r'num_bytes (\d+)', line)[1]) for line in tried]
+  assert 0 < max(sizes) <= num_bytes
+  assert f'num_bytes {size}' in [line for line in said
+                                 if line.startswith('takes ')][0]
 
 
 @pytest.mark.parametrize('fits', [True, False])
