@@ -86,20 +86,6 @@ def test_rows_are_budgets_by_method_and_their_means(methods, capsys, tmp_path,
   assert 'judge_steps = 31' in capsys.readouterr().err
 
 
-def test_judges_of_other_numbers_of_samples_are_not_mixed(capsys, tmp_path):
-  path = tmp_path / 'rows.jsonl'
-  rows = [{'name': f'frontier/digits/{method}/3000/0', 'budget': 3000,
-           'judge_steps': 30, 'num_bytes': 2900,
-           'accuracies': {'mlp/none': 0.5}} for method in ('lgc', 'lossless')]
-  path.write_text(''.join(json.dumps(row) + '\n' for row in rows))
-  flags = [*FLAGS, f'--output={path}', '--budgets=3kB', '--judges=mlp/none',
-           '--runs=1', '--judge_samples=90']
-  assert benchmark.main(['benchmark', *flags, '--rows=lossless']) == 0
-  capsys.readouterr()
-  assert benchmark.main(['benchmark', *flags, '--rows=lgc']) == 2
-  assert 'judge_samples = 90: ' in capsys.readouterr().err
-
-
 def test_rows_and_artifacts_tell_how_many_samples_there_were(
     capsys, tmp_path, monkeypatch, artifact):
   monkeypatch.setattr(compression, 'compress', lambda *_, **__: artifact)
@@ -116,6 +102,13 @@ def test_rows_and_artifacts_tell_how_many_samples_there_were(
   monkeypatch.setattr(resuming, 'code', lambda: b'other')
   _rows(capsys, *flags[:-1])
   assert len(list(tmp_path.glob('*.lgc'))) == 3
+  # Steps of the judge that counts are no part of an artifact.
+  _rows(capsys, *flags[:-1], '--judge_steps=31')
+  assert len(list(tmp_path.glob('*.lgc'))) == 3
+  _rows(capsys, *flags[:-1], '--max_memory=2GB')
+  monkeypatch.setattr(frontier_rows, 'digest', lambda source: 'others')
+  _rows(capsys, *flags[:-1])
+  assert len(list(tmp_path.glob('*.lgc'))) == 5
 
 
 def test_rows_of_other_settings_are_not_mixed(capsys, tmp_path):
@@ -132,7 +125,8 @@ def test_rows_of_other_settings_are_not_mixed(capsys, tmp_path):
 
 
 @pytest.mark.parametrize('method, feature', [
-    ('avif', 'avif'), ('kmeans', 'webp'), ('thumbnails', 'libtiff')])
+    ('avif', 'avif'), ('kmeans', 'webp'), ('coreset', 'webp'),
+    ('thumbnails', 'libtiff')])
 def test_another_format_that_pillow_lacks_is_told_at_once(
     method, feature, capsys, monkeypatch):
   monkeypatch.setattr('PIL.features.check', lambda its: its != feature)
@@ -140,22 +134,6 @@ def test_another_format_that_pillow_lacks_is_told_at_once(
   assert benchmark.main(['benchmark', *FLAGS,
                          f'--rows=random_subset,pca_gmm,{method}']) == 2
   assert f'without {feature}' in capsys.readouterr().err
-
-
-def test_rows_of_other_images_of_one_name_are_not_mixed(capsys, tmp_path):
-  rng = np.random.default_rng(0)
-  labels = np.arange(60) % 2
-  for folder in ('first', 'second'):
-    (tmp_path / folder).mkdir()
-    images = rng.integers(0, 256, [60, 6, 6, 1], np.uint8)
-    np.savez(tmp_path / folder / 'two.npz', x_train=images, y_train=labels,
-             x_test=images, y_test=labels)
-  flags = ['--rows=lossless', '--budgets=1kB', '--judges=mlp/none', '--runs=1',
-           f'--output={tmp_path}/rows.jsonl']
-  _rows(capsys, *flags, f'--dataset={tmp_path}/first/two.npz')
-  assert benchmark.main(['benchmark', *FLAGS, *flags,
-                         f'--dataset={tmp_path}/second/two.npz']) == 2
-  assert 'other images of that name' in capsys.readouterr().err
 
 
 def test_settings_of_a_baseline_are_chosen_by_the_judge_of_the_flags(
@@ -249,22 +227,6 @@ def test_a_row_is_of_one_set_of_images(capsys, tmp_path, monkeypatch):
   assert row['accuracies'] == {'mlp/shift': 0.25, 'mlp/none': 0.25}
 
 
-@pytest.mark.parametrize('other, another', [
-    ({}, False), ({'settings': {'sides': (1, 3)}}, True),
-    ({'num_bytes': 4}, True), ({'given': {'beta': 0.5}}, True),
-    ({'code': '1234'}, True), ({'num_bytes': 0, 'settings': None}, True)],
-    ids=str)
-def test_what_is_known_of_a_row_tells_it_from_another(other, another):
-  made = {'num_bytes': 3, 'settings': {'sides': (1, 2)}, 'given': {},
-          'code': 'abcd'}
-  row = {'name': 'x', **made, 'settings': {'sides': [1, 2]},
-         'accuracies': {'mlp/none': 0.5}}
-  assert frontier_rows.is_another(row, {**made, **other}) == another
-  assert not frontier_rows.is_another({'name': 'x'}, made)
-  del row['code']  # As of rows from before they had one.
-  assert frontier_rows.is_another(row, {**made, **other})
-
-
 def test_where_nothing_fits_there_is_no_accuracy(capsys, tmp_path,
                                                  monkeypatch):
   flags = ['--rows=lgc,lossless,random_subset', '--budgets=50B', '--runs=1',
@@ -284,23 +246,6 @@ def test_where_nothing_fits_there_is_no_accuracy(capsys, tmp_path,
   monkeypatch.setattr(resuming, 'code', lambda: b'other')
   _rows(capsys, *flags)
   assert tried == ['lgc', 'lossless', 'random_subset']
-
-
-def test_means_are_of_all_seeds_though_one_alone_is_asked_for(capsys, tmp_path):
-  flags = ['--rows=random_subset', '--budgets=3kB',
-           f'--output={tmp_path}/rows.jsonl']
-  three = _rows(capsys, *flags, '--judges=mlp/none', '--runs=3')
-  again = _rows(capsys, *flags, '--judges=mlp/none', '--runs=1')
-  assert again[-1] == three[-1] and again[-1]['num_runs'] == 3
-  # Of another judge there is but one.
-  more = _rows(capsys, *flags, '--judges=mlp/none,mlp/shift', '--runs=1')[-1]
-  assert more['accuracies']['mlp/none'] == three[-1]['accuracies']['mlp/none']
-  assert set(more['accuracies']) == {'mlp/none', 'mlp/shift'}
-  assert set(more['stddevs']) == {'mlp/none'}
-  # Rows of seeds that are not asked for have to be alike as well.
-  assert benchmark.main(['benchmark', *FLAGS, *flags, '--judges=mlp/none',
-                         '--runs=1', '--seed=3', '--judge_steps=31']) == 2
-  assert 'judge_steps = 31' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('flag, message', [

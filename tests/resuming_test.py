@@ -168,6 +168,12 @@ def test_so_is_the_bound_of_memory(images):
   assert len(set(seen)) == len(seen)
   assert seen[1] == compression.fingerprint(
       data.bounded(source, memory.limits('2000MB')), Config(), 0, frozenset())
+  # Of a judge a budget has all but the steps.
+  first, *others = [
+      compression.fingerprint(source, replace(Config(), **settings), 9000,
+                              frozenset())
+      for settings in ({}, {'judge_steps': 9}, {'judge': 'mlp'})]
+  assert [first == other for other in others] == [True, False]
 
 
 def test_large_arrays_that_were_made_before_are_mapped(tmp_path):

@@ -119,3 +119,22 @@ def test_what_is_fitted_to_all_images_takes_bits_that_are_left(
             for made in (whole.artifact, artifact)]
   if artifact.num_bytes > whole.artifact.num_bytes:
     assert errors[1] < 0.6 * errors[0]
+
+
+@pytest.mark.parametrize('judged, want', [
+    (100, 6), (91, 6), (120, 6), (50, 10)])
+def test_a_refusal_of_more_bits_is_of_about_as_many_components(judged, want):
+  """The judge had 7 bits of so many components, and preferred 6."""
+  def artifact(num_components):
+    return types.SimpleNamespace(num_bytes=500, num_components=[num_components])
+
+  its = object.__new__(trials.Trials)
+  its._stays, its._num_bytes, its._progress = set(), 1000, Progress()
+  its._seen = types.SimpleNamespace(source=types.SimpleNamespace(test=True))
+  six, seven = [replace(Config(), mixture_bits=bits, covariance='tied')
+                for bits in (6, 7)]
+  best = trials.Trial(artifact(100), 0.9, {}, six, {}, 0.0)
+  its._tried = [best, best._replace(artifact=artifact(judged), config=seven)]
+  its._made = lambda sent, config, texture: artifact(100)
+  config, _ = its._with_bits_left(best, trials.Found(artifact(100), 0.0, []))
+  assert config.codec.mixture_bits == want

@@ -1,10 +1,11 @@
 """Images that no mixture was fitted to, to choose mixtures by."""
 
 import dataclasses
+import math
 
 import numpy as np
 
-from tfp_lgc import data
+from tfp_lgc import data, memory
 from tfp_lgc.artifact import Artifact
 from tfp_lgc.classifier import OnStep
 from tfp_lgc.config import Config
@@ -57,8 +58,10 @@ class HeldOut:
     if not self.source.test:
       return -1.0
     seed = config.seed ^ data.SALT
-    drawn = sample(artifact, tstr.num_samples(
-        config.evaluate, sum(self.counts)), seed=seed)
+    n = tstr.num_samples(config.evaluate, sum(self.counts))
+    memory.check(n * math.prod(artifact.image_shape), self.source.train.bound,
+                 'a judge of samples')
+    drawn = sample(artifact, n, seed=seed)
     judged_by = dataclasses.replace(config.evaluate, judge_steps=JUDGE_STEPS)
     return float(tstr.right(
         data.array_split(drawn.images, drawn.labels), self.source.test,

@@ -39,6 +39,8 @@ MAX_LATENTS_OF_FULL = 64
 # Where the best mixture takes no more than this share of the bytes, it is tried
 # with more bits, up to so many: of few images there are not components for all.
 FULL, MAX_BITS = 0.9, 10
+# The share of as many components of which what the judge refused is refused.
+ALIKE = 0.9
 # How often images count in last trials, and the share of them that does. The
 # first taught more of MNIST at 7 kB, the second at 74 and at 184.
 HARD = ((4, 0.3), (8, 0.1))
@@ -166,9 +168,10 @@ class Trials:
     have not taught less, beyond chance.
     """
     config, artifact = trial.config, found.artifact
-    # Of far fewer components the judge said nothing of these.
-    judged = [each for each in self._tried if sum(each.artifact.num_components)
-              >= FULL * sum(artifact.num_components)]
+    # What the judge said of far fewer components it did not say of these.
+    least = ALIKE * sum(artifact.num_components)
+    judged = [each for each in self._tried
+              if sum(each.artifact.num_components) >= least]
     while (finer := self._finer(config, artifact, judged)) and (
         made := self._made(found.sent, finer, trial.texture)
         ).num_bytes <= self._num_bytes:

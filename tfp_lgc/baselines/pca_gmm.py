@@ -142,8 +142,10 @@ def subset(images: Images, num_bytes: int, seed: int = 0, *, size: int = 16,
   each = sum(BITS[name] * np.prod(shape) / 8 for name, shape in shapes.items()
              if name not in ('mean', 'basis'))
   room = num_bytes - sum(len(code) for _, code in decoder)
-  _, content = largest(coded, num_bytes, int(most.max()),
-                       guess=max(int(room / each), 1))
+  content = b''
+  if room > 0:
+    _, content = largest(coded, num_bytes, int(most.max()),
+                         guess=max(int(room / each), 1))
   if not content:
     return decode_or_nothing(content, images)
   return read(content, images.images.shape[1:], images.class_names)

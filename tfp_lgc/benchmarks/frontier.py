@@ -109,10 +109,10 @@ def run(config: Config, progress: Progress, done: Mapping[str, dict],
     For each, name (SUITE/DATASET/METHOD/BUDGET/SEED), num_bytes, settings
     (how it was made), given (settings of the run that are not the default),
     code and images (the first digits of their hashes), seconds (of making it,
-    in the process that ended it), judge_steps, and accuracies by judge: again
-    after each judge, the last row of a name being the fullest. The method
-    `real`, whose budget is 0, is all images: the ceiling. Then means over all
-    seeds that there are, those of earlier runs, too.
+    in the process that ended it, if it was made), judge_steps, and accuracies
+    by judge: again after each judge, the last row of a name being the fullest.
+    The method `real`, whose budget is 0, is all images: the ceiling. Then means
+    over all seeds that there are, those of earlier runs, too.
 
   Raises:
     ConfigError: for what is not there to choose, a format that Pillow lacks, or
@@ -135,7 +135,7 @@ def run(config: Config, progress: Progress, done: Mapping[str, dict],
   seeds = range(config.seed, config.seed + options.runs)
   # Before hours have passed.
   for method, num_bytes in points:
-    _check_formats(method)
+    _check_formats(method, source.train.image_shape[-1])
     for row in frontier_rows.of_seeds(f'{begins}/{method}/{num_bytes}',
                                       done).values():
       frontier_rows.check_alike(row, method, config, fixed, inputs.digest)
@@ -194,12 +194,13 @@ def chosen(name: str, text: str, known: Sequence[str]) -> Sequence[str]:
   return wanted
 
 
-def _check_formats(method: str) -> None:
+def _check_formats(method: str, channels: int) -> None:
   """Raises ConfigError where this Pillow lacks one."""
   if method in image_codecs.QUALITIES:
     require(method)
   elif method in BASELINES and method not in WITHOUT_PILLOW:
-    for layout in stored.lossless(bits=1):
+    bits = 1 if method in ('thumbnails', 'kmeans') else 8
+    for layout in stored.lossless(bits=bits, channels=channels):
       require(layout.codec)
 
 
@@ -233,8 +234,9 @@ def _ours(num_bytes: int, inputs: _Inputs, config: Config, progress: Progress,
   about['judge_samples'] = config.evaluate.judge_samples
   # Other settings, images or code, other files; a budget chooses by a judge as
   # these have it, but for its steps.
-  settings: dict[str, Any] = {**dataclasses.asdict(config),
-                              'data': about['images'], 'code': about['code']}
+  settings: dict[str, Any] = {
+      **dataclasses.asdict(config), 'data': about['images'],
+      'bound': source.train.bound, 'code': about['code']}
   del settings['evaluate']['judge_steps']
   # What is not the default stays in any case.
   if stays := sorted(sizes.staying(Config(), fixed)
@@ -278,5 +280,3 @@ def _accuracy(judge: str, split: Split, source: Source, config: Config,
     right = evaluation.judge(split, source, judged_by, config.seed,
                              progress.step)
   return round(float(right.mean()), 4)
-
-

@@ -25,11 +25,22 @@ def code() -> str:
 
 
 def digest(source: Source) -> str:
-  """Tells images apart, whatever their data set is called."""
-  found = hashlib.sha256()
+  """Tells images apart, whatever their data set is called.
+
+  Args:
+    source: both of its splits are read, in batches of any size.
+
+  Returns:
+    Eight hexadecimal digits.
+  """
+  # One of images and one of labels, or the size of batches would count.
+  found = hashlib.sha256(), hashlib.sha256()
   for split in filter(None, (source.train, source.test)):
-    resuming.add_examples(found, split)
-  return found.hexdigest()[:8]
+    for batch in split.batches(1000).as_numpy_iterator():
+      for part, array in zip(found, batch):
+        part.update(array.tobytes())
+  return hashlib.sha256(b''.join(part.digest() for part in found)
+                        ).hexdigest()[:8]
 
 
 def given(method: str, config: Config, fixed: AbstractSet[str],
@@ -41,6 +52,9 @@ def given(method: str, config: Config, fixed: AbstractSet[str],
     method: of `frontier.METHODS`, or 'real'.
     config: of the run.
     fixed: names of further settings that the budget does not choose.
+
+  Returns:
+    Values by name.
   """
   ours, default = method == 'lgc', Config()
   apart = {'dataset', 'data_dir', 'seed', 'judge_steps', 'judge_samples'}
@@ -88,8 +102,13 @@ def check_alike(row: Mapping[str, Any], method: str, config: Config,
 
 
 def is_another(row: Row, made: Row) -> bool:
-  """Whether a row of an earlier run is of other images than what was made, or
-  may be, or had other judges."""
+  """Whether judges of a row saw other images than those that were made, or may
+  have.
+
+  Args:
+    row: of an earlier run.
+    made: what the same row would say of what was made now.
+  """
   made = json.loads(json.dumps(made))  # Rows come out of a file.
   return bool(row.get('accuracies')) and any(
       row.get(key) != made.get(key)
@@ -97,24 +116,35 @@ def is_another(row: Row, made: Row) -> bool:
 
 
 def of_seeds(name: str, done: Mapping[str, Row]) -> dict[str, Row]:
-  """Rows of an earlier run, also of seeds that this one has not."""
+  """Rows of an earlier run, also of seeds that this one has not.
+
+  Args:
+    name: of their mean.
+    done: all rows by name.
+
+  Returns:
+    Those of single seeds by name.
+  """
   return {its: row for its, row in done.items()
           if its.rpartition('/')[0] == name}
 
 
 def means(rows: Sequence[Row]) -> Row:
-  """Of each judge over the seeds that have it; of none where one has nothing
-  that fits."""
+  """Over seeds; a judge that not all seeds have is left out.
+
+  Args:
+    rows: of one method and budget, one of each seed.
+
+  Returns:
+    num_runs, budget, num_bytes (of the largest), accuracies and stddevs.
+  """
   result: Row = {'num_runs': len(rows), 'budget': rows[0]['budget'],
                  'num_bytes': max(row['num_bytes'] for row in rows),
                  'accuracies': {}, 'stddevs': {}}
-  if not all(row['num_bytes'] for row in rows):
-    return result
-  for judge in dict.fromkeys(judge for row in rows
-                             for judge in row['accuracies']):
-    values = [row['accuracies'][judge] for row in rows
-              if judge in row['accuracies']]
-    result['accuracies'][judge] = round(statistics.fmean(values), 4)
-    if len(values) > 1:
-      result['stddevs'][judge] = round(statistics.stdev(values), 4)
+  for judge in rows[0].get('accuracies', {}):
+    values = [row.get('accuracies', {}).get(judge) for row in rows]
+    if None not in values:
+      result['accuracies'][judge] = round(statistics.fmean(values), 4)
+      if len(values) > 1:
+        result['stddevs'][judge] = round(statistics.stdev(values), 4)
   return result
