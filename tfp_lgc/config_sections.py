@@ -76,8 +76,8 @@ class DataConfig:
       'do not fit are read from the disk in each pass (.npz, folders, TFDS), '
       'which is slower. What has to hold all images (IDX files, arrays, spuco, '
       'validation_fraction, budget, which holds latents, too, report, metrics '
-      'but accuracy, judges of scikit-learn) is refused if they do not fit, and '
-      'so is strategy=multi_worker. Empty: no bound.')
+      'but accuracy, judges of scikit-learn) is refused if they do not fit, '
+      'and so is strategy=multi_worker. Empty: no bound.')
   value_range: str = setting(
       '', 'Black and white of the pixels of an .npz file (or of arrays) that '
       'are not whole numbers from 0 to 255: 0,1 or -1,1 or 0,255 or 0,65535. '
