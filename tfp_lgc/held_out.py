@@ -59,8 +59,8 @@ class HeldOut:
       return -1.0
     seed = config.seed ^ data.SALT
     n = tstr.num_samples(config.evaluate, sum(self.counts))
-    memory.check(n * math.prod(artifact.image_shape), self.source.train.bound,
-                 'a judge of samples')
+    memory.check(n * math.prod(self.source.train.image_shape),
+                 self.source.train.bound, 'a judge of samples')
     drawn = sample(artifact, n, seed=seed)
     judged_by = dataclasses.replace(config.evaluate, judge_steps=JUDGE_STEPS)
     return float(tstr.right(

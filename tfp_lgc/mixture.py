@@ -33,6 +33,9 @@ __all__ = ['Mixture', 'Selection', 'best', 'bic', 'largest', 'lowest_bic',
 
 tfd = tfp.distributions
 
+# The share of a BIC by which equal ones may differ.
+ROUNDING = 1e-9
+
 
 @dataclasses.dataclass(frozen=True)
 class Mixture:
@@ -190,7 +193,8 @@ def lowest_bic(fit_of: Callable[[str, int], Fit],
       free = num_params(k, fit.components.loc.shape[1], structure,
                         config.covariance_rank)
       bics.append(bic(fit.log_likelihood, num_points, free))
-      if chosen is None or bics[-1] < lowest:
+      # Low rank of few latents is full but for rounding; the first is taken.
+      if chosen is None or bics[-1] < lowest - ROUNDING * abs(lowest):
         chosen, lowest = (fit.components, structure), bics[-1]
       if len(bics) > 2 and bics[-1] > bics[-2] > bics[-3]:
         break
