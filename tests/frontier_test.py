@@ -86,7 +86,7 @@ def test_rows_are_budgets_by_method_and_their_means(methods, capsys, tmp_path,
   assert 'judge_steps = 31' in capsys.readouterr().err
 
 
-def test_rows_and_artifacts_tell_how_many_samples_there_were(
+def test_rows_and_artifacts_tell_what_they_are_of(
     capsys, tmp_path, monkeypatch, artifact):
   monkeypatch.setattr(compression, 'compress', lambda *_, **__: artifact)
   monkeypatch.setattr(frontier, 'sample', lambda _, n, seed: data.Images(

@@ -78,7 +78,7 @@ def _loaded(content: bytes) -> Loaded:
     signal.setitimer(signal.ITIMER_VIRTUAL, 0)
     seconds = time.process_time() - start
     signal.signal(signal.SIGVTALRM, before)
-  # Once more, for what is traced takes up to twenty times as long.
+  # Once more, for what is traced takes many times as long.
   tracemalloc.start()
   try:
     artifact = load()

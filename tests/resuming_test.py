@@ -168,7 +168,10 @@ def test_so_is_the_bound_of_memory(images):
   assert len(set(seen)) == len(seen)
   assert seen[1] == compression.fingerprint(
       data.bounded(source, memory.limits('2000MB')), Config(), 0, frozenset())
-  # Of a judge a budget has all but the steps.
+
+
+def test_of_a_judge_a_budget_has_all_but_the_steps(images):
+  source = from_arrays(images)
   first, *others = [
       compression.fingerprint(source, replace(Config(), **settings), 9000,
                               frozenset())

@@ -19,6 +19,8 @@ BASE_NUM_BYTES = 1_400_000_000
 LEAST_NUM_BYTES = 100_000_000
 # Bytes that EM takes for a number of a latent, copies and all.
 EM_BYTES_PER_NUMBER = 32
+# What is left for data by what a split, and an array of latents, may take.
+SPLIT_SHARE, LATENTS_SHARE = 4, 16
 
 
 class Limits(NamedTuple):
@@ -67,44 +69,32 @@ def limits(max_memory: str) -> Optional[Limits]:
                       f'must be at least {least / 1e9:g}GB')
   data = num_bytes - BASE_NUM_BYTES
   # Of a split in memory there are two copies, NumPy's and TensorFlow's.
-  return Limits(split=data // 4, shuffle=data // 8, batch=data // 64,
-                latents=data // 16, points=data // 16)
+  return Limits(split=data // SPLIT_SHARE, shuffle=data // 8, batch=data // 64,
+                latents=data // LATENTS_SHARE, points=data // 16)
 
 
-def check(num_bytes: int, bound: Optional[Limits], what: str) -> None:
+def check(num_bytes: int, bound: Optional[Limits], what: str,
+          of: str = 'images') -> None:
   """Refuses to hold what does not fit.
 
   Args:
-    num_bytes: of images that would be held.
+    num_bytes: that would be held.
     bound: see `limits`.
     what: would hold them.
+    of: images or latents.
 
   Raises:
     ConfigError: if there is a bound, and it is too low.
   """
-  if bound and num_bytes > bound.split:
-    enough = (BASE_NUM_BYTES + 4 * num_bytes) / 1e9
-    raise ConfigError(f'max_memory: {what} holds {num_bytes:,} bytes of images '
+  if not bound:
+    return
+  most, share = {'images': (bound.split, SPLIT_SHARE),
+                 'latents': (bound.latents, LATENTS_SHARE)}[of]
+  if num_bytes > most:
+    enough = (BASE_NUM_BYTES + share * num_bytes) / 1e9
+    raise ConfigError(f'max_memory: {what} holds {num_bytes:,} bytes of {of} '
                       f'in memory; give {enough + 0.1:.1f}GB or more, or no '
                       '--max_memory')
-
-
-def check_latents(num_bytes: int, bound: Optional[Limits], what: str) -> None:
-  """`check`, of latents.
-
-  Args:
-    num_bytes: of latents that would be held.
-    bound: see `limits`.
-    what: would hold them.
-
-  Raises:
-    ConfigError: if there is a bound, and it is too low.
-  """
-  if bound and num_bytes > bound.latents:
-    enough = (BASE_NUM_BYTES + 16 * num_bytes) / 1e9
-    raise ConfigError(f'max_memory: {what} holds {num_bytes:,} bytes of '
-                      f'latents in memory; give {enough + 0.1:.1f}GB or more, '
-                      'or no --max_memory')
 
 
 def begin_peak() -> None:

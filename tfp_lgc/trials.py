@@ -39,7 +39,7 @@ MAX_LATENTS_OF_FULL = 64
 # Where the best mixture takes no more than this share of the bytes, it is tried
 # with more bits, up to so many: of few images there are not components for all.
 FULL, MAX_BITS = 0.9, 10
-# The share of as many components of which what the judge refused is refused.
+# Bits that a judge refused of this share of components are refused of all.
 ALIKE = 0.9
 # How often images count in last trials, and the share of them that does. The
 # first taught more of MNIST at 7 kB, the second at 74 and at 184.
@@ -96,8 +96,8 @@ class Trials:
                callbacks: Sequence[tfk.callbacks.Callback], work: Work):
     self._seen, self._num_bytes, self._config = seen, num_bytes, config
     self._stays, self._progress, self._work = stays, progress, work
-    memory.check_latents(4 * len(seen.rest) * config.model.latent_size,
-                         seen.source.train.bound, 'a budget')
+    memory.check(4 * len(seen.rest) * config.model.latent_size,
+                 seen.source.train.bound, 'a budget', 'latents')
     self._trained = pipeline.train_encode(seen.source, config, progress,
                                           callbacks, work)
     self._floor = latent.floor(streams.repeated(

@@ -98,6 +98,18 @@ def _mixture(scores: np.ndarray, k: int, floor: float, seed: int,
           'tril': scale[(slice(None), *np.tril_indices(len(diagonal), -1))]}
 
 
+def _principal(pixels: np.ndarray, size: int, seed: int,
+               ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+  """Mean `[P, 1]`, axes `[P, d]` and scores `[N, d]` of pixels `[N, P]`."""
+  with np.errstate(invalid='ignore'):  # One image has no variance.
+    pca = PCA(size, svd_solver='auto', random_state=seed).fit(pixels)
+  stddev = np.sqrt(np.nan_to_num(pca.explained_variance_))
+  # Scores of one scale: one step serves all, and costs a pixel alike.
+  stddev = np.maximum(stddev, 1e-6 * stddev.max() + 1e-6)
+  return (pca.mean_[:, np.newaxis], pca.components_.T * stddev,
+          pca.transform(pixels) / stddev)
+
+
 def subset(images: Images, num_bytes: int, seed: int = 0, *, size: int = 16,
            ) -> Compressed:
   """As many components for each class as fit, all covariances full.
@@ -110,18 +122,12 @@ def subset(images: Images, num_bytes: int, seed: int = 0, *, size: int = 16,
   """
   pixels = images.images.reshape(len(images), -1).astype(np.float32)
   size = min(size, *pixels.shape)
-  with np.errstate(invalid='ignore'):  # One image has no variance.
-    pca = PCA(size, svd_solver='auto', random_state=seed).fit(pixels)
-  stddev = np.sqrt(np.nan_to_num(pca.explained_variance_))
-  # Scores of one scale: one step serves all, and costs a pixel alike.
-  stddev = np.maximum(stddev, 1e-6 * stddev.max() + 1e-6)
-  decoder = [_encode('mean', pca.mean_[:, np.newaxis]),
-             _encode('basis', pca.components_.T * stddev)]
+  mean, basis, scores = _principal(pixels, size, seed)
+  decoder = [_encode('mean', mean), _encode('basis', basis)]
   counts = np.bincount(images.labels, minlength=len(images.class_names))
   most = np.minimum(counts // (IMAGES_PER_DIMENSION * size), MAX_COMPONENTS)
   most = np.where(counts > 0, np.maximum(most, 1), 0)
   head = bytes([FORMAT]) + write_numbers([size, *counts])
-  scores = pca.transform(pixels) / stddev
   rng = np.random.default_rng(seed)
   points = [own[rng.permutation(len(own))[:MAX_POINTS]] for own in (
       scores[images.labels == label] for label in np.flatnonzero(counts))]
@@ -142,10 +148,8 @@ def subset(images: Images, num_bytes: int, seed: int = 0, *, size: int = 16,
   each = sum(BITS[name] * np.prod(shape) / 8 for name, shape in shapes.items()
              if name not in ('mean', 'basis'))
   room = num_bytes - sum(len(code) for _, code in decoder)
-  content = b''
-  if room > 0:
-    _, content = largest(coded, num_bytes, int(most.max()),
-                         guess=max(int(room / each), 1))
+  _, content = largest(coded, num_bytes, int(most.max()) if room > 0 else 0,
+                       guess=max(int(room / each), 1))
   if not content:
     return decode_or_nothing(content, images)
   return read(content, images.images.shape[1:], images.class_names)

@@ -230,7 +230,7 @@ def _made(method: str, num_bytes: int, inputs: _Inputs, config: Config,
 
 def _ours(num_bytes: int, inputs: _Inputs, config: Config, progress: Progress,
           about: Row) -> tuple[Optional[Split], Row]:
-  source, _, _, fixed, artifacts = inputs
+  source, fixed, artifacts = inputs.source, inputs.fixed, inputs.artifacts
   about['judge_samples'] = config.evaluate.judge_samples
   # Other settings, images or code, other files; a budget chooses by a judge as
   # these have it, but for its steps.
