@@ -1,5 +1,8 @@
-"""How a command ends: its exit status, and a line."""
+"""How a command begins, with what TensorFlow is started; and how it ends: its
+exit status, and a line."""
 
+import os
+import platform
 import subprocess
 import sys
 
@@ -48,3 +51,21 @@ def test_an_error_of_the_user_is_a_line(error, status, line, capsys):
 def test_an_error_of_the_program_is_not_hidden():
   with pytest.raises(ZeroDivisionError):
     run.run(_raise(ZeroDivisionError()), ['lgc-x'])
+
+
+@pytest.mark.skipif(platform.machine() not in ('x86_64', 'AMD64'),
+                    reason='elsewhere TensorFlow decides')
+@pytest.mark.parametrize('given, expected', [
+    ({}, 'True'), ({'TF_ENABLE_ONEDNN_OPTS': '0'}, 'False')])
+def test_onednn_is_used_on_all_x86_processors(given, expected):
+  """As TensorFlow itself says; unless the user does not want it."""
+  environment = {name: value for name, value in os.environ.items()
+                 if name != 'TF_ENABLE_ONEDNN_OPTS'}
+  done = subprocess.run(
+      [sys.executable, '-c', 'from tfp_lgc.commands import run\n'
+       'run.start_tensorflow()\n'
+       'from tensorflow.python.util import _pywrap_util_port as port\n'
+       'print(port.IsMklEnabled())'],
+      text=True, capture_output=True, env={**environment, **given}, check=True,
+      cwd=BIN.parent)
+  assert done.stdout.strip() == expected

@@ -3,6 +3,7 @@
 
 import hashlib
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -16,6 +17,8 @@ import pytest
 
 import tfp_lgc
 
+# As commands do (`commands/run.py`), before anything imports TensorFlow.
+os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')
 MAGIC = b'\x89LGC\r\n\x1a\n'
 
 

@@ -21,9 +21,11 @@ MAX_OFF, MAX_SHARE = 1, 1e-3
 
 # Variables that make libraries take the code of another processor, or sum in
 # other portions.
-PLAIN = {'TF_NUM_INTRAOP_THREADS': '1', 'OMP_NUM_THREADS': '1'}
+PLAIN = {'TF_NUM_INTRAOP_THREADS': '1', 'OMP_NUM_THREADS': '1',
+         'TF_ENABLE_ONEDNN_OPTS': '1'}
 OTHERS = {
-    'threads': {'TF_NUM_INTRAOP_THREADS': '2', 'OMP_NUM_THREADS': '2'},
+    'threads': {**PLAIN, 'TF_NUM_INTRAOP_THREADS': '2',
+                'OMP_NUM_THREADS': '2'},
     'no oneDNN': {**PLAIN, 'TF_ENABLE_ONEDNN_OPTS': '0'},
     'oneDNN as of SSE4.1': {**PLAIN, 'ONEDNN_MAX_CPU_ISA': 'SSE41'},
     'oneDNN as of AVX2': {**PLAIN, 'ONEDNN_MAX_CPU_ISA': 'AVX2'},

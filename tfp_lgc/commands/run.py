@@ -3,6 +3,7 @@ they start TensorFlow."""
 
 import contextlib
 import os
+import platform
 import signal
 import sys
 import tempfile
@@ -134,10 +135,16 @@ def start_tensorflow(strategy: str = 'none') -> None:
   """Imports TensorFlow without its notes on this machine's hardware, and makes
   what `--strategy` names, which has to come before anything is computed.
 
+  oneDNN's operations, which TensorFlow takes by itself only on x86 processors
+  with AVX-512, are taken on all of them, for they are faster there, too (see
+  BUILD.md). TF_ENABLE_ONEDNN_OPTS=0 prevents it.
+
   Notes are written before its log level counts, so they are caught at the file
   descriptor, and shown if the import fails.
   """
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
+  if platform.machine() in ('x86_64', 'AMD64'):
+    os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')
   sys.stderr.flush()
   stderr = os.dup(2)
   with tempfile.TemporaryFile() as notes:
