@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+import re
 
 import numpy as np
 import pytest
@@ -68,18 +69,22 @@ def test_several_other_judges_stand_side_by_side():
       '| 1,000 | lossless | 40.00 | 30.00 |  |']
 
 
-@pytest.mark.parametrize('rows, page, begins', [
+@pytest.mark.parametrize('rows, page, heading', [
     ('frontier', 'README.md', ''),
-    ('judges', 'docs/results.md', 'mnist, other judges'),
+    ('judges', 'docs/results.md', 'other judges'),
     ('baselines', 'docs/results.md', '')])
-def test_published_tables_are_those_of_their_rows(rows, page, begins):
+def test_published_tables_are_those_of_their_rows(rows, page, heading):
   root = pathlib.Path(__file__).parent.parent
   by_name = {row['name']: row for row in map(
       json.loads, (root / f'docs/{rows}.jsonl').read_text().splitlines())}
-  table = frontier_table.table(by_name)
   # As people call it.
-  table = table.replace('cifar10_small', '10,000 images of CIFAR-10')
-  assert table[table.index(begins):] in (root / page).read_text()
+  text = frontier_table.table(by_name).replace(
+      'cifar10_small', '10,000 images of CIFAR-10')
+  tables = [table for table in re.findall(r'.+:\n\n(?:\|.+\n?)+', text)
+            if heading in table.splitlines()[0]]
+  assert tables
+  for table in tables:
+    assert table in (root / page).read_text()
 
 
 def test_no_published_file_is_larger_than_its_budget():

@@ -148,6 +148,28 @@ def test_settings_of_a_baseline_are_chosen_by_the_judge_of_the_flags(
   assert row['given'] == {'judge_augmentation': 'shift'}
 
 
+def test_settings_of_a_baseline_are_chosen_with_the_first_seed(
+    capsys, monkeypatch, tmp_path):
+  """Also where its row is of an earlier run; one that goes on chooses anew."""
+  seeds = []
+  monkeypatch.setattr(tuning, 'accuracy', lambda made, held_out, seed, judge:
+                      seeds.append(seed ^ data.SALT) or 1 / len(seeds))
+  flags = ['--rows=pca_gmm', '--budgets=3kB',
+           f'--output={tmp_path}/rows.jsonl']
+  first = _rows(capsys, *flags, '--judges=mlp/none', '--runs=1')[-2]
+  num_judges = len(seeds)
+  assert set(seeds) == {0} and num_judges > 1
+  rows = _rows(capsys, *flags, '--judges=mlp/none', '--runs=3')[-4:-1]
+  assert [row['name'][-1] for row in rows] == ['0', '1', '2']
+  assert rows[0] == first
+  assert {row['settings']['size'] for row in rows} == {
+      first['settings']['size']}
+  assert len(seeds) == num_judges
+  # Another seed's choice, of a row that was begun.
+  _rows(capsys, *flags, '--judges=mlp/none,mlp/shift', '--runs=1')
+  assert len(seeds) == num_judges
+
+
 def test_a_row_of_ours_is_of_its_settings(capsys, tmp_path, monkeypatch,
                                           artifact):
   monkeypatch.setattr(compression, 'compress', lambda *_, **__: artifact)

@@ -2,7 +2,8 @@
 the train split; so are ours, but that judge always has 2,000 steps."""
 
 import dataclasses
-from typing import Callable, Optional, Sequence, Union
+import functools
+from typing import Any, Callable, Mapping, Optional, Sequence, Union
 
 from tfp_lgc import data
 from tfp_lgc.baselines.compressed import Compressed
@@ -26,9 +27,22 @@ class BestOf:
   """A baseline that has settings.
 
   Attributes:
-    methods: one for each of the settings.
+    methods: one for each of the settings, which are its keywords.
   """
   methods: Sequence[Method]
+
+  def like(self, settings: Mapping[str, Any]) -> Optional[Method]:
+    """The one by which something was made.
+
+    Args:
+      settings: `Compressed.settings` of that.
+
+    Returns:
+      None if there is none of these settings.
+    """
+    return next((method for method in self.methods
+                 if isinstance(method, functools.partial)
+                 and method.keywords.items() <= settings.items()), None)
 
 
 Baseline = Union[Method, BestOf]
@@ -38,7 +52,8 @@ _Scored = tuple[float, int, Compressed]
 
 
 def compress(baseline: Baseline, images: Images, num_bytes: int, seed: int = 0,
-             judge: Optional[EvaluateConfig] = None) -> Compressed:
+             judge: Optional[EvaluateConfig] = None,
+             like: Optional[Mapping[str, Any]] = None) -> Compressed:
   """What is sent in so many bytes.
 
   Args:
@@ -47,8 +62,12 @@ def compress(baseline: Baseline, images: Images, num_bytes: int, seed: int = 0,
     num_bytes: at the most.
     seed: of the baseline, and of judges.
     judge: where there are settings, what chooses them; as by default, if None.
+    like: settings that were chosen before, with another seed; where the
+      baseline has them, nothing is chosen.
   """
   if isinstance(baseline, BestOf):
+    if like and (method := baseline.like(like)):
+      return method(images, num_bytes, seed)
     return best(baseline.methods, images, num_bytes, seed, judge)
   return baseline(images, num_bytes, seed)
 

@@ -16,7 +16,7 @@ from tfp_lgc.errors import ConfigError
 from tfp_lgc.trials import words
 
 __all__ = ['check_alike', 'code', 'digest', 'given', 'is_another', 'means',
-           'of_seeds']
+           'of_seeds', 'settings_of_another']
 
 
 def code() -> str:
@@ -123,6 +123,22 @@ def of_seeds(name: str, done: Mapping[str, Row]) -> dict[str, Row]:
   """
   return {its: row for its, row in done.items()
           if its.rpartition('/')[0] == name}
+
+
+def settings_of_another(name: str, rows: Mapping[str, Row]) -> dict[str, Any]:
+  """What was chosen with another seed: a choice takes longer than all judges,
+  and seeds of one setting tell how much is chance.
+
+  Args:
+    name: of the row of a seed.
+    rows: of all seeds by name, the first first.
+
+  Returns:
+    Settings of the first one that was judged; empty if there is none.
+  """
+  return next((row['settings'] for its, row in rows.items()
+               if its != name and row.get('accuracies') and 'settings' in row),
+              {})
 
 
 def means(rows: Sequence[Row]) -> Row:
