@@ -150,7 +150,7 @@ def test_settings_of_a_baseline_are_chosen_by_the_judge_of_the_flags(
 
 def test_settings_of_a_baseline_are_chosen_with_the_first_seed(
     capsys, monkeypatch, tmp_path):
-  """Also where its row is of an earlier run; one that goes on chooses anew."""
+  """Also where its row is of an earlier run."""
   seeds = []
   monkeypatch.setattr(tuning, 'accuracy', lambda made, held_out, seed, judge:
                       seeds.append(seed ^ data.SALT) or 1 / len(seeds))
@@ -165,7 +165,7 @@ def test_settings_of_a_baseline_are_chosen_with_the_first_seed(
   assert {row['settings']['size'] for row in rows} == {
       first['settings']['size']}
   assert len(seeds) == num_judges
-  # Another seed's choice, of a row that was begun.
+  # What another judge is to see is made again, but not chosen.
   _rows(capsys, *flags, '--judges=mlp/none,mlp/shift', '--runs=1')
   assert len(seeds) == num_judges
 
