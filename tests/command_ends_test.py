@@ -56,16 +56,16 @@ def test_an_error_of_the_program_is_not_hidden():
 @pytest.mark.skipif(platform.machine() not in ('x86_64', 'AMD64'),
                     reason='elsewhere TensorFlow decides')
 @pytest.mark.parametrize('given, expected', [
-    ({}, 'True'), ({'TF_ENABLE_ONEDNN_OPTS': '0'}, 'False')])
+    ({}, 'True 1'), ({'TF_ENABLE_ONEDNN_OPTS': '0'}, 'False 0')])
 def test_onednn_is_used_on_all_x86_processors(given, expected):
   """As TensorFlow itself says; unless the user does not want it."""
   environment = {name: value for name, value in os.environ.items()
                  if name != 'TF_ENABLE_ONEDNN_OPTS'}
   done = subprocess.run(
-      [sys.executable, '-c', 'from tfp_lgc.commands import run\n'
+      [sys.executable, '-c', 'import os\nfrom tfp_lgc.commands import run\n'
        'run.start_tensorflow()\n'
        'from tensorflow.python.util import _pywrap_util_port as port\n'
-       'print(port.IsMklEnabled())'],
+       'print(port.IsMklEnabled(), os.environ["TF_ENABLE_ONEDNN_OPTS"])'],
       text=True, capture_output=True, env={**environment, **given}, check=True,
       cwd=BIN.parent)
   assert done.stdout.strip() == expected

@@ -3,7 +3,6 @@
 
 import hashlib
 import json
-import os
 import pathlib
 import re
 import shutil
@@ -16,9 +15,9 @@ import numpy as np
 import pytest
 
 import tfp_lgc
+from tfp_lgc.commands import run
 
-# As commands do (`commands/run.py`), before anything imports TensorFlow.
-os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')
+run.use_onednn()  # As commands do.
 MAGIC = b'\x89LGC\r\n\x1a\n'
 
 

@@ -150,24 +150,32 @@ def test_settings_of_a_baseline_are_chosen_by_the_judge_of_the_flags(
 
 def test_settings_of_a_baseline_are_chosen_with_the_first_seed(
     capsys, monkeypatch, tmp_path):
-  """Also where its row is of an earlier run."""
-  seeds = []
+  """Also where its row is of an earlier run. What is chosen is never what comes
+  first or last of all settings."""
+  judged = []
   monkeypatch.setattr(tuning, 'accuracy', lambda made, held_out, seed, judge:
-                      seeds.append(seed ^ data.SALT) or 1 / len(seeds))
+                      judged.append(seed) or made.settings.get('size') == 16)
   flags = ['--rows=pca_gmm', '--budgets=3kB',
            f'--output={tmp_path}/rows.jsonl']
-  first = _rows(capsys, *flags, '--judges=mlp/none', '--runs=1')[-2]
-  num_judges = len(seeds)
-  assert set(seeds) == {0} and num_judges > 1
-  rows = _rows(capsys, *flags, '--judges=mlp/none', '--runs=3')[-4:-1]
-  assert [row['name'][-1] for row in rows] == ['0', '1', '2']
-  assert rows[0] == first
-  assert {row['settings']['size'] for row in rows} == {
-      first['settings']['size']}
-  assert len(seeds) == num_judges
-  # What another judge is to see is made again, but not chosen.
-  _rows(capsys, *flags, '--judges=mlp/none,mlp/shift', '--runs=1')
-  assert len(seeds) == num_judges
+  first = _rows(capsys, *flags, '--judges=mlp/none', '--runs=1', '--seed=4')[-2]
+  num_judged = len(judged)
+  assert set(judged) == {4 ^ data.SALT} and num_judged > 1
+  assert first['settings']['size'] == 16 and 'settings_of' not in first
+  rows = _rows(capsys, *flags, '--judges=mlp/none', '--runs=3', '--seed=4')
+  assert rows[-4] == first
+  for row in rows[-3:-1]:
+    assert row['settings']['size'] == 16
+    assert row['settings_of'] == first['name']
+  assert len(judged) == num_judged
+  # What is made again for another judge, and a lower seed, choose themselves.
+  monkeypatch.setattr(tuning, 'accuracy', lambda made, held_out, seed, judge:
+                      judged.append(seed) or made.settings.get('size') == 8)
+  lower = _rows(capsys, *flags, '--judges=mlp/none', '--runs=1', '--seed=3')[-2]
+  again = _rows(capsys, *flags, '--judges=mlp/shift', '--runs=1', '--seed=3')[
+      -2]
+  assert lower['settings']['size'] == again['settings']['size'] == 8
+  assert set(judged[num_judged:]) == {3 ^ data.SALT}
+  assert len(judged) == 3 * num_judged
 
 
 def test_a_row_of_ours_is_of_its_settings(capsys, tmp_path, monkeypatch,

@@ -20,7 +20,7 @@ class Compressed(NamedTuple):
       expected to know the shape of an image and the names of the classes.
     weights: float32 `[N]`, what an image counts for in training, mean 1; None
       where all count the same.
-    settings: how it was made, for people.
+    settings: how it was made, for people, and for `BestOf.like`.
   """
   images: Images
   content: bytes

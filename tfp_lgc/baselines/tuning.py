@@ -38,7 +38,8 @@ class BestOf:
       settings: `Compressed.settings` of that.
 
     Returns:
-      None if there is none of these settings.
+      None if there is none of these settings, as where images had too few
+      pixels for them.
     """
     return next((method for method in self.methods
                  if isinstance(method, functools.partial)
@@ -52,8 +53,7 @@ _Scored = tuple[float, int, Compressed]
 
 
 def compress(baseline: Baseline, images: Images, num_bytes: int, seed: int = 0,
-             judge: Optional[EvaluateConfig] = None,
-             like: Optional[Mapping[str, Any]] = None) -> Compressed:
+             judge: Optional[EvaluateConfig] = None) -> Compressed:
   """What is sent in so many bytes.
 
   Args:
@@ -62,12 +62,8 @@ def compress(baseline: Baseline, images: Images, num_bytes: int, seed: int = 0,
     num_bytes: at the most.
     seed: of the baseline, and of judges.
     judge: where there are settings, what chooses them; as by default, if None.
-    like: settings that were chosen before, with another seed; where the
-      baseline has them, nothing is chosen.
   """
   if isinstance(baseline, BestOf):
-    if like and (method := baseline.like(like)):
-      return method(images, num_bytes, seed)
     return best(baseline.methods, images, num_bytes, seed, judge)
   return baseline(images, num_bytes, seed)
 

@@ -36,6 +36,7 @@ from tfp_lgc import (
 from tfp_lgc import config as config_lib
 from tfp_lgc.baselines import (
   BASELINES,
+  BestOf,
   compress,
   image_codecs,
   stored,
@@ -107,13 +108,14 @@ def run(config: Config, progress: Progress, done: Mapping[str, dict],
 
   Yields:
     For each, name (SUITE/DATASET/METHOD/BUDGET/SEED), num_bytes, settings
-    (how it was made; a baseline's are chosen with the first seed), given
-    (settings of the run that are not the default), code and images (the first
-    digits of their hashes), seconds (of making it, in the process that ended
-    it, if it was made), judge_steps, and accuracies by judge: again after each
-    judge, the last row of a name being the fullest. The method `real`, whose
-    budget is 0, is all images: the ceiling. Then means over all seeds that
-    there are, those of earlier runs, too.
+    (how it was made), settings_of (the row that they were chosen for, if it is
+    of a lower seed), given (settings of the run that are not the default), code
+    and images (the first digits of their hashes), seconds (of making it, and of
+    choosing settings, in the process that ended it, if it was made),
+    judge_steps, and accuracies by judge: again after each judge, the last row
+    of a name being the fullest. The method `real`, whose budget is 0, is all
+    images: the ceiling. Then means over all seeds that there are, those of
+    earlier runs, too.
 
   Raises:
     ConfigError: for what is not there to choose, a format that Pillow lacks, or
@@ -147,9 +149,9 @@ def run(config: Config, progress: Progress, done: Mapping[str, dict],
       seeded = config_lib.replace(config, seed=seed)
       row = begun = dict(done.get(f'{name}/{seed}',
                                   {'name': f'{name}/{seed}'}))
-      like = frontier_rows.settings_of_another(begun['name'], rows)
+      first = frontier_rows.of_first_seed(begun['name'], rows)
       for row in _judged(begun, judges, source, seeded, functools.partial(
-          _made, method, num_bytes, inputs, seeded, progress, like), progress):
+          _made, method, num_bytes, inputs, seeded, progress, first), progress):
         yield row
       rows[row['name']] = row
     if len({row.get('code') for row in rows.values()}) > 1:
@@ -207,11 +209,11 @@ def _check_formats(method: str, channels: int) -> None:
 
 
 def _made(method: str, num_bytes: int, inputs: _Inputs, config: Config,
-          progress: Progress, like: Mapping[str, Any],
+          progress: Progress, first: Optional[Row],
           ) -> tuple[Optional[Split], Row]:
   """What a judge is trained on, and how it came about; None, and 0 bytes, if
-  the method has nothing of so few. `like` has settings of a baseline that
-  another seed chose, if any."""
+  the method has nothing of so few. `first` is the row of another seed, if any,
+  whose settings a baseline has, too."""
   about: Row = {'budget': num_bytes,
                 'judge_steps': config.evaluate.judge_steps,
                 'given': frontier_rows.given(method, config, inputs.fixed),
@@ -221,10 +223,13 @@ def _made(method: str, num_bytes: int, inputs: _Inputs, config: Config,
     return train, {**about, 'num_bytes': train.num_raw_bytes(len(names))}
   if method == 'lgc':
     return _ours(num_bytes, inputs, config, progress, about)
-  begun = time.monotonic()
+  baseline, begun = BASELINES[method], time.monotonic()
+  if first and isinstance(baseline, BestOf):
+    if its := baseline.like(first.get('settings', {})):
+      baseline, about['settings_of'] = its, first['name']
   with progress.stage(f'{method} {num_bytes}'):
-    made = compress(BASELINES[method], inputs.images, num_bytes, config.seed,
-                    config.evaluate, like)
+    made = compress(baseline, inputs.images, num_bytes, config.seed,
+                    config.evaluate)
   split = data.array_split(made.images.images, made.images.labels,
                            weights=made.weights) if len(made.images) else None
   return split, {**about, 'seconds': round(time.monotonic() - begun),

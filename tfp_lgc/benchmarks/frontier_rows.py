@@ -4,7 +4,7 @@ settings, by the same code."""
 import hashlib
 import json
 import statistics
-from typing import AbstractSet, Any, Mapping, Sequence
+from typing import AbstractSet, Any, Mapping, Optional, Sequence
 
 from tfp_lgc import config as config_lib
 from tfp_lgc import resuming, sizes
@@ -16,7 +16,7 @@ from tfp_lgc.errors import ConfigError
 from tfp_lgc.trials import words
 
 __all__ = ['check_alike', 'code', 'digest', 'given', 'is_another', 'means',
-           'of_seeds', 'settings_of_another']
+           'of_first_seed', 'of_seeds']
 
 
 def code() -> str:
@@ -125,20 +125,23 @@ def of_seeds(name: str, done: Mapping[str, Row]) -> dict[str, Row]:
           if its.rpartition('/')[0] == name}
 
 
-def settings_of_another(name: str, rows: Mapping[str, Row]) -> dict[str, Any]:
-  """What was chosen with another seed: a choice takes longer than all judges,
-  and seeds of one setting tell how much is chance.
+def of_first_seed(name: str, rows: Mapping[str, Row]) -> Optional[Row]:
+  """The row whose settings a further seed has, too: a choice takes longer than
+  all judges, and seeds of one setting tell how much is chance.
 
   Args:
     name: of the row of a seed.
-    rows: of all seeds by name, the first first.
+    rows: of all seeds by name.
 
   Returns:
-    Settings of the first one that was judged; empty if there is none.
+    That of the lowest seed that was judged; None if no lower one than this was.
   """
-  return next((row['settings'] for its, row in rows.items()
-               if its != name and row.get('accuracies') and 'settings' in row),
-              {})
+  def seed(row: Row) -> int:
+    return int(row['name'].rpartition('/')[2])
+
+  first = min((row for row in rows.values() if row.get('accuracies')),
+              key=seed, default=None)
+  return first if first and seed(first) < seed({'name': name}) else None
 
 
 def means(rows: Sequence[Row]) -> Row:

@@ -14,7 +14,7 @@ from tfp_lgc import errors, flags, logs, terminal
 from tfp_lgc.progress import Progress
 
 __all__ = ['new_progress', 'print_table', 'run', 'say', 'start_tensorflow',
-           'stopping', 'warn']
+           'stopping', 'use_onednn', 'warn']
 
 # Seconds between two lines about the steps of a stage, where nobody looks on.
 LINE_INTERVAL = 60.0
@@ -131,20 +131,27 @@ def new_progress() -> Progress:
   return Progress(say, LINE_INTERVAL)
 
 
+def use_onednn() -> None:
+  """Has TensorFlow, if it is not imported yet, take oneDNN's operations on all
+  x86 processors, unless TF_ENABLE_ONEDNN_OPTS is set.
+
+  By itself it takes them only where there are instructions for neural networks
+  (AVX512_VNNI, AVX_VNNI, AMX); elsewhere, too, they are faster (see BUILD.md).
+  """
+  if platform.machine() in ('x86_64', 'AMD64') and (
+      'tensorflow' not in sys.modules):
+    os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')
+
+
 def start_tensorflow(strategy: str = 'none') -> None:
   """Imports TensorFlow without its notes on this machine's hardware, and makes
   what `--strategy` names, which has to come before anything is computed.
-
-  oneDNN's operations, which TensorFlow takes by itself only on x86 processors
-  with AVX-512, are taken on all of them, for they are faster there, too (see
-  BUILD.md). TF_ENABLE_ONEDNN_OPTS=0 prevents it.
 
   Notes are written before its log level counts, so they are caught at the file
   descriptor, and shown if the import fails.
   """
   os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '2')
-  if platform.machine() in ('x86_64', 'AMD64'):
-    os.environ.setdefault('TF_ENABLE_ONEDNN_OPTS', '1')
+  use_onednn()
   sys.stderr.flush()
   stderr = os.dup(2)
   with tempfile.TemporaryFile() as notes:
